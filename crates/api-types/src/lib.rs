@@ -1,0 +1,1 @@
+//! the Responses API on the wire, shared by client, replay and history.

@@ -1,0 +1,2 @@
+//! The command tree.
+fn main() {}

@@ -1,0 +1,1 @@
+//! houses toml_edit; users know the file by name.

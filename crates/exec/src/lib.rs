@@ -1,0 +1,1 @@
+//! a frontend that users and SDKs know by name.

@@ -1,0 +1,1 @@
+//! trust boundary: the only code that writes the user's files.

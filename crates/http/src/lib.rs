@@ -1,0 +1,1 @@
+//! houses reqwest; trust boundary to the network.

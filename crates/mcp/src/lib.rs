@@ -1,0 +1,1 @@
+//! trust boundary: the only meeting place of MCP settings and MCP connections.

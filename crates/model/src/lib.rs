@@ -1,0 +1,1 @@
+//! wire: the client of the model provider.

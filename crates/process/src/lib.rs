@@ -1,0 +1,1 @@
+//! houses nix; trust boundary to child processes.

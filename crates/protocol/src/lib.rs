@@ -1,0 +1,22 @@
+//! The words that the engine and its frontends share.
+//!
+//! Ids and enums with one spelling derive serde, because every wire spells them alike. Items, events
+//! and operations do not: each wire format has one owner module elsewhere that converts them.
+//! **Absent on purpose:** wire formats, tokio, anything that does work.
+
+mod event;
+mod ids;
+mod item;
+mod mcp;
+mod op;
+mod policy;
+
+pub use event::{Event, EventKind, TokenUsage, TurnError, TurnErrorKind};
+pub use ids::{CallId, IdError, ItemId, ServerName, ServerNameError, ThreadId, ToolRef};
+pub use item::{
+    CommandExecution, FileChange, ItemDetails, ItemStatus, McpToolCall, PatchChange,
+    PatchChangeKind, ThreadItem, TodoItem, WebSearch,
+};
+pub use mcp::{McpAuthStatus, McpOutcome, ToolAnnotations, ToolApprovalMode};
+pub use op::{Op, UserInput};
+pub use policy::{AskForApproval, SandboxMode};

@@ -1,0 +1,1 @@
+//! wire: threads on disk.

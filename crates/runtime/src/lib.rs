@@ -1,0 +1,1 @@
+//! one start-up for all frontends.

@@ -1,0 +1,1 @@
+//! dev only: hand-written peers that share no code with what they test.

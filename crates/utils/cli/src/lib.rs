@@ -1,0 +1,1 @@
+//! vocabulary: the override flags that every frontend takes.

@@ -1,0 +1,1 @@
+//! vocabulary: one answer to 'did you mean' for every crate.
