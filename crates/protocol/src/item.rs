@@ -33,7 +33,7 @@ pub enum ItemDetails {
     /// A patch.
     FileChange(FileChange),
     /// A call of an MCP tool, or of a built-in one under the server name `codex`.
-    McpToolCall(McpToolCall),
+    McpToolCall(Box<McpToolCall>),
     /// The turn's plan.
     TodoList {
         /// The steps in order.
