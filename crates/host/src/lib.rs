@@ -1,1 +1,22 @@
-//! trust boundary: the only code that writes the user's files.
+//! The machine we stand on: environment, home, clock, and the only code that writes the user's files.
+//!
+//! The process is read once, at the door: [`Env::from_process`], [`Clock::system`] and
+//! [`CodexHome::find`] turn it into values that are passed down. Whoever wants to write a file takes
+//! [`PrivateFile`]: atomic, 0600 from the first byte, a symlink stays a symlink.
+//! **Absent on purpose:** file formats (toml, JSON), async, the network.
+
+mod clock;
+mod env;
+mod home;
+mod lock;
+mod path;
+mod private_file;
+mod secret;
+
+pub use clock::Clock;
+pub use env::Env;
+pub use home::{CodexHome, CodexHomeError};
+pub use lock::{FileLock, LockError};
+pub use path::{AbsPath, NotAbsolute};
+pub use private_file::{PreparedFile, PrivateFile, WriteError};
+pub use secret::Secret;
