@@ -1,1 +1,23 @@
-//! houses rmcp.
+//! One connection to one MCP server.
+//!
+//! Input is a [`ServerEndpoint`] in which every environment variable is already a value; output are our
+//! own types. The official SDK (rmcp) does the protocol below and no type of it leaves this crate.
+//! **Absent on purpose:** config files, the process environment, approvals, restarts, printing. The
+//! meeting place of settings and connections is `codex-mcp`.
+#![expect(clippy::todo, reason = "the bodies follow the signatures")]
+
+mod client;
+mod endpoint;
+mod error;
+mod events;
+mod tools;
+
+pub use client::{
+    CallOptions, ClientInfo, ClosedReason, ConnectOptions, ElicitationSupport, McpClient, Probe,
+    Progress, ProgressSink, ServerInfo,
+};
+pub use codex_protocol::{McpOutcome, ServerName, ToolAnnotations};
+pub use endpoint::{HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
+pub use error::{CallError, ConnectError, Hint};
+pub use events::{Elicitation, ElicitationReply, ServerEvent};
+pub use tools::{RejectedTool, ToolDefinition, ToolList};

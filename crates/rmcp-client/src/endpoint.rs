@@ -1,0 +1,98 @@
+//! Where a server is and how to reach it, with nothing left to look up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use codex_host::Secret;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+/// A server that can be connected to.
+#[derive(Debug, Clone)]
+pub enum ServerEndpoint {
+    /// A program that speaks MCP on stdin and stdout.
+    Stdio(StdioLaunch),
+    /// A streamable HTTP server.
+    Http(HttpEndpoint),
+}
+
+/// How to start a stdio server.
+#[derive(Clone)]
+pub struct StdioLaunch {
+    /// Absolute path, or a name that is looked up in `PATH` of `env`.
+    pub program: String,
+    /// Arguments without the program's name.
+    pub args: Vec<String>,
+    /// The whole environment of the child: nothing is added to it.
+    pub env: BTreeMap<String, String>,
+    /// The child's working directory.
+    pub cwd: PathBuf,
+}
+
+/// How to reach an HTTP server.
+#[derive(Clone)]
+pub struct HttpEndpoint {
+    /// The MCP endpoint.
+    pub url: Url,
+    /// Headers for this origin only, sent with every request.
+    pub headers: HeaderMap<HeaderValue>,
+    /// What proves who we are.
+    pub auth: RequestAuth,
+}
+
+/// What proves who we are, per request.
+///
+/// OAuth joins here as a third variant that asks its token source before each request.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub enum RequestAuth {
+    /// Nothing.
+    #[default]
+    None,
+    /// `Authorization: Bearer …` with a token that does not change.
+    Bearer(Secret),
+}
+
+// Values of variables and headers may be secrets: only their names are shown.
+impl fmt::Debug for StdioLaunch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StdioLaunch")
+            .field("program", &self.program)
+            .field("n_args", &self.args.len())
+            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("cwd", &self.cwd)
+            .finish()
+    }
+}
+
+impl fmt::Debug for HttpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&HeaderName> = self.headers.keys().collect();
+        f.debug_struct("HttpEndpoint")
+            .field("url", &shown_url(&self.url))
+            .field("headers", &names)
+            .field("auth", &self.auth)
+            .finish()
+    }
+}
+
+impl fmt::Debug for RequestAuth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Bearer(_) => "Bearer([redacted])",
+        })
+    }
+}
+
+/// The URL without user, password, query and fragment: those may carry secrets.
+pub(crate) fn shown_url(url: &Url) -> String {
+    let mut shown = url.clone();
+    // Both fail only for URLs without a host, which have no such parts.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.to_string()
+}

@@ -1,0 +1,215 @@
+//! Why a connection or a call failed, and what to do now.
+
+use std::time::Duration;
+
+use codex_protocol::ServerName;
+use serde_json::Value;
+
+/// A sentence that tells the user what to do now.
+pub type Hint = String;
+
+/// Why a server could not be reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The program could not be started.
+    #[error("MCP server `{server}` could not be started: {why}")]
+    Spawn {
+        /// The server.
+        server: ServerName,
+        /// The program as configured.
+        program: String,
+        /// Why, program included.
+        why: String,
+        /// Whether the program does not exist.
+        not_found: bool,
+    },
+    /// The server ended before it was ready.
+    #[error(
+        "MCP server `{server}` ended before it was ready ({status}){}",
+        stderr_suffix(stderr_tail)
+    )]
+    Exited {
+        /// The server.
+        server: ServerName,
+        /// Exit status in words.
+        status: String,
+        /// The last lines it wrote to stderr.
+        stderr_tail: String,
+    },
+    /// The server did not get ready in time.
+    #[error(
+        "MCP server `{server}` did not answer within {limit:?}{}",
+        stderr_suffix(stderr_tail)
+    )]
+    Timeout {
+        /// The server.
+        server: ServerName,
+        /// The limit that ended.
+        limit: Duration,
+        /// The last lines it wrote to stderr.
+        stderr_tail: String,
+    },
+    /// The server wants a login.
+    #[error("MCP server `{server}` wants a login (HTTP {status})")]
+    LoginRequired {
+        /// The server.
+        server: ServerName,
+        /// 401 or 403.
+        status: u16,
+        /// `WWW-Authenticate` as received.
+        challenge: Option<String>,
+        /// Whether a token was sent and refused.
+        token_sent: bool,
+    },
+    /// The server answered, but not with MCP.
+    #[error(
+        "MCP server `{server}` answered HTTP {status}{}",
+        body_suffix(body_start)
+    )]
+    Http {
+        /// The server.
+        server: ServerName,
+        /// HTTP status.
+        status: u16,
+        /// Content type and first words of the body.
+        body_start: String,
+    },
+    /// No HTTP answer came.
+    #[error("MCP server `{server}` cannot be reached at {url}: {why}")]
+    Unreachable {
+        /// The server.
+        server: ServerName,
+        /// Where.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// The server speaks a revision that we do not.
+    #[error("MCP server `{server}` speaks protocol `{theirs}`, which this client does not know")]
+    UnknownProtocol {
+        /// The server.
+        server: ServerName,
+        /// What it said.
+        theirs: String,
+    },
+    /// The server refused the handshake.
+    #[error("MCP server `{server}` refused the handshake: {message} ({code})")]
+    Refused {
+        /// The server.
+        server: ServerName,
+        /// JSON-RPC code.
+        code: i64,
+        /// Its words.
+        message: String,
+    },
+    /// The server broke the protocol.
+    #[error(
+        "MCP server `{server}` broke the protocol: {why}{}",
+        stderr_suffix(stderr_tail)
+    )]
+    Protocol {
+        /// The server.
+        server: ServerName,
+        /// How.
+        why: String,
+        /// The last lines it wrote to stderr.
+        stderr_tail: String,
+    },
+    /// We gave up on request.
+    #[error("connecting to MCP server `{server}` was cancelled")]
+    Cancelled {
+        /// The server.
+        server: ServerName,
+    },
+}
+
+impl ConnectError {
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        todo!()
+    }
+
+    /// Whether trying again can help.
+    pub fn is_transient(&self) -> bool {
+        todo!()
+    }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No answer within the limit; the server was told to stop.
+    #[error("timed out after {}s", limit.as_secs_f64())]
+    Timeout {
+        /// The limit that ended.
+        limit: Duration,
+    },
+    /// The connection ended while the request ran, or before.
+    #[error("the connection to the server is closed: {reason}")]
+    Closed {
+        /// Why it ended.
+        reason: String,
+    },
+    /// The server answered with a JSON-RPC error.
+    #[error("{message} ({code})")]
+    Rpc {
+        /// JSON-RPC code.
+        code: i64,
+        /// The server's words.
+        message: String,
+        /// Whatever else it sent.
+        data: Option<Value>,
+    },
+    /// The caller cancelled; the server was told to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The server wants a login now.
+    #[error("the server wants a login (HTTP {status})")]
+    LoginRequired {
+        /// 401 or 403.
+        status: u16,
+        /// `WWW-Authenticate` as received.
+        challenge: Option<String>,
+    },
+    /// The HTTP request failed.
+    #[error("{why}")]
+    Transport {
+        /// What went wrong.
+        why: String,
+    },
+    /// The answer is not what the protocol allows, and nothing usable is in it.
+    #[error("the server broke the protocol: {why}")]
+    Protocol {
+        /// How.
+        why: String,
+    },
+    /// The server wants something that this client cannot do.
+    #[error("{what} is not supported by this client")]
+    Unsupported {
+        /// What it wants.
+        what: String,
+    },
+}
+
+impl CallError {
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        todo!()
+    }
+}
+
+fn stderr_suffix(tail: &str) -> String {
+    if tail.trim().is_empty() {
+        return String::new();
+    }
+    format!("; its stderr ended with: {}", tail.trim_end())
+}
+
+fn body_suffix(start: &str) -> String {
+    if start.is_empty() {
+        return String::new();
+    }
+    format!(": {start}")
+}
