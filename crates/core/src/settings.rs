@@ -1,0 +1,165 @@
+//! What a thread needs to know before it starts, already resolved.
+//!
+//! `codex-runtime` maps the config into these values; nothing here reads a file, the environment or
+//! the clock. Fields may be added, so build with [`ThreadSettings::new`] and set what differs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_host::{Clock, CodexHome};
+use codex_mcp::McpSettings;
+use codex_model::ModelBackend;
+use codex_protocol::{AskForApproval, SandboxMode, ThreadId};
+
+/// How a thread behaves.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ThreadSettings {
+    /// The working directory, absolute.
+    pub cwd: PathBuf,
+    /// Slug of the model.
+    pub model: String,
+    /// Id of the provider, for the record on disk.
+    pub provider: String,
+    /// Which forms of tools the provider understands.
+    pub dialect: ToolDialect,
+    /// When a person is asked; `exec` always passes [`AskForApproval::Never`].
+    pub approval: AskForApproval,
+    /// What commands may touch.
+    pub sandbox: SandboxMode,
+    /// What commands may write besides the working directory under `workspace-write`.
+    pub writable_roots: Vec<PathBuf>,
+    /// Whether commands may use the network under `workspace-write`.
+    pub network_access: bool,
+    /// Replaces the built-in base instructions.
+    pub base_instructions: Option<String>,
+    /// A further developer part of the first request.
+    pub developer_instructions: Option<String>,
+    /// How many bytes of the project's AGENTS.md files are sent; 0 = no AGENTS.md at all.
+    pub project_doc_max_bytes: usize,
+    /// `model_reasoning_effort`; `None` = the default of the model.
+    pub reasoning_effort: Option<String>,
+    /// `model_reasoning_summary`.
+    pub reasoning_summary: Option<String>,
+    /// `model_verbosity`.
+    pub verbosity: Option<String>,
+    /// `service_tier`.
+    pub service_tier: Option<String>,
+    /// The hosted search of the provider; offered in [`ToolDialect::OpenAi`] only.
+    pub web_search: WebSearchMode,
+    /// Whether the tool `update_plan` is offered.
+    pub update_plan: bool,
+    /// How long the first request waits for optional MCP servers; `None` = until each is ready or
+    /// has failed by its own limit.
+    pub optional_startup_grace: Option<Duration>,
+    /// Whether text deltas are sent as events; off saves one event per delta.
+    pub stream_deltas: bool,
+    /// Whether the thread is kept on disk.
+    pub storage: Storage,
+    /// The user's shell, told to the model, such as `bash`.
+    pub shell: String,
+    /// The user's time zone, told to the model together with today's date.
+    pub timezone: jiff::tz::TimeZone,
+    /// The name of the frontend, kept on disk, such as `codex_exec`.
+    pub originator: String,
+    /// Free text of the caller, kept on disk.
+    pub thread_source: Option<String>,
+}
+
+impl ThreadSettings {
+    /// Returns settings with the defaults of the contracts.
+    pub fn new(cwd: PathBuf, model: impl Into<String>) -> Self {
+        Self {
+            cwd,
+            model: model.into(),
+            provider: "openai".to_owned(),
+            dialect: ToolDialect::OpenAi,
+            approval: AskForApproval::default(),
+            sandbox: SandboxMode::default(),
+            writable_roots: Vec::new(),
+            network_access: false,
+            base_instructions: None,
+            developer_instructions: None,
+            project_doc_max_bytes: 32 * 1024,
+            reasoning_effort: None,
+            reasoning_summary: None,
+            verbosity: None,
+            service_tier: None,
+            web_search: WebSearchMode::Cached,
+            update_plan: false,
+            optional_startup_grace: None,
+            stream_deltas: false,
+            storage: Storage::Stored,
+            shell: "bash".to_owned(),
+            timezone: jiff::tz::TimeZone::UTC,
+            originator: "codex".to_owned(),
+            thread_source: None,
+        }
+    }
+}
+
+/// Which forms of tools a provider understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ToolDialect {
+    /// Namespaces, custom tools and hosted tools.
+    #[default]
+    OpenAi,
+    /// Function tools with flat names only.
+    Plain,
+}
+
+/// The hosted web search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WebSearchMode {
+    /// Not offered.
+    Disabled,
+    /// From the provider's cache.
+    #[default]
+    Cached,
+    /// From the live web.
+    Live,
+}
+
+/// Whether a thread is kept on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Storage {
+    /// Below `$CODEX_HOME/sessions`.
+    #[default]
+    Stored,
+    /// Nowhere; such a thread cannot be resumed.
+    Ephemeral,
+}
+
+/// Where a thread's history comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Begin {
+    /// Empty.
+    #[default]
+    New,
+    /// The recorded thread goes on under its id.
+    Resume(ThreadId),
+    /// A copy of the recorded thread, under a new id.
+    Fork(ThreadId),
+}
+
+/// The services that a thread uses.
+#[derive(Clone)]
+pub struct ThreadServices {
+    /// The model.
+    pub model: Arc<dyn ModelBackend>,
+    /// The MCP servers that the thread starts.
+    pub mcp: McpSettings,
+    /// Where threads and long outputs are kept.
+    pub home: CodexHome,
+    /// The clock.
+    pub clock: Clock,
+}
+
+impl std::fmt::Debug for ThreadServices {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ThreadServices")
+            .field("home", &self.home)
+            .finish_non_exhaustive()
+    }
+}
