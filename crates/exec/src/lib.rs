@@ -1,1 +1,18 @@
-//! a frontend that users and SDKs know by name.
+//! `codex exec`: one turn without a person.
+//!
+//! [`ExecArgs`] is what was typed; [`run`] resolves it, starts a thread through `codex-runtime` and
+//! renders what the thread tells: as JSON lines for programs (`events.rs` owns that wire) or as text
+//! for people. Nothing but this crate decides what stdout carries.
+//! **Absent on purpose:** MCP connections, model backends, config files: the lobby wires them.
+#![expect(clippy::todo, dead_code, reason = "the body follows")]
+
+mod args;
+mod events;
+mod image;
+mod json;
+mod output;
+mod prompt;
+mod run;
+
+pub use args::ExecArgs;
+pub use run::{ExecExit, run};

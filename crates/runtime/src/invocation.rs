@@ -1,0 +1,66 @@
+//! What the process was given, as values.
+
+use codex_host::{AbsPath, Clock, Env};
+use codex_utils_cli::CliConfigOverrides;
+
+/// Environment, directory and flags of one run.
+///
+/// `cwd` is where the process stands; `overrides.cd` is not yet applied to it.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The environment, read once in main.
+    pub env: Env,
+    /// The directory that the process was started in.
+    pub cwd: AbsPath,
+    /// The clock.
+    pub clock: Clock,
+    /// `-c`, `--enable`, `--disable`, `--strict-config`, `-p`, `-C` of the whole command line.
+    pub overrides: CliConfigOverrides,
+    /// Whether the user's config file is read.
+    pub user_config: UserConfig,
+    /// Who asks.
+    pub frontend: Frontend,
+}
+
+/// Who asks; decides the name that servers and providers see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frontend {
+    /// `codex exec`.
+    Exec,
+    /// Every other command of the command line, `codex mcp` above all.
+    Cli,
+}
+
+/// Whether `$CODEX_HOME/config.toml` is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UserConfig {
+    /// It is.
+    #[default]
+    Read,
+    /// It is not; credentials still are.
+    Ignored,
+}
+
+impl Invocation {
+    /// Returns an invocation with the system clock that reads the user's config.
+    pub fn new(env: Env, cwd: AbsPath, overrides: CliConfigOverrides, frontend: Frontend) -> Self {
+        Self {
+            env,
+            cwd,
+            clock: Clock::system(),
+            overrides,
+            user_config: UserConfig::default(),
+            frontend,
+        }
+    }
+}
+
+impl Frontend {
+    /// Returns the word for the `originator` header and for thread files.
+    pub fn originator(self) -> &'static str {
+        match self {
+            Self::Exec => "codex_exec",
+            Self::Cli => "codex_cli",
+        }
+    }
+}
