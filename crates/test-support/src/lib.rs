@@ -1,1 +1,38 @@
-//! dev only: hand-written peers that share no code with what they test.
+//! Dev only: the peers and the rooms of our tests.
+//!
+//! - [`MockResponses`] is a model provider: a queue of scripted answers and a list of what came in.
+//! - [`FakeStdio`] and [`FakeHttp`] are MCP servers, well behaved or not.
+//! - [`TestHome`] is a user's machine in a temporary folder, [`CodexCommand`] one run of `codex`.
+//!
+//! **Absent on purpose:** rmcp, codex-http, codex-model, codex-api-types. An oracle that shares
+//! code with its subject shares its bugs, so everything here is written by hand on JSON and
+//! sockets. All servers run on plain threads: they work in a `#[test]`, in a `#[tokio::test]`, and
+//! while a test blocks in [`CodexCommand::run`].
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "dev only: a fixture that breaks must stop the test where it breaks"
+)]
+
+mod command;
+mod gate;
+mod home;
+mod http_server;
+mod processes;
+mod programs;
+mod responses;
+
+pub use command::{CodexCommand, CommandOutput, RunningCodex};
+pub use gate::Gate;
+pub use home::TestHome;
+pub use processes::{process_lives, wait_until_gone};
+pub use programs::{codex_program, fake_mcp_server, workspace_root};
+pub use responses::MockResponses;
+pub use responses::events::{
+    UsageCounts, ev_assistant_message, ev_completed, ev_completed_with_usage, ev_custom_tool_call,
+    ev_error, ev_failed, ev_function_call, ev_incomplete, ev_item_added, ev_namespaced_call,
+    ev_reasoning, ev_reasoning_delta, ev_response_created, ev_text_delta, ev_web_search,
+};
+pub use responses::reply::{Reply, sse};
+pub use responses::request::RecordedRequest;
