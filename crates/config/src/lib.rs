@@ -1,1 +1,35 @@
-//! houses toml_edit; users know the file by name.
+//! The user's settings: layers of TOML, typed values, and edits that keep every other byte.
+//!
+//! [`load`] reads the layers and returns [`Config`] with [`Notice`]s; [`ConfigFile`] edits one file.
+//! Three types stand behind each concept: a *raw* one (serde, all optional, private), a *domain* one
+//! (no impossible state, here in public) and the *settings* of the crate that uses it (not here).
+//! To add a key for MCP servers: [`mcp/raw.rs`](mcp::raw) and its conversion, the use, a test.
+//! **Absent on purpose:** clap, HTTP, rmcp, the process environment, printing.
+
+#![expect(
+    clippy::todo,
+    reason = "the public shape is published before its bodies"
+)]
+
+mod config;
+mod error;
+mod features;
+mod layers;
+mod load;
+mod mcp;
+mod notice;
+
+pub use config::{
+    Config, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand, SandboxWorkspaceWrite,
+    ToolDialect, TrustLevel, WebSearchMode, WireApi,
+};
+pub use error::ConfigError;
+pub use features::{Feature, FeatureRow, Features, Stage};
+pub use layers::{ConfigLayer, LayerSource, LayerStack, Origin};
+pub use load::{CliOverride, LoadRequest, Loaded, load};
+pub use mcp::{
+    CredentialsStore, Enablement, EnvVar, EnvVarSource, HttpAuth, HttpTransport, McpServerConfig,
+    McpTransport, OAuthConfig, OAuthGrant, OffReason, PeerHttp, StartupReadiness, StdioTransport,
+    TokenEndpointAuthMethod, ToolFilter, ToolSettings,
+};
+pub use notice::{Notice, Severity};
