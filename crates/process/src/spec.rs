@@ -1,0 +1,106 @@
+//! What to start: the program, its words, its whole environment, its directory.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use codex_host::Env;
+
+/// A program to start. Nothing is added to it: the environment is complete.
+#[derive(Clone)]
+pub struct ChildSpec {
+    /// A path, or a name that is looked up on the `PATH` of `env`. A relative path with a slash
+    /// counts from `cwd`.
+    pub program: OsString,
+    /// The arguments without the program's name.
+    pub args: Vec<OsString>,
+    /// The whole environment of the child.
+    pub env: Env,
+    /// The directory in which it starts.
+    pub cwd: PathBuf,
+}
+
+impl ChildSpec {
+    /// Makes a spec without arguments.
+    pub fn new(program: impl Into<OsString>, env: Env, cwd: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env,
+            cwd: cwd.into(),
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+}
+
+// Arguments and values may hold secrets: only counts and names are shown.
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildSpec")
+            .field("program", &self.program)
+            .field("n_args", &self.args.len())
+            .field("env", &self.env)
+            .field("cwd", &self.cwd)
+            .finish()
+    }
+}
+
+/// Why a program could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// The name is in no directory of the child's `PATH`.
+    #[error("program not found on PATH: `{program}`")]
+    NotOnPath {
+        /// The name.
+        program: String,
+        /// The `PATH` that was searched.
+        path: String,
+    },
+    /// The path names no file.
+    #[error("program not found: `{}`", program.display())]
+    NotFound {
+        /// The path.
+        program: PathBuf,
+    },
+    /// The file is there but is not a program.
+    #[error("not an executable file: `{}`", program.display())]
+    NotExecutable {
+        /// The path.
+        program: PathBuf,
+    },
+    /// The first line of a script names an interpreter that is not there.
+    #[error("the interpreter of `{}` was not found", program.display())]
+    NoInterpreter {
+        /// The path.
+        program: PathBuf,
+    },
+    /// The working directory is missing or is no directory.
+    #[error("working directory not found: `{}`", cwd.display())]
+    NoCwd {
+        /// The directory.
+        cwd: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("cannot start `{}`", program.display())]
+    Io {
+        /// The path.
+        program: PathBuf,
+        /// Its reason.
+        source: io::Error,
+    },
+}
+
+impl SpawnError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<String> {
+        todo!()
+    }
+}
