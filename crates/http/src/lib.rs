@@ -1,1 +1,24 @@
-//! houses reqwest; trust boundary to the network.
+//! The one HTTP stack: to the model's provider and to MCP servers.
+//!
+//! [`HttpClient`] pools connections, follows redirects only inside an origin, takes proxies and CA
+//! files from an [`codex_host::Env`] and never from the process, and loads CA roots when the first
+//! TLS handshake needs them. A [`Response`] streams its [`Body`] under a byte and an idle limit;
+//! [`SseDecoder`] and [`SseStream`] turn bytes into server-sent events.
+//!
+//! **Absent on purpose:** retries (callers know what is safe to repeat: [`HttpError::retry`] gives
+//! them the facts), tokens, cookies, compression, HTTP/2.
+#![expect(clippy::todo, reason = "skeleton")]
+
+mod body;
+mod client;
+mod error;
+mod request;
+mod retry_after;
+mod sse;
+
+pub use body::{Body, Response, SseStream};
+pub use client::{HttpClient, HttpSettings};
+pub use error::{HttpError, HttpErrorKind, Retry, shown_url};
+pub use request::{Limits, Request};
+pub use retry_after::RetryAfter;
+pub use sse::{SseDecoder, SseError, SseEvent};
