@@ -1,0 +1,1 @@
+//! The file of `--record` and `--replay` (contract-exec 14).
