@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use codex_http::HttpClient;
 use codex_protocol::{McpOutcome, ServerName};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -68,7 +69,8 @@ pub struct ConnectOptions {
     pub probe: Probe,
     /// Whether the server may ask the user.
     pub elicitation: ElicitationSupport,
-    // `pub http: codex_http::HttpClient` (the shared stack; unused by stdio) joins here with that crate.
+    /// The shared HTTP stack; unused by stdio servers.
+    pub http: HttpClient,
 }
 
 /// What the server said about itself.

@@ -1,10 +1,9 @@
 //! Where a server is and how to reach it, with nothing left to look up.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
-use codex_host::Secret;
+use codex_host::{Env, Secret};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -25,7 +24,7 @@ pub struct StdioLaunch {
     /// Arguments without the program's name.
     pub args: Vec<String>,
     /// The whole environment of the child: nothing is added to it.
-    pub env: BTreeMap<String, String>,
+    pub env: Env,
     /// The child's working directory.
     pub cwd: PathBuf,
 }
@@ -60,7 +59,10 @@ impl fmt::Debug for StdioLaunch {
         f.debug_struct("StdioLaunch")
             .field("program", &self.program)
             .field("n_args", &self.args.len())
-            .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field(
+                "env",
+                &self.env.iter_os().map(|(name, _)| name).collect::<Vec<_>>(),
+            )
             .field("cwd", &self.cwd)
             .finish()
     }
@@ -70,7 +72,7 @@ impl fmt::Debug for HttpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&HeaderName> = self.headers.keys().collect();
         f.debug_struct("HttpEndpoint")
-            .field("url", &shown_url(&self.url))
+            .field("url", &codex_http::shown_url(&self.url))
             .field("headers", &names)
             .field("auth", &self.auth)
             .finish()
@@ -84,15 +86,4 @@ impl fmt::Debug for RequestAuth {
             Self::Bearer(_) => "Bearer([redacted])",
         })
     }
-}
-
-/// The URL without user, password, query and fragment: those may carry secrets.
-pub(crate) fn shown_url(url: &Url) -> String {
-    let mut shown = url.clone();
-    // Both fail only for URLs without a host, which have no such parts.
-    let _ = shown.set_username("");
-    let _ = shown.set_password(None);
-    shown.set_query(None);
-    shown.set_fragment(None);
-    shown.to_string()
 }

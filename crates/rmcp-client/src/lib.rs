@@ -10,12 +10,14 @@ mod client;
 mod endpoint;
 mod error;
 mod events;
+mod param_headers;
 mod tools;
 
 pub use client::{
     CallOptions, ClientInfo, ClosedReason, ConnectOptions, ElicitationSupport, McpClient, Probe,
     Progress, ProgressSink, ServerInfo,
 };
+pub use codex_http::HttpClient;
 pub use codex_protocol::{McpOutcome, ServerName, ToolAnnotations};
 pub use endpoint::{HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
 pub use error::{CallError, ConnectError, Hint};

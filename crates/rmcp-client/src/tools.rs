@@ -1,7 +1,9 @@
 //! The tools of a server, decoded so that one bad tool costs only itself.
 
 use codex_protocol::ToolAnnotations;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::param_headers;
 
 /// All pages of `tools/list`.
 #[derive(Debug, Clone, Default)]
@@ -42,4 +44,131 @@ pub struct ToolDefinition {
     pub meta: Option<Value>,
     /// The whole object as received, unknown fields included.
     pub raw: Value,
+}
+
+/// Whether `x-mcp-header` means something on this connection: over HTTP, since revision 2026-07-28.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HeaderRules {
+    Apply,
+    Ignore,
+}
+
+/// Sorts raw tools into usable and rejected ones.
+pub(crate) fn decode(raw_tools: Vec<Value>, rules: HeaderRules) -> ToolList {
+    let mut list = ToolList::default();
+    let mut seen = std::collections::HashSet::new();
+    for (index, raw) in raw_tools.into_iter().enumerate() {
+        let name = raw.get("name").and_then(Value::as_str).unwrap_or("");
+        let name = if name.is_empty() {
+            format!("tool {}", index + 1)
+        } else {
+            name.to_owned()
+        };
+        match decode_one(raw, rules) {
+            Ok(tool) if seen.insert(tool.name.clone()) => list.tools.push(tool),
+            Ok(_) => list.rejected.push(RejectedTool {
+                name,
+                why: "the server lists this name twice".to_owned(),
+            }),
+            Err(why) => list.rejected.push(RejectedTool { name, why }),
+        }
+    }
+    list
+}
+
+fn decode_one(raw: Value, rules: HeaderRules) -> Result<ToolDefinition, String> {
+    let Value::Object(tool) = &raw else {
+        return Err("it is not a JSON object".to_owned());
+    };
+    let name = match tool.get("name") {
+        Some(Value::String(name)) if !name.is_empty() => name.clone(),
+        Some(_) | None => return Err("it has no name".to_owned()),
+    };
+    let input_schema = input_schema(tool)?;
+    if rules == HeaderRules::Apply {
+        param_headers::validate(&input_schema)?;
+    }
+    let annotations = tool.get("annotations").map(annotations);
+    let text = |key: &str| tool.get(key).and_then(Value::as_str).map(str::to_owned);
+    Ok(ToolDefinition {
+        title: text("title"),
+        description: text("description"),
+        output_schema: tool
+            .get("outputSchema")
+            .filter(|schema| schema.is_object())
+            .cloned(),
+        annotations: annotations.unwrap_or_default(),
+        meta: tool.get("_meta").cloned(),
+        name,
+        input_schema,
+        raw,
+    })
+}
+
+fn input_schema(tool: &Map<String, Value>) -> Result<Value, String> {
+    match tool.get("inputSchema") {
+        Some(schema @ Value::Object(object)) => match object.get("type") {
+            None => Ok(schema.clone()),
+            Some(Value::String(kind)) if kind == "object" => Ok(schema.clone()),
+            Some(kind) => Err(format!(
+                "its inputSchema describes {kind}, not an object of arguments"
+            )),
+        },
+        // A tool without arguments is often written without a schema.
+        None | Some(Value::Null) => Ok(serde_json::json!({ "type": "object", "properties": {} })),
+        Some(_) => Err("its inputSchema is not a JSON object".to_owned()),
+    }
+}
+
+/// Each hint by itself, so that one of a wrong type does not cost the others.
+fn annotations(raw: &Value) -> ToolAnnotations {
+    let hint = |key: &str| raw.get(key).and_then(Value::as_bool);
+    ToolAnnotations {
+        title: raw.get("title").and_then(Value::as_str).map(str::to_owned),
+        read_only_hint: hint("readOnlyHint"),
+        destructive_hint: hint("destructiveHint"),
+        idempotent_hint: hint("idempotentHint"),
+        open_world_hint: hint("openWorldHint"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn one_bad_tool_costs_only_itself() {
+        let list = decode(
+            vec![
+                json!({ "name": "good", "inputSchema": { "type": "object" }, "vendor": 1 }),
+                json!({ "name": "odd", "inputSchema": { "type": "string" } }),
+                json!({ "inputSchema": {} }),
+                json!("text"),
+                json!({ "name": "good", "inputSchema": {} }),
+                json!({ "name": "bare", "annotations": { "readOnlyHint": true, "openWorldHint": "yes" } }),
+            ],
+            HeaderRules::Ignore,
+        );
+        let names: Vec<_> = list.tools.iter().map(|tool| tool.name.as_str()).collect();
+        assert_eq!(names, ["good", "bare"]);
+        assert_eq!(list.tools[0].raw["vendor"], 1);
+        assert_eq!(list.tools[1].annotations.read_only_hint, Some(true));
+        assert_eq!(list.tools[1].annotations.open_world_hint, None);
+        let rejected: Vec<_> = list
+            .rejected
+            .iter()
+            .map(|tool| format!("{}: {}", tool.name, tool.why))
+            .collect();
+        assert_eq!(
+            rejected,
+            [
+                "odd: its inputSchema describes \"string\", not an object of arguments",
+                "tool 3: it has no name",
+                "tool 4: it is not a JSON object",
+                "good: the server lists this name twice",
+            ]
+        );
+    }
 }
