@@ -1,1 +1,30 @@
-//! trust boundary: the only meeting place of MCP settings and MCP connections.
+//! The only meeting place of MCP settings and MCP connections.
+//!
+//! [`McpManager::start`] connects every enabled server side by side and returns an [`McpHandle`]:
+//! snapshots of the tools ([`ToolCatalog`]), calls, statuses. What a user must hear of leaves as an
+//! [`McpNotice`]; nothing is printed. One server for one call (`codex mcp call`) is the same manager
+//! with one server in its settings.
+//! **Absent on purpose:** approvals, the model's wire, rmcp types, config files, frontends.
+
+mod catalog;
+mod error;
+mod filter;
+mod manager;
+mod naming;
+mod notice;
+mod resolve;
+mod schema;
+mod settings;
+
+pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};
+pub use codex_rmcp_client::{
+    CallError as ConnectionError, ClientInfo, ConnectError, Elicitation, ElicitationReply, Hint,
+    Probe, Progress, ProgressSink, ServerInfo,
+};
+pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
+pub use filter::{FilterVerdict, judge_tool};
+pub use manager::{CallContext, McpHandle, McpManager, ServerState, ServerStatus};
+pub use naming::{ExposedName, ToolNamer};
+pub use notice::McpNotice;
+pub use resolve::{EndpointError, HeadersHelper, Resolved, resolve_endpoint};
+pub use settings::{ElicitationPolicy, ElicitationRequest, McpSettings, RestartPolicy};

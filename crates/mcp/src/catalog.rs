@@ -1,0 +1,312 @@
+//! The tools of all servers at one moment: immutable, so a turn keeps its snapshot to the end.
+//!
+//! Servers stand by name and tools by name (bytes): equal catalogs give equal requests, which is what
+//! the provider's prompt cache needs. Lookup goes through one table of every accepted spelling and
+//! never splits a name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use codex_config::McpServerConfig;
+use codex_protocol::{ServerName, ToolAnnotations, ToolApprovalMode, ToolRef};
+use codex_rmcp_client::{ServerInfo, ToolDefinition, ToolList};
+use serde_json::Value;
+
+use crate::filter::{FilterVerdict, judge_tool};
+use crate::naming::ToolNamer;
+use crate::notice::quoted;
+use crate::schema::parameters_for_model;
+
+/// The tools of all servers at one moment.
+#[derive(Debug, Default)]
+pub struct ToolCatalog {
+    servers: Vec<ServerTools>,
+    /// Every accepted spelling, as (namespace or nothing, name) -> place in `servers`.
+    spellings: HashMap<(Option<String>, String), (usize, usize)>,
+}
+
+/// The tools of one server.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerTools {
+    /// The server as configured.
+    pub server: ServerName,
+    /// `mcp__SERVER`, which holds its tools; empty when it has none.
+    pub namespace: String,
+    /// The server's advice for the model; untrusted text.
+    pub instructions: Option<String>,
+    /// The tools on offer, by name.
+    pub tools: Vec<CatalogTool>,
+    /// The tools that are not on offer, by name, each with its reason.
+    pub hidden: Vec<HiddenTool>,
+}
+
+/// A tool on offer.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CatalogTool {
+    /// The raw names, for [`crate::McpHandle::call`].
+    pub tool: ToolRef,
+    /// The namespace in which a model sees it.
+    pub namespace: String,
+    /// Its name within the namespace.
+    pub name: String,
+    /// Its name where there are no namespaces.
+    pub flat: String,
+    /// What the server says about it, schema included; claims, not facts.
+    pub definition: Arc<ToolDefinition>,
+    /// The schema to offer to a model: the server's own, made to have the shape that providers want.
+    pub parameters: Arc<Value>,
+    /// Who decides whether it may run.
+    pub approval_mode: ToolApprovalMode,
+    /// Limit of its output in tokens; `None` = the default.
+    pub output_token_limit: Option<u64>,
+    /// Whether calls may run beside other calls of the same server.
+    pub supports_parallel_calls: bool,
+}
+
+impl CatalogTool {
+    /// Returns what the server claims about the tool's effects.
+    pub fn annotations(&self) -> &ToolAnnotations {
+        &self.definition.annotations
+    }
+}
+
+/// A tool that is not on offer.
+#[derive(Debug, Clone)]
+pub struct HiddenTool {
+    /// The server's spelling.
+    pub name: String,
+    /// Why it is not on offer.
+    pub reason: HiddenReason,
+    /// What is known of it; `None` when it could not be decoded at all.
+    pub definition: Option<Arc<ToolDefinition>>,
+}
+
+/// Why a tool is not on offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HiddenReason {
+    /// The user's filter: `enabled_tools` or `disabled_tools`.
+    Filter(&'static str),
+    /// The tool cannot be used.
+    Invalid(String),
+}
+
+impl ToolCatalog {
+    /// Returns every server that has answered, by name.
+    pub fn servers(&self) -> &[ServerTools] {
+        &self.servers
+    }
+
+    /// Returns every tool on offer, by server and name.
+    pub fn tools(&self) -> impl Iterator<Item = &CatalogTool> {
+        self.servers.iter().flat_map(|server| &server.tools)
+    }
+
+    /// Returns the tools of one server.
+    pub fn server(&self, name: &ServerName) -> Option<&ServerTools> {
+        let found = self
+            .servers
+            .binary_search_by(|server| server.server.cmp(name));
+        found.ok().map(|index| &self.servers[index])
+    }
+
+    /// Returns the tool of these raw names.
+    pub fn get(&self, tool: &ToolRef) -> Option<&CatalogTool> {
+        let tools = &self.server(&tool.server)?.tools;
+        let found = tools.binary_search_by(|other| other.tool.tool.cmp(&tool.tool));
+        found.ok().map(|index| &tools[index])
+    }
+
+    /// Finds the tool that a model's call names, in whichever spelling it chose:
+    /// namespace and name, the flat name alone, or the flat name within the namespace.
+    pub fn lookup(&self, namespace: Option<&str>, name: &str) -> Option<&CatalogTool> {
+        let key = (
+            namespace
+                .filter(|namespace| !namespace.is_empty())
+                .map(str::to_owned),
+            name.to_owned(),
+        );
+        let &(server, tool) = self.spellings.get(&key)?;
+        Some(&self.servers[server].tools[tool])
+    }
+
+    /// Returns the flat names that are nearest to a name that was not found, best first.
+    pub fn nearest(&self, namespace: Option<&str>, name: &str) -> Vec<String> {
+        let asked = match namespace {
+            Some(namespace) if !name.starts_with(namespace) => format!("{namespace}__{name}"),
+            _ => name.to_owned(),
+        };
+        let flats = self.tools().map(|tool| tool.flat.as_str());
+        let near = codex_utils_fuzzy_match::nearest_all(&asked, flats);
+        near.into_iter().take(3).map(str::to_owned).collect()
+    }
+
+    /// Joins the listings of all servers and gives the tools their names.
+    pub(crate) fn build(listings: &BTreeMap<ServerName, Arc<ServerListing>>) -> Self {
+        let refs: Vec<ToolRef> = listings
+            .iter()
+            .flat_map(|(server, listing)| {
+                let tools = listing.offered.iter();
+                tools.map(|tool| ToolRef {
+                    server: server.clone(),
+                    tool: tool.definition.name.clone(),
+                })
+            })
+            .collect();
+        let mut exposed = refs.iter().cloned().zip(ToolNamer::name_all(&refs));
+        let mut catalog = Self::default();
+        for (server, listing) in listings {
+            let named = listing.offered.iter().zip(exposed.by_ref());
+            let tools: Vec<CatalogTool> = named
+                .map(|(offered, (tool, exposed))| CatalogTool {
+                    tool,
+                    namespace: exposed.namespace,
+                    name: exposed.name,
+                    flat: exposed.flat,
+                    definition: offered.definition.clone(),
+                    parameters: offered.parameters.clone(),
+                    approval_mode: offered.approval_mode,
+                    output_token_limit: offered.output_token_limit,
+                    supports_parallel_calls: offered.supports_parallel_calls,
+                })
+                .collect();
+            for (index, tool) in tools.iter().enumerate() {
+                let place = (catalog.servers.len(), index);
+                for spelling in [
+                    (Some(tool.namespace.clone()), tool.name.clone()),
+                    (Some(tool.namespace.clone()), tool.flat.clone()),
+                    (None, tool.flat.clone()),
+                ] {
+                    // The offered spelling of one tool beats a lenient spelling of another.
+                    catalog.spellings.entry(spelling).or_insert(place);
+                }
+            }
+            catalog.servers.push(ServerTools {
+                server: server.clone(),
+                namespace: tools
+                    .first()
+                    .map(|tool| tool.namespace.clone())
+                    .unwrap_or_default(),
+                instructions: listing.instructions.clone(),
+                tools,
+                hidden: listing.hidden.clone(),
+            });
+        }
+        catalog
+    }
+}
+
+/// What one server offers after filters and checks, before names are given.
+#[derive(Debug, Default)]
+pub(crate) struct ServerListing {
+    pub(crate) instructions: Option<String>,
+    pub(crate) offered: Vec<OfferedTool>,
+    pub(crate) hidden: Vec<HiddenTool>,
+    /// Sentences about this list that the user must hear, each once.
+    pub(crate) complaints: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) struct OfferedTool {
+    pub(crate) definition: Arc<ToolDefinition>,
+    parameters: Arc<Value>,
+    approval_mode: ToolApprovalMode,
+    output_token_limit: Option<u64>,
+    supports_parallel_calls: bool,
+}
+
+impl ServerListing {
+    /// Applies filters and checks to what a server listed.
+    pub(crate) fn new(config: &McpServerConfig, info: &ServerInfo, list: ToolList) -> Self {
+        let mut listing = Self {
+            instructions: info.instructions.clone(),
+            ..Self::default()
+        };
+        let server = &config.name;
+        let mut definitions: BTreeMap<String, ToolDefinition> = BTreeMap::new();
+        let mut doubles: Vec<String> = Vec::new();
+        for definition in list.tools {
+            match definitions.entry(definition.name.clone()) {
+                std::collections::btree_map::Entry::Vacant(place) => {
+                    place.insert(definition);
+                }
+                std::collections::btree_map::Entry::Occupied(_) => doubles.push(definition.name),
+            }
+        }
+        for name in doubles {
+            listing.complain(format!(
+                "MCP server `{server}` lists tool `{}` twice; the first is used",
+                quoted(&name)
+            ));
+        }
+        listing
+            .complaints
+            .extend(crate::filter::unmatched(config, |name| {
+                definitions.contains_key(name) || list.rejected.iter().any(|tool| tool.name == name)
+            }));
+        for rejected in list.rejected {
+            listing.hide(server, rejected.name, rejected.why, None);
+        }
+        for (name, definition) in definitions {
+            listing.take(config, name, definition);
+        }
+        listing.hidden.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(why) = list.truncated {
+            listing.complain(format!(
+                "the tools of MCP server `{server}` are incomplete: {}",
+                quoted(&why)
+            ));
+        }
+        listing
+    }
+
+    fn take(&mut self, config: &McpServerConfig, name: String, definition: ToolDefinition) {
+        if let FilterVerdict::Off(by) = judge_tool(&config.tools, &name) {
+            let definition = Some(Arc::new(definition));
+            self.hidden.push(HiddenTool {
+                name,
+                reason: HiddenReason::Filter(by),
+                definition,
+            });
+            return;
+        }
+        match parameters_for_model(&definition.input_schema, config.tool_input_schema_max_bytes) {
+            Err(why) => self.hide(&config.name, name, why, Some(definition)),
+            Ok(parameters) => {
+                let settings = config.tool_settings.get(&name);
+                self.offered.push(OfferedTool {
+                    parameters: Arc::new(parameters),
+                    approval_mode: config.approval_mode(&name),
+                    output_token_limit: settings.and_then(|settings| settings.output_token_limit),
+                    supports_parallel_calls: config.supports_parallel_tool_calls,
+                    definition: Arc::new(definition),
+                });
+            }
+        }
+    }
+
+    fn hide(
+        &mut self,
+        server: &ServerName,
+        name: String,
+        why: String,
+        definition: Option<ToolDefinition>,
+    ) {
+        let shown = quoted(&name);
+        self.complain(format!(
+            "tool `{shown}` of MCP server `{server}` is left out: {}",
+            quoted(&why)
+        ));
+        let definition = definition.map(Arc::new);
+        self.hidden.push(HiddenTool {
+            name,
+            reason: HiddenReason::Invalid(why),
+            definition,
+        });
+    }
+
+    fn complain(&mut self, sentence: String) {
+        self.complaints.push(sentence);
+    }
+}

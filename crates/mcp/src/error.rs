@@ -1,0 +1,200 @@
+//! Why a server is not there, or a call has no answer; each with what to do now.
+
+use codex_protocol::{ServerName, ToolRef};
+use codex_rmcp_client::{CallError as ConnectionError, ConnectError, Hint};
+
+use crate::resolve::EndpointError;
+
+/// Why a run cannot start.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// Servers with `required = true` did not start.
+    #[error("required MCP servers failed to initialize: {}", sentence(.0))]
+    Required(Vec<RequiredFailure>),
+    /// The wait was cancelled.
+    #[error("waiting for MCP servers was cancelled")]
+    Cancelled,
+}
+
+impl StartError {
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Required(failures) => failures
+                .iter()
+                .flat_map(|failure| failure.hints.clone())
+                .collect(),
+            Self::Cancelled => Vec::new(),
+        }
+    }
+}
+
+/// One required server that did not start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequiredFailure {
+    /// The server.
+    pub server: ServerName,
+    /// One sentence without the server's name.
+    pub why: String,
+    /// What the user can do now.
+    pub hints: Vec<Hint>,
+}
+
+fn sentence(failures: &[RequiredFailure]) -> String {
+    let each = failures
+        .iter()
+        .map(|failure| format!("{}: {}", failure.server, failure.why));
+    each.collect::<Vec<_>>().join("; ")
+}
+
+/// Why a server is not running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartFailure {
+    /// Its entry in the config cannot be used.
+    #[error("{why}")]
+    Config {
+        /// Why, with the place in the file.
+        why: String,
+    },
+    /// Something that its entry names is missing here.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
+    /// It could not be connected to.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// It connected and its tools could not be listed.
+    #[error("its tools cannot be listed: {0}")]
+    Catalog(#[source] ConnectionError),
+    /// It ended again and again.
+    #[error("it ended {n_times} times in a row, the last time: {status}")]
+    KeepsEnding {
+        /// How often.
+        n_times: u32,
+        /// How it ended last.
+        status: String,
+    },
+}
+
+/// The step of a server's start that failed, in the order of the steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FailedStep {
+    /// The entry in the config.
+    Config,
+    /// Program, directory, variables.
+    Environment,
+    /// Spawn, or DNS, TCP, TLS, HTTP.
+    Connect,
+    /// Login.
+    Auth,
+    /// `initialize`.
+    Handshake,
+    /// `tools/list`.
+    Catalog,
+}
+
+impl StartFailure {
+    /// Returns one sentence that does not repeat the server's name.
+    pub fn why(&self, server: &ServerName) -> String {
+        let text = self.to_string();
+        // Errors from below begin with the server; beside our own `a: …` that would be said twice.
+        match text.strip_prefix(&format!("MCP server `{server}` ")) {
+            Some(rest) => rest.to_owned(),
+            None => text,
+        }
+    }
+
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::Config { .. } | Self::KeepsEnding { .. } => Vec::new(),
+            Self::Endpoint(error) => error.hints(),
+            Self::Connect(error) => error.hints(),
+            Self::Catalog(error) => error.hints(),
+        }
+    }
+
+    /// Returns the step that failed.
+    pub fn step(&self) -> FailedStep {
+        match self {
+            Self::Config { .. } => FailedStep::Config,
+            Self::Endpoint(_) => FailedStep::Environment,
+            Self::Connect(ConnectError::Spawn {
+                not_found: true, ..
+            }) => FailedStep::Environment,
+            Self::Connect(ConnectError::LoginRequired { .. }) => FailedStep::Auth,
+            Self::Connect(
+                ConnectError::UnknownProtocol { .. }
+                | ConnectError::Refused { .. }
+                | ConnectError::Protocol { .. },
+            ) => FailedStep::Handshake,
+            Self::Connect(_) | Self::KeepsEnding { .. } => FailedStep::Connect,
+            Self::Catalog(_) => FailedStep::Catalog,
+        }
+    }
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No server of that name is configured.
+    #[error("No MCP server named '{0}' found.")]
+    UnknownServer(ServerName),
+    /// The server is turned off.
+    #[error("MCP server `{server}` is off: {why}")]
+    Off {
+        /// The server.
+        server: ServerName,
+        /// Who turned it off.
+        why: String,
+    },
+    /// The server did not start.
+    #[error("MCP server `{server}` is not running: {why}")]
+    NotRunning {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
+        /// What the user can do now.
+        hints: Vec<Hint>,
+    },
+    /// The tool exists and is not offered.
+    #[error("tool `{tool}` is not available: {why}")]
+    Hidden {
+        /// The tool.
+        tool: ToolRef,
+        /// The filter or the fault of the tool.
+        why: String,
+    },
+    /// The server ended while the call ran.
+    #[error("MCP server `{server}` ended during the call: {reason}")]
+    ServerEnded {
+        /// The server.
+        server: ServerName,
+        /// Why it ended.
+        reason: String,
+    },
+    /// The caller cancelled; the server was told to stop.
+    #[error("cancelled")]
+    Cancelled,
+    /// The connection gave no answer.
+    #[error(transparent)]
+    Connection(ConnectionError),
+}
+
+impl CallError {
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::NotRunning { hints, .. } => hints.clone(),
+            Self::Connection(error) => error.hints(),
+            Self::UnknownServer(_)
+            | Self::Off { .. }
+            | Self::Hidden { .. }
+            | Self::ServerEnded { .. }
+            | Self::Cancelled => Vec::new(),
+        }
+    }
+}

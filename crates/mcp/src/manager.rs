@@ -1,0 +1,299 @@
+//! The actor that owns the state of every server.
+//!
+//! One task per server ([`server`]) connects, lists, watches and restarts; it reports here. This loop
+//! alone changes the slots and publishes snapshots; [`McpHandle`] only reads snapshots, so a call never
+//! waits for the actor. Trap: a notice must be in the reader's channel *before* the state that it
+//! explains is visible, otherwise "server failed" could follow the turn that lacks the server.
+
+mod handle;
+mod server;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use codex_config::{Enablement, McpServerConfig, OffReason};
+use codex_protocol::ServerName;
+use codex_rmcp_client::McpClient;
+use tokio::sync::{Mutex, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use handle::{CallContext, McpHandle, ServerState, ServerStatus};
+
+use crate::catalog::{ServerListing, ToolCatalog};
+use crate::error::StartFailure;
+use crate::notice::McpNotice;
+use crate::settings::McpSettings;
+use server::ServerTask;
+
+/// Reports that may wait for the actor.
+const INBOX_CAPACITY: usize = 64;
+/// Notices that may wait for their reader; beyond it the newest are dropped and counted.
+const MAX_WAITING_NOTICES: usize = 256;
+
+/// Starts and keeps the connections to all servers.
+#[derive(Debug)]
+pub struct McpManager;
+
+impl McpManager {
+    /// Starts every enabled server side by side and returns at once.
+    ///
+    /// The tasks run on `tasks` and end when `cancel` is cancelled or by [`McpHandle::shutdown`];
+    /// servers are stopped in order in both cases. Notices wait for a slow reader of `notices`.
+    pub fn start(
+        settings: McpSettings,
+        tasks: &TaskTracker,
+        cancel: &CancellationToken,
+        notices: mpsc::Sender<McpNotice>,
+    ) -> McpHandle {
+        let settings = Arc::new(settings);
+        let cancel = cancel.child_token();
+        let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
+        let slots: BTreeMap<ServerName, Slot> = settings
+            .servers
+            .iter()
+            .map(|(name, config)| (name.clone(), Slot::before_start(config)))
+            .collect();
+        let servers = TaskTracker::new();
+        for (name, slot) in &slots {
+            let Slot::Starting { .. } = slot else {
+                continue;
+            };
+            let Some(config) = settings.servers.get(name) else {
+                continue;
+            };
+            let task = ServerTask::new(
+                config.clone(),
+                settings.clone(),
+                inbox_sender.clone(),
+                cancel.clone(),
+            );
+            servers.spawn(task.run());
+        }
+        servers.close();
+        let first = Arc::new(Shared {
+            catalog: Arc::default(),
+            slots: slots.clone(),
+        });
+        let (published, shared) = watch::channel(first);
+        let (catalogs, _) = watch::channel(Arc::default());
+        let actor = Actor {
+            inbox,
+            slots,
+            listings: BTreeMap::new(),
+            published,
+            catalogs: catalogs.clone(),
+            outbox: VecDeque::new(),
+            n_dropped: 0,
+            notices: Some(notices),
+        };
+        let n_tasks_done = servers.clone();
+        tasks.spawn(actor.run(cancel.clone(), n_tasks_done));
+        McpHandle::new(settings, shared, catalogs, inbox_sender, cancel, servers)
+    }
+}
+
+/// What readers see: one consistent moment.
+#[derive(Debug)]
+struct Shared {
+    catalog: Arc<ToolCatalog>,
+    slots: BTreeMap<ServerName, Slot>,
+}
+
+/// Where one server stands.
+#[derive(Debug, Clone)]
+enum Slot {
+    /// It is not to run.
+    Off(String),
+    /// It is being connected, for the first time or after its end.
+    Starting { restart: bool },
+    /// It can be called.
+    Ready(Arc<Connection>),
+    /// It was given up.
+    Failed(Arc<StartFailure>),
+}
+
+impl Slot {
+    fn before_start(config: &McpServerConfig) -> Self {
+        match &config.enablement {
+            Enablement::On => Self::Starting { restart: false },
+            Enablement::Off(reason @ OffReason::Invalid { .. }) if config.required => {
+                Self::Failed(Arc::new(StartFailure::Config {
+                    why: off_text(reason),
+                }))
+            }
+            Enablement::Off(reason) => Self::Off(off_text(reason)),
+        }
+    }
+
+    /// Whether the first attempt is over, one way or the other.
+    fn is_settled(&self) -> bool {
+        !matches!(self, Self::Starting { restart: false })
+    }
+}
+
+fn off_text(reason: &OffReason) -> String {
+    match reason {
+        OffReason::User => "enabled = false".to_owned(),
+        OffReason::Requirements { source } => format!("requirements ({source})"),
+        OffReason::Invalid {
+            origin: Some(origin),
+            why,
+        } => format!("{why} ({origin})"),
+        OffReason::Invalid { origin: None, why } => why.clone(),
+    }
+}
+
+/// A live connection and the queue of its calls.
+#[derive(Debug)]
+struct Connection {
+    client: McpClient,
+    /// Held during a call when the server does not say that it can run several; fair, so in order.
+    turn: Mutex<()>,
+}
+
+/// Everything that can wake the actor.
+#[derive(Debug)]
+enum Input {
+    /// A server can be called; its tools may still be unknown.
+    Connected {
+        server: ServerName,
+        connection: Arc<Connection>,
+    },
+    /// A server's tools are known, or known anew.
+    Listed {
+        server: ServerName,
+        listing: Arc<ServerListing>,
+    },
+    /// A server ended and is started again; its tools stay on offer meanwhile.
+    Restarting { server: ServerName },
+    /// A server was given up.
+    Failed {
+        server: ServerName,
+        failure: Arc<StartFailure>,
+    },
+    /// Somebody has something to say.
+    Notice(McpNotice),
+}
+
+struct Actor {
+    inbox: mpsc::Receiver<Input>,
+    slots: BTreeMap<ServerName, Slot>,
+    listings: BTreeMap<ServerName, Arc<ServerListing>>,
+    published: watch::Sender<Arc<Shared>>,
+    catalogs: watch::Sender<Arc<ToolCatalog>>,
+    outbox: VecDeque<McpNotice>,
+    n_dropped: usize,
+    /// `None` when nobody listens any more.
+    notices: Option<mpsc::Sender<McpNotice>>,
+}
+
+impl Actor {
+    async fn run(mut self, cancel: CancellationToken, servers: TaskTracker) {
+        let stopped = async {
+            cancel.cancelled().await;
+            servers.wait().await;
+        };
+        tokio::pin!(stopped);
+        loop {
+            let sender = self.notices.clone().filter(|_| !self.outbox.is_empty());
+            let room = async {
+                match &sender {
+                    Some(sender) => sender.reserve().await.map(drop).is_ok(),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // In this order reports are never starved by a reader of notices.
+                biased;
+                input = self.inbox.recv() => match input {
+                    Some(input) => self.on_input(input),
+                    None => return,
+                },
+                is_open = room => match is_open {
+                    true => self.flush(),
+                    false => self.notices = None,
+                },
+                () = &mut stopped => return,
+            }
+        }
+    }
+
+    fn on_input(&mut self, input: Input) {
+        match input {
+            Input::Connected { server, connection } => {
+                self.slots.insert(server, Slot::Ready(connection));
+                self.publish();
+            }
+            Input::Listed { server, listing } => {
+                self.listings.insert(server, listing);
+                self.publish_catalog();
+            }
+            Input::Restarting { server } => {
+                self.slots.insert(server, Slot::Starting { restart: true });
+                self.publish();
+            }
+            Input::Failed { server, failure } => {
+                let had_tools = self.listings.remove(&server).is_some();
+                self.slots.insert(server, Slot::Failed(failure));
+                if had_tools {
+                    self.publish_catalog()
+                } else {
+                    self.publish()
+                }
+            }
+            Input::Notice(notice) => {
+                if self.outbox.len() < MAX_WAITING_NOTICES {
+                    self.outbox.push_back(notice);
+                } else {
+                    self.n_dropped += 1;
+                }
+                self.flush();
+            }
+        }
+    }
+
+    /// Hands over as many notices as the reader has room for.
+    fn flush(&mut self) {
+        let Some(notices) = &self.notices else {
+            self.outbox.clear();
+            return;
+        };
+        while let Some(notice) = self.outbox.pop_front() {
+            if let Err(error) = notices.try_send(notice) {
+                if let mpsc::error::TrySendError::Full(notice) = error {
+                    self.outbox.push_front(notice);
+                }
+                return;
+            }
+        }
+        if self.n_dropped > 0 {
+            let text = format!(
+                "... and {} more notices about MCP servers",
+                std::mem::take(&mut self.n_dropped)
+            );
+            self.outbox.push_back(McpNotice {
+                server: None,
+                text,
+                hints: Vec::new(),
+            });
+        }
+    }
+
+    fn publish(&self) {
+        let catalog = self.published.borrow().catalog.clone();
+        self.published.send_replace(Arc::new(Shared {
+            catalog,
+            slots: self.slots.clone(),
+        }));
+    }
+
+    fn publish_catalog(&self) {
+        let catalog = Arc::new(ToolCatalog::build(&self.listings));
+        self.published.send_replace(Arc::new(Shared {
+            catalog: catalog.clone(),
+            slots: self.slots.clone(),
+        }));
+        self.catalogs.send_replace(catalog);
+    }
+}

@@ -1,0 +1,428 @@
+//! What the engine and the small commands hold: snapshots, calls, the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_config::McpServerConfig;
+use codex_protocol::{McpOutcome, ServerName, ToolRef};
+use codex_rmcp_client::{
+    CallError as ConnectionError, CallOptions, Hint, ProgressSink, ServerInfo,
+};
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{Connection, Input, Shared, Slot};
+use crate::catalog::{HiddenReason, ToolCatalog};
+use crate::error::{CallError, RequiredFailure, StartError, StartFailure};
+use crate::filter::{FilterVerdict, judge_tool};
+use crate::notice::McpNotice;
+use crate::settings::McpSettings;
+
+/// Waiting longer than this is said.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// A call that makes progress may take this many times its idle limit.
+const PROGRESS_FACTOR: u32 = 4;
+
+/// A cheap handle on all servers; clones see the same state.
+#[derive(Debug, Clone)]
+pub struct McpHandle {
+    settings: Arc<McpSettings>,
+    shared: watch::Receiver<Arc<Shared>>,
+    catalogs: watch::Sender<Arc<ToolCatalog>>,
+    inbox: mpsc::Sender<Input>,
+    cancel: CancellationToken,
+    servers: TaskTracker,
+}
+
+/// How one call runs.
+#[derive(Clone, Default)]
+#[non_exhaustive]
+pub struct CallContext {
+    /// Limit between two signs of life; `None` = the server's `tool_timeout_sec`.
+    pub idle_timeout: Option<Duration>,
+    /// Hears how far the call is.
+    pub on_progress: Option<ProgressSink>,
+}
+
+impl std::fmt::Debug for CallContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallContext")
+            .field("idle_timeout", &self.idle_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where one server stands, for people.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// The server.
+    pub server: ServerName,
+    /// Where it stands.
+    pub state: ServerState,
+}
+
+/// Where a server stands.
+#[derive(Debug, Clone)]
+pub enum ServerState {
+    /// It is not to run; why.
+    Off(String),
+    /// It is being started.
+    Starting,
+    /// It can be called.
+    Ready(Box<ServerInfo>),
+    /// It ended and is being started again.
+    Restarting,
+    /// It was given up.
+    Failed(Arc<StartFailure>),
+}
+
+impl McpHandle {
+    pub(super) fn new(
+        settings: Arc<McpSettings>,
+        shared: watch::Receiver<Arc<Shared>>,
+        catalogs: watch::Sender<Arc<ToolCatalog>>,
+        inbox: mpsc::Sender<Input>,
+        cancel: CancellationToken,
+        servers: TaskTracker,
+    ) -> Self {
+        Self {
+            settings,
+            shared,
+            catalogs,
+            inbox,
+            cancel,
+            servers,
+        }
+    }
+
+    /// Waits until the first model request may be sent.
+    ///
+    /// Required servers are always waited for, each within its own limit. Optional servers are waited
+    /// for until each is ready or has failed, at most for `grace` when there is one; those that are late
+    /// are named in a notice, and their tools join a later [`McpHandle::catalog`].
+    pub async fn ready(
+        &self,
+        grace: Option<Duration>,
+        cancel: &CancellationToken,
+    ) -> Result<(), StartError> {
+        let mut shared = self.shared.clone();
+        let begin = Instant::now();
+        let mut patience = Some(begin + PATIENCE);
+        let mut grace_end = grace.map(|grace| begin + grace);
+        let mut grace_is_over = false;
+        loop {
+            let now = shared.borrow_and_update().clone();
+            let waiting: Vec<&ServerName> = now
+                .slots
+                .iter()
+                .filter(|(_, slot)| !slot.is_settled())
+                .map(|(name, _)| name)
+                .collect();
+            let (required, optional): (Vec<&ServerName>, Vec<&ServerName>) = waiting
+                .iter()
+                .copied()
+                .partition(|&name| self.is_required(name));
+            if required.is_empty() {
+                self.check_required(&now)?;
+                if optional.is_empty() || grace_is_over {
+                    return Ok(());
+                }
+            }
+            tokio::select! {
+                changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
+                () = cancel.cancelled() => return Err(StartError::Cancelled),
+                () = self.cancel.cancelled() => return Err(StartError::Cancelled),
+                () = until(grace_end) => {
+                    grace_end = None;
+                    grace_is_over = true;
+                    if !optional.is_empty() {
+                        self.say(McpNotice::still_starting(&optional)).await;
+                    }
+                }
+                () = until(patience) => {
+                    patience = None;
+                    // When the grace is over only the required ones are waited for, and all are named.
+                    let names = if grace_is_over { required } else { waiting };
+                    self.say(McpNotice::waiting(&names)).await;
+                }
+            }
+        }
+    }
+
+    /// Returns the tools of this moment; keep it for a whole turn.
+    pub fn catalog(&self) -> Arc<ToolCatalog> {
+        self.shared.borrow().catalog.clone()
+    }
+
+    /// Returns a channel that holds the newest catalog.
+    pub fn catalogs(&self) -> watch::Receiver<Arc<ToolCatalog>> {
+        self.catalogs.subscribe()
+    }
+
+    /// Returns where every configured server stands, by name.
+    pub fn statuses(&self) -> Vec<ServerStatus> {
+        let shared = self.shared.borrow().clone();
+        let status = |(server, slot): (&ServerName, &Slot)| ServerStatus {
+            server: server.clone(),
+            state: match slot {
+                Slot::Off(why) => ServerState::Off(why.clone()),
+                Slot::Starting { restart: false } => ServerState::Starting,
+                Slot::Starting { restart: true } => ServerState::Restarting,
+                Slot::Ready(connection) => {
+                    ServerState::Ready(Box::new(connection.client.info().clone()))
+                }
+                Slot::Failed(failure) => ServerState::Failed(failure.clone()),
+            },
+        };
+        shared.slots.iter().map(status).collect()
+    }
+
+    /// Calls a tool by its raw names; waits when its server is being started.
+    ///
+    /// Calls of one server run one after another unless `supports_parallel_tool_calls` is set; waiting
+    /// for the turn does not count towards the call's own limit.
+    pub async fn call(
+        &self,
+        tool: &ToolRef,
+        arguments: Map<String, Value>,
+        context: CallContext,
+        cancel: &CancellationToken,
+    ) -> Result<McpOutcome, CallError> {
+        let config = self.config(&tool.server)?;
+        if let FilterVerdict::Off(by) = judge_tool(&config.tools, &tool.tool) {
+            return Err(CallError::Hidden {
+                tool: tool.clone(),
+                why: format!("{by} of the server leaves it out"),
+            });
+        }
+        let idle_timeout = context.idle_timeout.unwrap_or(config.tool_timeout());
+        let options = CallOptions {
+            idle_timeout,
+            max_total: idle_timeout.saturating_mul(PROGRESS_FACTOR),
+            on_progress: context.on_progress,
+        };
+        loop {
+            let connection = self.connection(config, None, cancel).await?;
+            self.check_hidden(tool)?;
+            let _turn = match config.supports_parallel_tool_calls {
+                true => None,
+                false => Some(or_cancelled(cancel, connection.turn.lock()).await?),
+            };
+            if has_ended(&connection).await {
+                // It ended while this call waited for its turn. Nothing was sent, so the next
+                // connection can have it.
+                self.connection(config, Some(&connection), cancel).await?;
+                continue;
+            }
+            let answer = connection
+                .client
+                .call_tool(&tool.tool, arguments, options, cancel.clone())
+                .await;
+            return answer.map_err(|error| self.explain(&tool.server, error));
+        }
+    }
+
+    /// Lists the resources of a server, verbatim.
+    pub async fn list_resources(
+        &self,
+        server: &ServerName,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Value>, CallError> {
+        let config = self.config(server)?;
+        let connection = self.connection(config, None, cancel).await?;
+        let listed = connection.client.list_resources(config.tool_timeout());
+        or_cancelled(cancel, listed)
+            .await?
+            .map_err(|error| self.explain(server, error))
+    }
+
+    /// Lists the resource templates of a server, verbatim.
+    pub async fn list_resource_templates(
+        &self,
+        server: &ServerName,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Value>, CallError> {
+        let config = self.config(server)?;
+        let connection = self.connection(config, None, cancel).await?;
+        let listed = connection
+            .client
+            .list_resource_templates(config.tool_timeout());
+        or_cancelled(cancel, listed)
+            .await?
+            .map_err(|error| self.explain(server, error))
+    }
+
+    /// Reads a resource; returns the result object verbatim.
+    pub async fn read_resource(
+        &self,
+        server: &ServerName,
+        uri: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Value, CallError> {
+        let config = self.config(server)?;
+        let connection = self.connection(config, None, cancel).await?;
+        let options = CallOptions::with_idle_timeout(config.tool_timeout());
+        let answer = connection
+            .client
+            .read_resource(uri, options, cancel.clone())
+            .await;
+        answer.map_err(|error| self.explain(server, error))
+    }
+
+    /// Stops all servers side by side; none is alive when it returns, at the latest after `limit`.
+    pub async fn shutdown(&self, limit: Duration) {
+        self.cancel.cancel();
+        // Beyond the limit the owner's runtime ends, and with it each server's process group.
+        let _ = tokio::time::timeout(limit, self.servers.wait()).await;
+    }
+
+    fn config(&self, server: &ServerName) -> Result<&McpServerConfig, CallError> {
+        self.settings
+            .servers
+            .get(server)
+            .ok_or_else(|| CallError::UnknownServer(server.clone()))
+    }
+
+    fn is_required(&self, server: &ServerName) -> bool {
+        self.settings
+            .servers
+            .get(server)
+            .is_some_and(|config| config.required)
+    }
+
+    fn check_required(&self, shared: &Shared) -> Result<(), StartError> {
+        let failures: Vec<RequiredFailure> = shared
+            .slots
+            .iter()
+            .filter(|(server, _)| self.is_required(server))
+            .filter_map(|(server, slot)| match slot {
+                Slot::Failed(failure) => Some(RequiredFailure {
+                    server: server.clone(),
+                    why: failure.why(server),
+                    hints: failure.hints(),
+                }),
+                Slot::Off(_) | Slot::Starting { .. } | Slot::Ready(_) => None,
+            })
+            .collect();
+        if failures.is_empty() {
+            Ok(())
+        } else {
+            Err(StartError::Required(failures))
+        }
+    }
+
+    fn check_hidden(&self, tool: &ToolRef) -> Result<(), CallError> {
+        let catalog = self.catalog();
+        let hidden = catalog
+            .server(&tool.server)
+            .map(|server| server.hidden.as_slice())
+            .unwrap_or_default();
+        match hidden
+            .iter()
+            .find(|hidden| hidden.name == tool.tool)
+            .map(|hidden| &hidden.reason)
+        {
+            Some(HiddenReason::Invalid(why)) if catalog.get(tool).is_none() => {
+                Err(CallError::Hidden {
+                    tool: tool.clone(),
+                    why: why.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the server's connection, other than `ended`, waiting for a start within its limit.
+    async fn connection(
+        &self,
+        config: &McpServerConfig,
+        ended: Option<&Arc<Connection>>,
+        cancel: &CancellationToken,
+    ) -> Result<Arc<Connection>, CallError> {
+        let mut shared = self.shared.clone();
+        let server = &config.name;
+        let limit = config.startup_timeout();
+        let deadline = Instant::now() + limit;
+        let not_running = |why: String, hints: Vec<Hint>| CallError::NotRunning {
+            server: server.clone(),
+            why,
+            hints,
+        };
+        loop {
+            let now = shared.borrow_and_update().clone();
+            match now.slots.get(server) {
+                None => return Err(CallError::UnknownServer(server.clone())),
+                Some(Slot::Off(why)) => {
+                    return Err(CallError::Off {
+                        server: server.clone(),
+                        why: why.clone(),
+                    });
+                }
+                Some(Slot::Failed(failure)) => {
+                    return Err(not_running(failure.why(server), failure.hints()));
+                }
+                Some(Slot::Ready(connection))
+                    if !ended.is_some_and(|ended| Arc::ptr_eq(ended, connection)) =>
+                {
+                    return Ok(connection.clone());
+                }
+                Some(Slot::Ready(_) | Slot::Starting { .. }) => {}
+            }
+            tokio::select! {
+                changed = shared.changed() => {
+                    changed.map_err(|_| not_running("it was stopped".to_owned(), Vec::new()))?;
+                }
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+                () = self.cancel.cancelled() => return Err(not_running("it was stopped".to_owned(), Vec::new())),
+                () = tokio::time::sleep_until(deadline) => {
+                    return Err(not_running(format!("it was not ready within {limit:?}"), Vec::new()));
+                }
+            }
+        }
+    }
+
+    fn explain(&self, server: &ServerName, error: ConnectionError) -> CallError {
+        match error {
+            ConnectionError::Closed { reason } => CallError::ServerEnded {
+                server: server.clone(),
+                reason,
+            },
+            ConnectionError::Cancelled => CallError::Cancelled,
+            other => CallError::Connection(other),
+        }
+    }
+
+    async fn say(&self, notice: McpNotice) {
+        // The actor ends only together with everything that a notice could be about.
+        let _ = self.inbox.send(Input::Notice(notice)).await;
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn or_cancelled<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, CallError> {
+    tokio::select! {
+        done = work => Ok(done),
+        () = cancel.cancelled() => Err(CallError::Cancelled),
+    }
+}
+
+async fn has_ended(connection: &Connection) -> bool {
+    tokio::select! {
+        biased;
+        _ = connection.client.closed() => true,
+        () = std::future::ready(()) => false,
+    }
+}

@@ -1,0 +1,394 @@
+//! The life of one server: connect, list, watch, restart, end.
+//!
+//! Every path out of here leaves either a report of failure with its notice, or the stop that the owner
+//! asked for: a server never vanishes silently. While a server restarts, its tools stay on offer, so
+//! that the list the model sees does not flicker; a call waits for the new connection.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_config::{McpServerConfig, StartupReadiness};
+use codex_protocol::ServerName;
+use codex_rmcp_client::{
+    CallError as ConnectionError, ClosedReason, ConnectError, ConnectOptions, Elicitation,
+    ElicitationReply, ElicitationSupport, McpClient, ServerEndpoint, ServerEvent, ToolList,
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Connection, Input};
+use crate::catalog::ServerListing;
+use crate::error::StartFailure;
+use crate::notice::{McpNotice, quoted};
+use crate::resolve::{Resolved, resolve_endpoint};
+use crate::settings::{ElicitationPolicy, ElicitationRequest, McpSettings};
+
+/// Events of one connection that may wait for its task.
+const EVENTS_CAPACITY: usize = 64;
+/// A server that announces changes all the time is listed at most this often.
+const RELIST_GAP: Duration = Duration::from_millis(250);
+/// How long a server may take to end when its owner does not say otherwise.
+pub(super) const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1800);
+
+/// The task of one server.
+pub(super) struct ServerTask {
+    config: McpServerConfig,
+    settings: Arc<McpSettings>,
+    inbox: mpsc::Sender<Input>,
+    cancel: CancellationToken,
+    /// Sentences that were said already.
+    said: HashSet<String>,
+}
+
+/// Why serving a connection ended.
+enum End {
+    /// The owner asked for it.
+    Stopped,
+    /// The connection ended on its own.
+    Closed(String),
+    /// It lives, but its tools cannot be listed.
+    NoTools(ConnectionError),
+}
+
+impl ServerTask {
+    pub(super) fn new(
+        config: McpServerConfig,
+        settings: Arc<McpSettings>,
+        inbox: mpsc::Sender<Input>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self {
+            config,
+            settings,
+            inbox,
+            cancel,
+            said: HashSet::new(),
+        }
+    }
+
+    /// Runs until the server is given up or the owner cancels.
+    pub(super) async fn run(mut self) {
+        let cancel = self.cancel.clone();
+        let mut n_restarts: u32 = 0;
+        loop {
+            let (connection, events, deadline) = match self.connect().await {
+                Ok(connected) => connected,
+                Err(_) if cancel.is_cancelled() => return,
+                Err(failure) => return self.give_up(failure).await,
+            };
+            let since = Instant::now();
+            let end = self.serve(&connection, events, deadline).await;
+            let status = match end {
+                End::Closed(status) if !cancel.is_cancelled() => status,
+                End::Stopped | End::Closed(_) => {
+                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
+                    return;
+                }
+                End::NoTools(error) => {
+                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
+                    return self.give_up(StartFailure::Catalog(error)).await;
+                }
+            };
+            // What the leader left behind ends too, before its successor starts.
+            connection.client.shutdown(SHUTDOWN_LIMIT).await;
+            if since.elapsed() >= self.settings.restart.stable_after {
+                n_restarts = 0;
+            }
+            if n_restarts == self.settings.restart.max_restarts {
+                let n_times = n_restarts + 1;
+                return self
+                    .give_up(StartFailure::KeepsEnding { n_times, status })
+                    .await;
+            }
+            self.send(Input::Notice(McpNotice::ended(self.name(), &status)))
+                .await;
+            self.send(Input::Restarting {
+                server: self.name().clone(),
+            })
+            .await;
+            let delay = self.restart_delay(n_restarts);
+            n_restarts += 1;
+            tokio::select! {
+                () = cancel.cancelled() => return,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    fn name(&self) -> &ServerName {
+        &self.config.name
+    }
+
+    fn restart_delay(&self, n_restarts: u32) -> Duration {
+        let policy = &self.settings.restart;
+        policy
+            .first_delay
+            .saturating_mul(2_u32.saturating_pow(n_restarts))
+            .min(policy.max_delay)
+    }
+
+    async fn send(&self, input: Input) {
+        // The actor outlives its servers; after its end nobody needs the report.
+        let _ = self.inbox.send(input).await;
+    }
+
+    /// Says a sentence unless it was said before.
+    async fn say_once(&mut self, sentence: String) {
+        if self.said.insert(sentence.clone()) {
+            self.send(Input::Notice(McpNotice::about(self.name(), sentence)))
+                .await;
+        }
+    }
+
+    async fn give_up(&self, failure: StartFailure) {
+        let failure = Arc::new(failure);
+        // A required server fails the whole start, and that sentence says it; later it is a notice too.
+        let notice =
+            McpNotice::failed_to_start(self.name(), &failure.why(self.name()), failure.hints());
+        if !self.config.required || matches!(*failure, StartFailure::KeepsEnding { .. }) {
+            self.send(Input::Notice(notice)).await;
+        }
+        self.send(Input::Failed {
+            server: self.name().clone(),
+            failure,
+        })
+        .await;
+    }
+
+    /// Connects, and lists the tools unless being connected is ready enough.
+    async fn connect(
+        &mut self,
+    ) -> Result<(Arc<Connection>, mpsc::Receiver<ServerEvent>, Instant), StartFailure> {
+        let deadline = Instant::now() + self.config.startup_timeout();
+        let resolved = resolve_endpoint(&self.config, &self.settings.env, &self.settings.cwd)?;
+        for warning in resolved.warnings.clone() {
+            self.say_once(warning).await;
+        }
+        let (client, events) = match self.connect_once(&resolved, deadline).await {
+            // A helper's token can have run out between two uses: it is asked once more.
+            Err(StartFailure::Connect(ConnectError::LoginRequired { .. }))
+                if resolved.headers_helper.is_some() =>
+            {
+                self.connect_once(&resolved, deadline).await?
+            }
+            other => other?,
+        };
+        let connection = Arc::new(Connection {
+            client,
+            turn: Mutex::new(()),
+        });
+        if self.config.startup_readiness == StartupReadiness::Catalog {
+            let listed = tokio::select! {
+                listed = list_tools(&connection.client, deadline) => listed,
+                reason = connection.client.closed() => {
+                    Err(ConnectionError::Closed { reason: closed_text(&reason) })
+                }
+                () = self.cancel.cancelled() => Err(ConnectionError::Cancelled),
+            };
+            match listed {
+                Ok(list) => self.publish_list(&connection, list).await,
+                Err(error) => {
+                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
+                    return Err(StartFailure::Catalog(error));
+                }
+            }
+        }
+        self.send(Input::Connected {
+            server: self.name().clone(),
+            connection: connection.clone(),
+        })
+        .await;
+        Ok((connection, events, deadline))
+    }
+
+    async fn connect_once(
+        &self,
+        resolved: &Resolved,
+        deadline: Instant,
+    ) -> Result<(McpClient, mpsc::Receiver<ServerEvent>), StartFailure> {
+        let mut endpoint = resolved.endpoint.clone();
+        if let (ServerEndpoint::Http(http), Some(helper)) =
+            (&mut endpoint, &resolved.headers_helper)
+        {
+            let headers = tokio::select! {
+                headers = helper.run(self.name()) => headers?,
+                () = self.cancel.cancelled() => {
+                    return Err(ConnectError::Cancelled { server: self.name().clone() }.into());
+                }
+            };
+            http.headers.extend(headers);
+        }
+        let options = ConnectOptions {
+            server: self.name().clone(),
+            client: self.settings.client.clone(),
+            startup_timeout: deadline.saturating_duration_since(Instant::now()),
+            probe: self.settings.probe,
+            elicitation: ElicitationSupport::FormAndUrl,
+            http: self.settings.http.clone(),
+        };
+        let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
+        let client = McpClient::connect(endpoint, options, sender, self.cancel.clone()).await?;
+        Ok((client, events))
+    }
+
+    async fn publish_list(&mut self, connection: &Connection, list: ToolList) {
+        let mut listing = ServerListing::new(&self.config, connection.client.info(), list);
+        for complaint in std::mem::take(&mut listing.complaints) {
+            self.say_once(complaint).await;
+        }
+        self.send(Input::Listed {
+            server: self.name().clone(),
+            listing: Arc::new(listing),
+        })
+        .await;
+    }
+
+    /// Watches a connection until it ends.
+    async fn serve(
+        &mut self,
+        connection: &Arc<Connection>,
+        mut events: mpsc::Receiver<ServerEvent>,
+        deadline: Instant,
+    ) -> End {
+        let cancel = self.cancel.clone();
+        let mut lists: JoinSet<Result<ToolList, ConnectionError>> = JoinSet::new();
+        let mut is_first = self.config.startup_readiness == StartupReadiness::Connection;
+        let mut list_at: Option<Instant> = is_first.then(Instant::now);
+        let mut events_open = true;
+        loop {
+            let due = list_at.filter(|_| lists.is_empty());
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return End::Stopped,
+                reason = connection.client.closed() => return match reason {
+                    ClosedReason::Shutdown => End::Stopped,
+                    reason => End::Closed(closed_text(&reason)),
+                },
+                event = events.recv(), if events_open => match event {
+                    Some(ServerEvent::ToolListChanged) => {
+                        list_at.get_or_insert_with(Instant::now);
+                    }
+                    Some(ServerEvent::Elicitation { request, reply }) => self.answer(request, reply).await,
+                    Some(_) => {}
+                    None => events_open = false,
+                },
+                () = sleep_until(due) => {
+                    list_at = None;
+                    let connection = connection.clone();
+                    let limit = self.config.startup_timeout();
+                    let deadline = if is_first { deadline } else { Instant::now() + limit };
+                    lists.spawn(async move { list_tools(&connection.client, deadline).await });
+                }
+                Some(listed) = lists.join_next() => {
+                    list_at = list_at.map(|_| Instant::now() + RELIST_GAP);
+                    match listed {
+                        Ok(Ok(list)) => self.publish_list(connection, list).await,
+                        Ok(Err(error)) if is_first => return End::NoTools(error),
+                        Ok(Err(ConnectionError::Closed { .. })) => {}
+                        Ok(Err(error)) => {
+                            let name = self.name();
+                            let sentence = format!(
+                                "MCP server `{name}` changed its tools and cannot list them: {error}; the earlier list stays"
+                            );
+                            self.send(Input::Notice(McpNotice::about(name, sentence))).await;
+                        }
+                        // The task was cancelled or panicked: the next change lists again.
+                        Err(_) => {}
+                    }
+                    is_first = false;
+                }
+            }
+        }
+    }
+
+    /// Answers a question of the server, or hands it to the frontend.
+    async fn answer(&self, question: Elicitation, reply: oneshot::Sender<ElicitationReply>) {
+        let message = match &question {
+            Elicitation::Form { message, .. } | Elicitation::Url { message, .. } => message.clone(),
+            _ => String::new(),
+        };
+        let why = match &self.settings.elicitation {
+            ElicitationPolicy::Decline(why) => why,
+            ElicitationPolicy::AcceptEmptyForms(why) => {
+                if is_empty_form(&question) {
+                    let _ = reply.send(ElicitationReply::Accept(serde_json::Map::new()));
+                    return;
+                }
+                why
+            }
+            ElicitationPolicy::Ask(frontend) => {
+                let request = ElicitationRequest {
+                    server: self.name().clone(),
+                    question,
+                    reply,
+                };
+                match frontend.try_send(request) {
+                    Ok(()) => return,
+                    Err(_) => {
+                        let notice =
+                            McpNotice::declined(self.name(), &message, "nobody could be asked");
+                        self.send(Input::Notice(notice)).await;
+                        return;
+                    }
+                }
+            }
+        };
+        // The server may have withdrawn its question; the notice stays true.
+        let _ = reply.send(ElicitationReply::Decline);
+        self.send(Input::Notice(McpNotice::declined(
+            self.name(),
+            &message,
+            why,
+        )))
+        .await;
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Lists the tools; a server that never declared tools may refuse and simply has none.
+async fn list_tools(client: &McpClient, deadline: Instant) -> Result<ToolList, ConnectionError> {
+    let limit = deadline.saturating_duration_since(Instant::now());
+    match client.list_tools(limit).await {
+        Err(ConnectionError::Rpc { .. } | ConnectionError::Unsupported { .. })
+            if !client.info().has("tools") =>
+        {
+            Ok(ToolList::default())
+        }
+        listed => listed,
+    }
+}
+
+fn is_empty_form(question: &Elicitation) -> bool {
+    let Elicitation::Form { schema, .. } = question else {
+        return false;
+    };
+    match schema.get("properties") {
+        None => true,
+        Some(properties) => properties
+            .as_object()
+            .is_some_and(serde_json::Map::is_empty),
+    }
+}
+
+fn closed_text(reason: &ClosedReason) -> String {
+    match reason {
+        ClosedReason::Shutdown => "it was stopped".to_owned(),
+        ClosedReason::Exited {
+            status,
+            stderr_tail,
+        } => match stderr_tail.trim().lines().last() {
+            Some(line) => format!("{status}; its stderr ended with: {}", quoted(line)),
+            None => status.clone(),
+        },
+        ClosedReason::Transport(why) => quoted(why),
+    }
+}

@@ -1,0 +1,328 @@
+//! From a server's entry in the config to an endpoint with nothing left to look up.
+//!
+//! This is the one place where names of variables become values. A missing variable is an error at use
+//! and names the server; nothing here is read when a server is only listed.
+
+mod environment;
+mod expand;
+mod helper;
+
+use std::path::Path;
+
+use codex_config::{
+    EnvVarSource, HttpAuth, HttpTransport, McpServerConfig, McpTransport, StdioTransport,
+};
+use codex_host::{Env, Secret};
+use codex_protocol::ServerName;
+use codex_rmcp_client::{Hint, HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use url::Url;
+
+pub use helper::HeadersHelper;
+
+/// Why an entry cannot become an endpoint here and now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// A variable that the entry names is not set.
+    #[error("Environment variable {variable} for MCP server '{server}' is not set")]
+    MissingEnv {
+        /// The server.
+        server: ServerName,
+        /// The variable.
+        variable: String,
+    },
+    /// The variable with the bearer token is empty.
+    #[error("Environment variable {variable} for MCP server '{server}' is empty")]
+    EmptyEnv {
+        /// The server.
+        server: ServerName,
+        /// The variable.
+        variable: String,
+    },
+    /// The entry wants a variable of a remote host.
+    #[error(
+        "env_vars of MCP server '{server}' takes {variable} from a remote host, and there is none here"
+    )]
+    RemoteVariable {
+        /// The server.
+        server: ServerName,
+        /// The variable.
+        variable: String,
+    },
+    /// The URL is none after its variables were filled in.
+    #[error("the url of MCP server '{server}' is not usable: {why}")]
+    BadUrl {
+        /// The server.
+        server: ServerName,
+        /// Why; the URL itself may hold a secret.
+        why: String,
+    },
+    /// A header cannot be sent.
+    #[error("header `{header}` of MCP server '{server}' is not usable: {why}")]
+    BadHeader {
+        /// The server.
+        server: ServerName,
+        /// The header's name.
+        header: String,
+        /// Why; the value may be a secret.
+        why: &'static str,
+    },
+    /// The working directory is not there.
+    #[error("the working directory `{}` of MCP server '{server}' is not a directory", cwd.display())]
+    BadCwd {
+        /// The server.
+        server: ServerName,
+        /// The directory.
+        cwd: std::path::PathBuf,
+    },
+    /// The program that prints headers failed.
+    #[error("http_headers_helper of MCP server '{server}' failed: {why}")]
+    Helper {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
+    },
+    /// The entry asks for something that this version cannot do.
+    #[error("`{key}` of MCP server '{server}' is not available in this version")]
+    NotAvailable {
+        /// The server.
+        server: ServerName,
+        /// The key.
+        key: &'static str,
+    },
+}
+
+impl EndpointError {
+    /// Tells what the user can do now.
+    pub fn hints(&self) -> Vec<Hint> {
+        match self {
+            Self::MissingEnv { variable, .. } | Self::EmptyEnv { variable, .. } => {
+                vec![format!(
+                    "set {variable} in the environment that codex is started from"
+                )]
+            }
+            Self::RemoteVariable { .. } => vec!["remove `source = \"remote\"`".to_owned()],
+            Self::BadUrl { .. }
+            | Self::BadHeader { .. }
+            | Self::BadCwd { .. }
+            | Self::Helper { .. }
+            | Self::NotAvailable { .. } => Vec::new(),
+        }
+    }
+}
+
+/// An endpoint, and what must happen right before it is used.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Resolved {
+    /// Where the server is.
+    pub endpoint: ServerEndpoint,
+    /// Program that prints further headers, to be run once per connection.
+    pub headers_helper: Option<HeadersHelper>,
+    /// What is odd and survived, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// Looks up everything that a server's entry names.
+pub fn resolve_endpoint(
+    config: &McpServerConfig,
+    env: &Env,
+    cwd: &Path,
+) -> Result<Resolved, EndpointError> {
+    let lookup = Lookup {
+        server: &config.name,
+        env,
+        expand: config.expand_env,
+    };
+    match &config.transport {
+        McpTransport::Stdio(stdio) => resolve_stdio(&lookup, stdio, cwd),
+        McpTransport::StreamableHttp(http) => resolve_http(&lookup, http, cwd),
+    }
+}
+
+/// How names and texts of one entry become values.
+struct Lookup<'a> {
+    server: &'a ServerName,
+    env: &'a Env,
+    expand: bool,
+}
+
+impl Lookup<'_> {
+    fn text(&self, text: &str) -> Result<String, EndpointError> {
+        if !self.expand {
+            return Ok(text.to_owned());
+        }
+        expand::expand(text, self.env).map_err(|variable| self.missing(&variable))
+    }
+
+    fn variable(&self, name: &str) -> Result<&str, EndpointError> {
+        self.env.get(name).ok_or_else(|| self.missing(name))
+    }
+
+    fn missing(&self, variable: &str) -> EndpointError {
+        EndpointError::MissingEnv {
+            server: self.server.clone(),
+            variable: variable.to_owned(),
+        }
+    }
+
+    fn header(&self, name: &str, value: &str) -> Result<(HeaderName, HeaderValue), EndpointError> {
+        let bad = |why| EndpointError::BadHeader {
+            server: self.server.clone(),
+            header: name.to_owned(),
+            why,
+        };
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| bad("the name is not a header name"))?;
+        // These belong to the protocol; a second value would break it.
+        if [
+            "accept",
+            "content-type",
+            "content-length",
+            "host",
+            "mcp-session-id",
+            "last-event-id",
+        ]
+        .contains(&name.as_str())
+        {
+            return Err(bad("the protocol sets it"));
+        }
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| bad("the value holds characters that no header may hold"))?;
+        value.set_sensitive(true);
+        Ok((name, value))
+    }
+}
+
+fn resolve_stdio(
+    lookup: &Lookup<'_>,
+    stdio: &StdioTransport,
+    cwd: &Path,
+) -> Result<Resolved, EndpointError> {
+    let server = lookup.server;
+    let mut env = environment::base(lookup.env, stdio.inherit_env);
+    for variable in &stdio.env_vars {
+        if variable.source == Some(EnvVarSource::Remote) {
+            return Err(EndpointError::RemoteVariable {
+                server: server.clone(),
+                variable: variable.name.clone(),
+            });
+        }
+        let value = lookup.variable(&variable.name)?;
+        env.insert(variable.name.clone().into(), value.into());
+    }
+    for (name, value) in &stdio.env {
+        env.insert(name.into(), lookup.text(value.expose())?.into());
+    }
+    let cwd = match &stdio.cwd {
+        None => cwd.to_owned(),
+        Some(own) => {
+            let own = cwd.join(lookup.text(&own.to_string_lossy())?);
+            if !own.is_dir() {
+                return Err(EndpointError::BadCwd {
+                    server: server.clone(),
+                    cwd: own,
+                });
+            }
+            own
+        }
+    };
+    let launch = StdioLaunch {
+        program: lookup.text(&stdio.command)?,
+        args: stdio
+            .args
+            .iter()
+            .map(|arg| lookup.text(arg))
+            .collect::<Result<_, _>>()?,
+        env: Env::from_pairs(env),
+        cwd,
+    };
+    Ok(Resolved {
+        endpoint: ServerEndpoint::Stdio(launch),
+        headers_helper: None,
+        warnings: Vec::new(),
+    })
+}
+
+fn resolve_http(
+    lookup: &Lookup<'_>,
+    http: &HttpTransport,
+    cwd: &Path,
+) -> Result<Resolved, EndpointError> {
+    let server = lookup.server;
+    let not_available = |key| {
+        Err(EndpointError::NotAvailable {
+            server: server.clone(),
+            key,
+        })
+    };
+    if http.http.is_some() {
+        return not_available("http");
+    }
+    match http.auth {
+        // With `oauth` or nothing, a server that wants a login says so in its answer.
+        None | Some(HttpAuth::Oauth) => {}
+        Some(HttpAuth::EmaAuth) => return not_available("auth = \"ema_auth\""),
+        Some(HttpAuth::Chatgpt) => return not_available("auth = \"chatgpt\""),
+    }
+    let bad_url = |why: String| EndpointError::BadUrl {
+        server: server.clone(),
+        why,
+    };
+    let url = Url::parse(&lookup.text(&http.url)?).map_err(|error| bad_url(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad_url("only http and https are supported".to_owned()));
+    }
+    let mut warnings = Vec::new();
+    let mut headers = HeaderMap::new();
+    for (name, value) in &http.http_headers {
+        let (name, value) = lookup.header(name, &lookup.text(value.expose())?)?;
+        headers.insert(name, value);
+    }
+    for (name, variable) in &http.env_http_headers {
+        let Some(value) = lookup.env.get(variable) else {
+            if name.eq_ignore_ascii_case("authorization") {
+                return Err(lookup.missing(variable));
+            }
+            warnings.push(format!(
+                "Environment variable {variable} for MCP server '{server}' is not set; header {name} is left out"
+            ));
+            continue;
+        };
+        let (name, value) = lookup.header(name, value)?;
+        headers.insert(name, value);
+    }
+    let auth = match &http.bearer_token_env_var {
+        None => RequestAuth::None,
+        Some(variable) => {
+            let token = lookup.variable(variable)?.trim();
+            if token.is_empty() {
+                return Err(EndpointError::EmptyEnv {
+                    server: server.clone(),
+                    variable: variable.clone(),
+                });
+            }
+            RequestAuth::Bearer(Secret::new(token))
+        }
+    };
+    let headers_helper = match &http.http_headers_helper {
+        None => None,
+        Some(program) => Some(HeadersHelper {
+            program: lookup.text(program)?,
+            // The helper is the user's own program, so it gets what the user's programs get.
+            env: Env::from_pairs(environment::base(lookup.env, true)),
+            cwd: cwd.to_owned(),
+        }),
+    };
+    let endpoint = ServerEndpoint::Http(HttpEndpoint { url, headers, auth });
+    Ok(Resolved {
+        endpoint,
+        headers_helper,
+        warnings,
+    })
+}
+
+#[cfg(test)]
+mod tests;

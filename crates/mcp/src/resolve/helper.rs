@@ -1,0 +1,96 @@
+//! `http_headers_helper`: a program of the user that prints headers as one JSON object.
+//!
+//! It is run as argv[0] without arguments and without a shell, once per connection and once more after
+//! a 401, so that it can hand out short-lived tokens.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use codex_host::Env;
+use codex_process::{ChildSpec, ProcessTree};
+use codex_protocol::ServerName;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Map, Value};
+use tokio::io::AsyncReadExt;
+
+use super::EndpointError;
+
+/// Longest run of the program.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// Longest output of the program.
+const OUTPUT_LIMIT: u64 = 64 * 1024;
+
+/// A program that prints headers.
+#[derive(Clone)]
+pub struct HeadersHelper {
+    pub(super) program: String,
+    pub(super) env: Env,
+    pub(super) cwd: PathBuf,
+}
+
+impl fmt::Debug for HeadersHelper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadersHelper")
+            .field("program", &self.program)
+            .finish_non_exhaustive()
+    }
+}
+
+impl HeadersHelper {
+    /// Runs the program and returns its headers; the output is never part of an error.
+    pub(crate) async fn run(
+        &self,
+        server: &ServerName,
+    ) -> Result<HeaderMap<HeaderValue>, EndpointError> {
+        let failed = |why: String| EndpointError::Helper {
+            server: server.clone(),
+            why,
+        };
+        let output = match tokio::time::timeout(TIME_LIMIT, self.output()).await {
+            Ok(output) => output.map_err(failed)?,
+            Err(_) => return Err(failed(format!("it did not end within {TIME_LIMIT:?}"))),
+        };
+        parse(&output).map_err(failed)
+    }
+
+    async fn output(&self) -> Result<Vec<u8>, String> {
+        let spec = ChildSpec {
+            program: self.program.clone().into(),
+            args: Vec::new(),
+            env: self.env.clone(),
+            cwd: self.cwd.clone(),
+        };
+        let mut child = ProcessTree::spawn(&spec).map_err(|error| error.to_string())?;
+        drop(child.stdin.take());
+        let Some(stdout) = child.stdout.take() else {
+            return Err("its output cannot be read".to_owned());
+        };
+        let mut output = Vec::new();
+        let read = stdout.take(OUTPUT_LIMIT + 1).read_to_end(&mut output).await;
+        if output.len() as u64 > OUTPUT_LIMIT {
+            return Err(format!("it printed more than {OUTPUT_LIMIT} bytes"));
+        }
+        read.map_err(|error| error.to_string())?;
+        let status = child.exited().await;
+        if !status.success() {
+            return Err(format!("it ended with {status}"));
+        }
+        Ok(output)
+    }
+}
+
+fn parse(output: &[u8]) -> Result<HeaderMap<HeaderValue>, String> {
+    let expected = || "it did not print a JSON object of strings".to_owned();
+    let object: Map<String, Value> = serde_json::from_slice(output).map_err(|_| expected())?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in object {
+        let value = value.as_str().ok_or_else(expected)?;
+        let bad = || format!("its header `{name}` cannot be sent");
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}

@@ -1,0 +1,247 @@
+//! Entries on one side, endpoints or sentences on the other.
+
+use std::path::PathBuf;
+
+use codex_config::EnvVar;
+
+use super::*;
+
+fn env() -> Env {
+    Env::from_pairs([
+        ("HOME", "/home/ada"),
+        ("PATH", "/bin"),
+        ("TOKEN", "s3cret"),
+        ("EMPTY", " "),
+        ("TEAM", "blue"),
+        ("GITHUB_TOKEN", "never passed on"),
+    ])
+}
+
+fn name() -> ServerName {
+    ServerName::from_config("oa")
+}
+
+fn stdio(change: impl FnOnce(&mut McpServerConfig, &mut StdioTransport)) -> String {
+    let mut transport = StdioTransport {
+        command: "prog".to_owned(),
+        ..StdioTransport::default()
+    };
+    let mut config = McpServerConfig::stdio(name(), "prog");
+    change(&mut config, &mut transport);
+    config.transport = McpTransport::Stdio(transport);
+    show(&config)
+}
+
+fn http(change: impl FnOnce(&mut McpServerConfig, &mut HttpTransport)) -> String {
+    let mut transport = HttpTransport {
+        url: "https://a.example/mcp".to_owned(),
+        ..HttpTransport::default()
+    };
+    let mut config = McpServerConfig::http(name(), "https://a.example/mcp");
+    change(&mut config, &mut transport);
+    config.transport = McpTransport::StreamableHttp(Box::new(transport));
+    show(&config)
+}
+
+fn show(config: &McpServerConfig) -> String {
+    let resolved = match resolve_endpoint(config, &env(), Path::new("/")) {
+        Ok(resolved) => resolved,
+        Err(error) => return error.to_string(),
+    };
+    let mut text = match resolved.endpoint {
+        ServerEndpoint::Stdio(launch) => {
+            let env: Vec<String> = launch
+                .env
+                .iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect();
+            format!(
+                "{} {:?} in {} with {}",
+                launch.program,
+                launch.args,
+                launch.cwd.display(),
+                env.join(" ")
+            )
+        }
+        ServerEndpoint::Http(http) => {
+            let mut headers: Vec<String> = http
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+                .collect();
+            headers.sort();
+            let bearer = match http.auth {
+                RequestAuth::Bearer(token) => token.expose().to_owned(),
+                _ => "-".to_owned(),
+            };
+            format!("{} bearer {bearer} headers {}", http.url, headers.join(" "))
+        }
+    };
+    for warning in resolved.warnings {
+        text += "\nwarning: ";
+        text += &warning;
+    }
+    text
+}
+
+fn variable(name: &str, source: Option<EnvVarSource>) -> EnvVar {
+    EnvVar {
+        name: name.to_owned(),
+        source,
+    }
+}
+
+#[test]
+fn a_child_gets_the_short_list_and_what_is_named() {
+    let shown = stdio(|_, transport| {
+        transport.args = vec!["-x".to_owned()];
+        transport.env_vars = vec![variable("TEAM", None)];
+        transport
+            .env
+            .insert("MODE".to_owned(), Secret::new("${TEAM}"));
+    });
+    assert_eq!(
+        shown,
+        r#"prog ["-x"] in / with HOME=/home/ada MODE=${TEAM} PATH=/bin TEAM=blue"#
+    );
+}
+
+#[test]
+fn env_beats_env_vars_and_both_beat_what_is_inherited() {
+    let shown = stdio(|_, transport| {
+        transport.env_vars = vec![variable("TEAM", Some(EnvVarSource::Local))];
+        transport.env.insert("TEAM".to_owned(), Secret::new("red"));
+        transport.env.insert("PATH".to_owned(), Secret::new("/opt"));
+    });
+    assert_eq!(shown, "prog [] in / with HOME=/home/ada PATH=/opt TEAM=red");
+}
+
+#[test]
+fn missing_things_are_named_with_their_server() {
+    let shown = stdio(|_, transport| transport.env_vars = vec![variable("NOPE", None)]);
+    assert_eq!(
+        shown,
+        "Environment variable NOPE for MCP server 'oa' is not set"
+    );
+    let shown = stdio(|_, transport| {
+        transport.env_vars = vec![variable("TEAM", Some(EnvVarSource::Remote))]
+    });
+    assert_eq!(
+        shown,
+        "env_vars of MCP server 'oa' takes TEAM from a remote host, and there is none here"
+    );
+    let shown = stdio(|_, transport| transport.cwd = Some(PathBuf::from("no/such/dir")));
+    assert_eq!(
+        shown,
+        "the working directory `/no/such/dir` of MCP server 'oa' is not a directory"
+    );
+}
+
+#[test]
+fn variables_in_texts_are_filled_in_only_when_asked() {
+    let fill = |expand: bool| {
+        stdio(|config, transport| {
+            config.expand_env = expand;
+            transport.args = vec!["--team=${TEAM}".to_owned(), "${X:-d}".to_owned()];
+        })
+    };
+    assert_eq!(
+        fill(true),
+        r#"prog ["--team=blue", "d"] in / with HOME=/home/ada PATH=/bin"#
+    );
+    assert_eq!(
+        fill(false),
+        r#"prog ["--team=${TEAM}", "${X:-d}"] in / with HOME=/home/ada PATH=/bin"#
+    );
+}
+
+#[test]
+fn headers_come_from_three_places() {
+    let shown = http(|_, transport| {
+        transport.bearer_token_env_var = Some("TOKEN".to_owned());
+        transport
+            .http_headers
+            .insert("X-A".to_owned(), Secret::new("1"));
+        transport
+            .env_http_headers
+            .insert("X-Team".to_owned(), "TEAM".to_owned());
+        transport
+            .env_http_headers
+            .insert("X-None".to_owned(), "NOPE".to_owned());
+    });
+    insta::assert_snapshot!(shown, @r"
+    https://a.example/mcp bearer s3cret headers x-a=1 x-team=blue
+    warning: Environment variable NOPE for MCP server 'oa' is not set; header X-None is left out
+    ");
+}
+
+#[test]
+fn a_token_that_is_missing_or_empty_is_an_error() {
+    let bearer = |variable: &str| {
+        http(|_, transport| transport.bearer_token_env_var = Some(variable.to_owned()))
+    };
+    assert_eq!(
+        bearer("NOPE"),
+        "Environment variable NOPE for MCP server 'oa' is not set"
+    );
+    assert_eq!(
+        bearer("EMPTY"),
+        "Environment variable EMPTY for MCP server 'oa' is empty"
+    );
+    let shown = http(|_, transport| {
+        transport
+            .env_http_headers
+            .insert("Authorization".to_owned(), "NOPE".to_owned());
+    });
+    assert_eq!(
+        shown,
+        "Environment variable NOPE for MCP server 'oa' is not set"
+    );
+}
+
+#[test]
+fn bad_headers_are_named_and_their_values_are_not() {
+    let shown = http(|_, transport| {
+        transport
+            .http_headers
+            .insert("X-A".to_owned(), Secret::new("top\nsecret"));
+    });
+    assert_eq!(
+        shown,
+        "header `X-A` of MCP server 'oa' is not usable: the value holds characters that no header may hold"
+    );
+    let shown = http(|_, transport| {
+        transport
+            .http_headers
+            .insert("Mcp-Session-Id".to_owned(), Secret::new("1"));
+    });
+    assert_eq!(
+        shown,
+        "header `Mcp-Session-Id` of MCP server 'oa' is not usable: the protocol sets it"
+    );
+}
+
+#[test]
+fn what_is_not_built_yet_says_so() {
+    let shown = http(|_, transport| transport.auth = Some(HttpAuth::EmaAuth));
+    assert_eq!(
+        shown,
+        "`auth = \"ema_auth\"` of MCP server 'oa' is not available in this version"
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let mut config = McpServerConfig::http(name(), "https://a.example/mcp?token=s3cret");
+    let mut transport = HttpTransport {
+        url: "https://a.example/mcp?token=s3cret".to_owned(),
+        ..HttpTransport::default()
+    };
+    transport
+        .http_headers
+        .insert("X-A".to_owned(), Secret::new("s3cret"));
+    transport.bearer_token_env_var = Some("TOKEN".to_owned());
+    config.transport = McpTransport::StreamableHttp(Box::new(transport));
+    let resolved = resolve_endpoint(&config, &env(), Path::new("/")).unwrap();
+    assert!(!format!("{resolved:?}").contains("s3cret"), "{resolved:?}");
+}
