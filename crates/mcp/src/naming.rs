@@ -184,27 +184,44 @@ mod tests {
 
     #[test]
     fn plain_names_stay_plain() {
-        insta::assert_snapshot!(names(&[("docs", "search"), ("docs", "get_page"), ("time", "search")]), @"");
+        insta::assert_snapshot!(names(&[("docs", "search"), ("docs", "get_page"), ("time", "search")]), @r"
+        mcp__docs | search | mcp__docs__search
+        mcp__docs | get_page | mcp__docs__get_page
+        mcp__time | search | mcp__time__search
+        ");
     }
 
     #[test]
     fn other_characters_become_an_underscore_each() {
-        insta::assert_snapshot!(names(&[("my-server", "get.päge"), ("a/b", "x y")]), @"");
+        insta::assert_snapshot!(names(&[("my-server", "get.päge"), ("a/b", "x y")]), @r"
+        mcp__my_server | get_p_ge | mcp__my_server__get_p_ge
+        mcp__a_b | x_y | mcp__a_b__x_y
+        ");
     }
 
     #[test]
     fn each_of_two_equal_names_gets_its_own_suffix() {
-        insta::assert_snapshot!(names(&[("s", "a-b"), ("s", "a_b"), ("s", "c")]), @"");
+        insta::assert_snapshot!(names(&[("s", "a-b"), ("s", "a_b"), ("s", "c")]), @r"
+        mcp__s | a_b_ed3867d6ec2b | mcp__s__a_b_ed3867d6ec2b
+        mcp__s | a_b_8d47d403dd72 | mcp__s__a_b_8d47d403dd72
+        mcp__s | c | mcp__s__c
+        ");
     }
 
     #[test]
     fn servers_that_look_alike_get_different_namespaces() {
-        insta::assert_snapshot!(names(&[("a-b", "t"), ("a_b", "t")]), @"");
+        insta::assert_snapshot!(names(&[("a-b", "t"), ("a_b", "t")]), @r"
+        mcp__a_b_9aa38f2e9e2a | t | mcp__a_b__t_3d10eddc37f1
+        mcp__a_b_1c051b5d2c87 | t | mcp__a_b__t_98090cd08bd2
+        ");
     }
 
     #[test]
     fn flat_names_of_two_servers_can_clash_while_their_namespaces_do_not() {
-        insta::assert_snapshot!(names(&[("a", "b__c"), ("a__b", "c")]), @"");
+        insta::assert_snapshot!(names(&[("a", "b__c"), ("a__b", "c")]), @r"
+        mcp__a | b__c | mcp__a__b__c_01b8a75bced8
+        mcp__a__b | c | mcp__a__b__c_a92700ced282
+        ");
     }
 
     #[test]
@@ -213,7 +230,11 @@ mod tests {
         let longer = "t".repeat(71);
         let server = "s".repeat(80);
         let exposed = names(&[("x", &long), ("x", &longer), (&server, "t")]);
-        insta::assert_snapshot!(exposed, @"");
+        insta::assert_snapshot!(exposed, @r"
+        mcp__x | ttttttttttttttttttttttttttttttttttttttttttttttttttt_b61534b16e26 | mcp__x__ttttttttttttttttttttttttttttttttttttttttttt_b61534b16e26
+        mcp__x | ttttttttttttttttttttttttttttttttttttttttttttttttttt_9705251069e7 | mcp__x__ttttttttttttttttttttttttttttttttttttttttttt_9705251069e7
+        mcp__ssssssssssssssssssssssssssssssssssssssssssssss_2a8f0b82f59d | t | mcp__ssssssssssssssssssssssssssssssssssssssssssssss_538cf3d252a4
+        ");
         for name in exposed.split(['|', '\n']) {
             assert!(name.trim().len() <= MAX_NAME_BYTES, "{name}");
         }
