@@ -9,7 +9,6 @@
 
 #![expect(
     clippy::todo,
-    dead_code,
     reason = "the shape comes first, the bodies follow within the hour"
 )]
 

@@ -1,19 +1,103 @@
-//! The client of the Responses API.
+//! The client of the Responses API: one POST per try, server-sent events back.
+//!
+//! [`ResponsesApi`] holds what is the same for every request; one answer with all its tries is a
+//! [`session::Session`]. Nothing runs in the background: the stream works only while it is polled, so
+//! dropping it closes the connection.
 
+mod headers;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_host::{Clock, Secret};
+use codex_http::HttpClient;
+use futures_util::stream;
+use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use crate::{ModelBackend, ModelStream, Prompt, ProviderSettings, RetryBudget};
+use crate::retry::RetryLimits;
+use crate::{ModelBackend, ModelStream, Prompt, ProviderKey, ProviderSettings, RetryBudget};
+use session::Session;
 
 /// Asks a provider that speaks the Responses API.
-///
-/// Made by `ResponsesApi::new(settings: ProviderSettings, http: codex_http::HttpClient)`.
 #[derive(Debug)]
 pub struct ResponsesApi {
-    _settings: ProviderSettings,
+    shared: Arc<Shared>,
+}
+
+/// What every request of a provider has in common.
+#[derive(Debug)]
+struct Shared {
+    http: HttpClient,
+    clock: Clock,
+    url: Url,
+    key: ProviderKey,
+    /// Our own headers and the configured ones, or why those cannot be sent.
+    headers: Result<HeaderMap, String>,
+    /// Values that no message may show.
+    secrets: Vec<Secret>,
+    limits: RetryLimits,
+    idle: Duration,
+    waits: Waits,
+}
+
+/// Whether waits between tries take their time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Real,
+    /// Tests look at the announced waits instead of sitting them out.
+    #[cfg(test)]
+    Skipped,
+}
+
+impl ResponsesApi {
+    /// Makes a client. Nothing is resolved or contacted before the first stream is polled.
+    pub fn new(settings: ProviderSettings, http: HttpClient, clock: Clock) -> Self {
+        Self::with_waits(settings, http, clock, Waits::Real)
+    }
+
+    fn with_waits(
+        settings: ProviderSettings,
+        http: HttpClient,
+        clock: Clock,
+        waits: Waits,
+    ) -> Self {
+        let mut secrets: Vec<Secret> = settings.headers.iter().map(|(_, v)| v.clone()).collect();
+        if let ProviderKey::Fixed(key) = &settings.key {
+            secrets.push(key.clone());
+        }
+        let shared = Shared {
+            http,
+            clock,
+            url: settings.endpoint("responses"),
+            headers: headers::common(&settings),
+            secrets,
+            limits: settings.retry_limits(),
+            idle: settings.stream_idle_timeout,
+            key: settings.key,
+            waits,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
 }
 
 impl ModelBackend for ResponsesApi {
-    fn stream(&self, _: Prompt, _: RetryBudget, _: CancellationToken) -> ModelStream {
-        todo!()
+    fn stream(
+        &self,
+        prompt: Prompt,
+        budget: RetryBudget,
+        cancel: CancellationToken,
+    ) -> ModelStream {
+        let session = Session::new(self.shared.clone(), prompt, budget, cancel);
+        ModelStream::new(stream::unfold(session, |mut session| async move {
+            session.next().await.map(|event| (event, session))
+        }))
     }
 }
+
+#[cfg(test)]
+mod tests;
