@@ -17,6 +17,8 @@ pub struct LoadRequest {
     pub profile: Option<String>,
     /// `--strict-config`.
     pub strict: bool,
+    /// `--ignore-user-config`: the user's file counts as empty.
+    pub ignore_user_file: bool,
 }
 
 impl LoadRequest {
@@ -28,6 +30,7 @@ impl LoadRequest {
             overrides: Vec::new(),
             profile: None,
             strict: false,
+            ignore_user_file: false,
         }
     }
 }
