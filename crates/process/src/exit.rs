@@ -69,10 +69,7 @@ mod tests {
     #[test]
     fn exits_read_like_sentences() {
         assert_eq!(Exit::Code(3).to_string(), "exit status 3");
-        assert_eq!(
-            Exit::Signal(9).to_string(),
-            "killed by signal 9 (SIGKILL)"
-        );
+        assert_eq!(Exit::Signal(9).to_string(), "killed by signal 9 (SIGKILL)");
         assert_eq!(Exit::Signal(4000).to_string(), "killed by signal 4000");
         assert!(Exit::Code(0).success() && !Exit::Code(1).success());
     }

@@ -1,14 +1,20 @@
 //! Process trees: start a program, and be sure that all of it ends.
 //!
-//! A [`ProcessTree`] runs in its own process group. It ends by a bounded ladder
-//! ([`ProcessTree::stop`]), when the value is dropped, and when this process dies in any way,
-//! SIGKILL included (see `guardian`). Its stderr is always drained into a bounded tail.
+//! A [`ProcessTree`] runs in its own process group. The group ends by a bounded ladder
+//! ([`ProcessTree::stop`]), when its leader has ended, when the value is dropped, and when this
+//! process dies in any way, SIGKILL included (`guardian.rs` says how). Its stderr is always drained
+//! into a bounded tail.
 //!
 //! **Absent on purpose:** which variables a child may see, what is spoken on its stdin and stdout,
-//! and restarts. Callers hand over a complete environment and decide the rest.
-#![expect(clippy::todo, reason = "skeleton")]
+//! and restarts: callers hand over a complete environment and decide the rest. A program that
+//! moves itself into another group or session (a daemon) is outside the tree. On Windows only the
+//! child itself is ended, not what it started: a job object would be the place for that.
 
 mod exit;
+mod group;
+#[cfg(unix)]
+mod guardian;
+mod lookup;
 mod spec;
 mod stderr;
 mod tree;

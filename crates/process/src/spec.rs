@@ -101,6 +101,30 @@ pub enum SpawnError {
 impl SpawnError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
-        todo!()
+        match self {
+            Self::NotOnPath { program, path } => vec![
+                format!("PATH of the program is `{path}`"),
+                format!("install `{program}`, or give its full path"),
+            ],
+            Self::NotExecutable { program } => {
+                vec![format!(
+                    "make it executable: `chmod +x {}`",
+                    program.display()
+                )]
+            }
+            Self::NoInterpreter { .. } => {
+                vec!["look at the first line of that file (`#!…`)".to_owned()]
+            }
+            Self::NoCwd { .. } => vec!["create the directory, or change `cwd`".to_owned()],
+            Self::NotFound { .. } | Self::Io { .. } => Vec::new(),
+        }
+    }
+
+    /// Reads what the operating system said about a file that is there and executable.
+    pub(crate) fn from_os(program: PathBuf, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NoInterpreter { program },
+            _ => Self::Io { program, source },
+        }
     }
 }
