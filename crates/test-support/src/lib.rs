@@ -16,6 +16,7 @@
 )]
 
 mod command;
+mod fake_mcp;
 mod gate;
 mod home;
 mod http_server;
@@ -24,6 +25,9 @@ mod programs;
 mod responses;
 
 pub use command::{CodexCommand, CommandOutput, RunningCodex};
+pub use fake_mcp::http::{Era, FakeHttp, FakeHttpServer, HttpFault, PostAnswer, SeenPost};
+pub use fake_mcp::journal::Journal;
+pub use fake_mcp::stdio::FakeStdio;
 pub use gate::Gate;
 pub use home::TestHome;
 pub use processes::{process_lives, wait_until_gone};
@@ -36,3 +40,7 @@ pub use responses::events::{
 };
 pub use responses::reply::{Reply, sse};
 pub use responses::request::RecordedRequest;
+
+/// The body of the hidden program `fake-mcp-server`; tests reach it through [`FakeStdio`].
+#[doc(hidden)]
+pub use fake_mcp::program::main as fake_mcp_server_main;
