@@ -1,8 +1,11 @@
 //! Where a setting can come from, and which source wins.
 
 use std::fmt;
+use std::sync::Arc;
 
 use codex_host::AbsPath;
+
+use crate::tree::{Node, Place};
 
 /// A source of settings. The order of the rows is the order of precedence, the last one wins.
 ///
@@ -106,9 +109,11 @@ impl fmt::Display for Origin {
 pub struct ConfigLayer {
     /// Where it comes from.
     pub source: LayerSource,
+    text: Arc<str>,
+    document: Node,
 }
 
-/// All sources, lowest first.
+/// All sources, lowest first. A higher one wins: tables key by key, everything else as a whole.
 #[derive(Debug, Clone, Default)]
 pub struct LayerStack {
     layers: Vec<ConfigLayer>,
@@ -118,5 +123,116 @@ impl LayerStack {
     /// Returns the layers, lowest first.
     pub fn layers(&self) -> &[ConfigLayer] {
         &self.layers
+    }
+
+    /// Returns where the effective value of a key stands.
+    pub fn origin(&self, path: &[&str]) -> Option<Origin> {
+        let holders = self
+            .layers
+            .iter()
+            .rev()
+            .filter_map(|layer| layer.document.entry(path));
+        holders.map(|entry| self.place(entry.key_at)).next()
+    }
+
+    /// Adds a layer; the caller goes through the sources in their order.
+    pub(crate) fn push(&mut self, source: LayerSource, text: Arc<str>, document: Node) {
+        debug_assert!(self.layers.last().is_none_or(|last| last.source < source));
+        self.layers.push(ConfigLayer {
+            source,
+            text,
+            document,
+        });
+    }
+
+    /// Returns the number that the next layer will have.
+    pub(crate) fn next_number(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Returns one tree of all layers; each leaf keeps its place.
+    pub(crate) fn merged(&self) -> Node {
+        let mut merged = Node::table();
+        self.layers
+            .iter()
+            .for_each(|layer| merged.overlay(&layer.document));
+        merged
+    }
+
+    /// Turns a place into what people read.
+    pub(crate) fn place(&self, at: Place) -> Origin {
+        let Some(layer) = self.layers.get(at.layer) else {
+            return Origin {
+                layer: LayerSource::SessionFlags,
+                line: 0,
+                column: 0,
+            };
+        };
+        let (line, column) = match layer.source {
+            LayerSource::SessionFlags => (0, 0),
+            _ => line_and_column(&layer.text, at.offset),
+        };
+        Origin {
+            layer: layer.source.clone(),
+            line,
+            column,
+        }
+    }
+
+    /// Returns the text of the layer that a place is in.
+    pub(crate) fn text_of(&self, at: Place) -> &str {
+        self.layers.get(at.layer).map_or("", |layer| &layer.text)
+    }
+}
+
+/// Counts lines and characters up to a byte offset, both from 1.
+pub(crate) fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree;
+
+    fn stack() -> LayerStack {
+        let mut stack = LayerStack::default();
+        let texts = [
+            "a = 1\n[mcp_servers.s]\ncommand = \"x\"\nargs = [\"1\", \"2\"]\n",
+            "# above\n[mcp_servers.s]\nargs = []\n",
+        ];
+        for (number, text) in texts.into_iter().enumerate() {
+            let file = AbsPath::new(format!("/{number}.toml")).unwrap();
+            let source = if number == 0 {
+                LayerSource::System { file }
+            } else {
+                LayerSource::User { file }
+            };
+            stack.push(source, Arc::from(text), tree::parse(text, number).unwrap());
+        }
+        stack
+    }
+
+    #[test]
+    fn tables_merge_key_by_key_and_arrays_are_replaced() {
+        let expected = tree::parse(
+            "a = 1\nmcp_servers = { s = { command = \"x\", args = [] } }",
+            0,
+        )
+        .unwrap();
+        assert_eq!(stack().merged(), expected);
+    }
+
+    #[test]
+    fn each_leaf_keeps_the_place_of_the_layer_that_set_it() {
+        let origin = |path: &[&str]| stack().origin(path).unwrap().to_string();
+        assert_eq!(origin(&["mcp_servers", "s", "command"]), "/0.toml:3:1");
+        assert_eq!(origin(&["mcp_servers", "s", "args"]), "/1.toml:3:1");
+        assert!(stack().origin(&["b"]).is_none());
     }
 }

@@ -1,8 +1,28 @@
 //! From files and flags to [`Config`].
+//!
+//! Read the layers, merge them, take out what is read entry by entry (`mcp_servers`, `features`), read
+//! the rest as one struct. A fault in an optional setting is said and the setting ignored; a fault in
+//! a security key, or in a flag typed for this run, is fatal.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
 
 use codex_host::{AbsPath, CodexHome};
+use codex_protocol::ServerName;
 
-use crate::{Config, ConfigError, LayerStack, Notice};
+use crate::config_raw::{NOT_YET_KEYS, QUIET_KEYS, RawConfig, SECURITY_KEYS};
+use crate::de::{self, DeError, Found, UnknownKey};
+use crate::features;
+use crate::layers::{LayerSource, LayerStack};
+use crate::mcp::entry;
+use crate::overrides;
+use crate::report::{self, Fault, Faults};
+use crate::tree::{self, Node, Place};
+use crate::{Config, ConfigError, Feature, Notice, Severity, convert};
+
+/// A config file is a few kilobytes; more than this is a mistake.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What loading needs; nothing else is looked at.
 #[derive(Debug, Clone)]
@@ -15,10 +35,10 @@ pub struct LoadRequest {
     pub overrides: Vec<CliOverride>,
     /// `--profile`; not available yet, so `Some` is an error that says so.
     pub profile: Option<String>,
-    /// `--strict-config`.
+    /// `--strict-config`: the first fault is fatal.
     pub strict: bool,
-    /// `--ignore-user-config`: the user's file counts as empty.
-    pub ignore_user_file: bool,
+    /// `--ignore-user-config`: the user's file is not read.
+    pub ignore_user_config: bool,
 }
 
 impl LoadRequest {
@@ -30,7 +50,7 @@ impl LoadRequest {
             overrides: Vec::new(),
             profile: None,
             strict: false,
-            ignore_user_file: false,
+            ignore_user_config: false,
         }
     }
 }
@@ -60,6 +80,282 @@ pub struct Loaded {
 
 /// Reads every layer and merges them. Blocks; reads at most one small file per layer.
 pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
-    let _ = request;
-    todo!()
+    if let Some(profile) = &request.profile {
+        return Err(ConfigError::NotAvailable(format!(
+            "profiles are not available yet (`--profile {profile}`)"
+        )));
+    }
+    let layers = read_layers(request)?;
+    let mut merged = layers.merged();
+    let mut faults = Faults::new(&layers, request.strict);
+    let mut notices = Vec::new();
+    let mut unknown = Vec::new();
+
+    let features = features::resolve(&mut merged, &layers, &mut notices);
+    check_features(&mut merged, &mut unknown, &mut faults)?;
+    let mut mcp_servers = std::collections::BTreeMap::new();
+    if let Some(table) = take_table(&mut merged, "mcp_servers", &layers)? {
+        for item in &table.0 {
+            let read = entry::read(item, &layers, &mut unknown);
+            if let Some(fault) = read.fault {
+                let off = format!("MCP server `{}` is off until this is repaired.", item.key);
+                faults.add(
+                    Fault {
+                        consequence: Some(off),
+                        ..Fault::from(fault)
+                    },
+                    Severity::Warning,
+                )?;
+            }
+            mcp_servers.insert(ServerName::from_config(&item.key), read.server);
+        }
+    }
+    let raw = read_root(merged, &mut unknown, &mut faults)?;
+    let unknown = sort_out_known(unknown, &layers, &mut notices);
+    faults.unknown_keys(unknown)?;
+    notices.extend(faults.into_notices()?);
+
+    let bases = convert::Bases {
+        home: request.home.path(),
+        cwd: &request.cwd,
+        layers: &layers,
+    };
+    let mut config = convert::config(raw, &bases, &mut notices)?;
+    config.features = features;
+    config.mcp_servers = mcp_servers;
+    if !config.suppress_unstable_features_warning {
+        notices.extend(features::unstable(
+            &config.features,
+            &request.home.config_file().to_string(),
+        ));
+    }
+    Ok(Loaded {
+        config,
+        notices,
+        layers,
+    })
 }
+
+fn read_layers(request: &LoadRequest) -> Result<LayerStack, ConfigError> {
+    let mut layers = LayerStack::default();
+    let file = request.home.config_file();
+    if !request.ignore_user_config
+        && let Some(text) = read_file(&file)?
+    {
+        let document = tree::parse(&text, layers.next_number()).map_err(|error| {
+            report::syntax_error(&LayerSource::User { file: file.clone() }, &text, &error)
+        })?;
+        layers.push(LayerSource::User { file }, text, document);
+    }
+    let mut session = Node::table();
+    let at = Place {
+        layer: layers.next_number(),
+        offset: 0,
+    };
+    for flag in &request.overrides {
+        let setting = match flag {
+            CliOverride::Set(raw) => overrides::parse(raw, at)?,
+            CliOverride::Enable(key) => overrides::feature(key, true, at)?,
+            CliOverride::Disable(key) => overrides::feature(key, false, at)?,
+        };
+        session.set(&setting.path, setting.value);
+    }
+    if !request.overrides.is_empty() {
+        layers.push(LayerSource::SessionFlags, Arc::from(""), session);
+    }
+    Ok(layers)
+}
+
+/// Reads a file as text without its byte order mark; `None` when there is none.
+pub(crate) fn read_file(path: &Path) -> Result<Option<Arc<str>>, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let why = std::io::Error::other("the file is larger than 4 MiB");
+        return Err(unreadable(why));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        ConfigError::Invalid {
+            text: format!(
+                "{}:{}: the file is not valid UTF-8",
+                path.display(),
+                line + 1
+            ),
+            origin: None,
+            hints: Vec::new(),
+        }
+    })?;
+    Ok(Some(Arc::from(
+        text.strip_prefix('\u{feff}').unwrap_or(&text),
+    )))
+}
+
+fn take_table(
+    merged: &mut Node,
+    key: &str,
+    layers: &LayerStack,
+) -> Result<Option<tree::Table>, ConfigError> {
+    let Some(entry) = merged.unset(&[key]) else {
+        return Ok(None);
+    };
+    match entry.node.value {
+        tree::NodeValue::Table(table) => Ok(Some(table)),
+        _ => {
+            let found = Found {
+                at: entry.key_at,
+                path: vec![key.to_owned()],
+            };
+            let text = "invalid type: expected a table".to_owned();
+            Err(report::fatal(
+                layers,
+                &Fault {
+                    found,
+                    text,
+                    hint: None,
+                    consequence: None,
+                },
+            ))
+        }
+    }
+}
+
+/// Collects what is left of `[features]` after the known rows were read.
+fn check_features(
+    merged: &mut Node,
+    unknown: &mut Vec<UnknownKey>,
+    faults: &mut Faults<'_>,
+) -> Result<(), ConfigError> {
+    let Some(entry) = merged.unset(&["features"]) else {
+        return Ok(());
+    };
+    let Some(table) = entry.node.as_table() else {
+        let found = Found {
+            at: entry.key_at,
+            path: vec!["features".to_owned()],
+        };
+        let text = "invalid type: expected a table".to_owned();
+        return faults.add(
+            Fault {
+                found,
+                text,
+                hint: None,
+                consequence: None,
+            },
+            Severity::Error,
+        );
+    };
+    for item in &table.0 {
+        let path = vec!["features".to_owned(), item.key.clone()];
+        if Feature::from_key(&item.key).is_none() {
+            unknown.push(UnknownKey {
+                found: Found {
+                    at: item.key_at,
+                    path,
+                },
+                siblings: features::KEYS,
+            });
+        } else if item.node.as_bool().is_none() {
+            let text = "invalid type: expected a boolean".to_owned();
+            let found = Found {
+                at: item.node.at,
+                path,
+            };
+            let consequence = Some("The setting is ignored.".to_owned());
+            faults.add(
+                Fault {
+                    found,
+                    text,
+                    hint: None,
+                    consequence,
+                },
+                Severity::Error,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the top level; an optional setting with a fault is taken out and the rest is read again.
+fn read_root(
+    mut merged: Node,
+    unknown: &mut Vec<UnknownKey>,
+    faults: &mut Faults<'_>,
+) -> Result<RawConfig, ConfigError> {
+    loop {
+        let mut seen = Vec::new();
+        let DeError { message, found } = match de::read::<RawConfig>(&merged, &[], &mut seen) {
+            Ok(raw) => {
+                unknown.append(&mut seen);
+                return Ok(raw);
+            }
+            Err(error) => error,
+        };
+        let Some(found) = found.filter(|found| !found.path.is_empty()) else {
+            return Err(ConfigError::Invalid {
+                text: message,
+                origin: None,
+                hints: Vec::new(),
+            });
+        };
+        let security = found
+            .path
+            .first()
+            .is_some_and(|key| SECURITY_KEYS.contains(&key.as_str()));
+        let removed = merged.unset(&found.path).is_some();
+        let fault = Fault {
+            found,
+            text: message,
+            hint: None,
+            consequence: Some("The setting is ignored.".to_owned()),
+        };
+        if security || !removed {
+            return Err(faults.fatal(Fault {
+                consequence: None,
+                ..fault
+            }));
+        }
+        faults.add(fault, Severity::Error)?;
+    }
+}
+
+/// Takes keys out of the unknown ones that we know by name although nothing here uses them.
+fn sort_out_known(
+    unknown: Vec<UnknownKey>,
+    layers: &LayerStack,
+    notices: &mut Vec<Notice>,
+) -> Vec<UnknownKey> {
+    let is_root =
+        |key: &UnknownKey, list: &[&str]| key.found.path.len() == 1 && list.contains(&key.key());
+    let mut really_unknown = Vec::new();
+    for key in unknown {
+        if is_root(&key, NOT_YET_KEYS) {
+            let origin = layers.place(key.found.at);
+            let text = format!(
+                "`{}` is not available yet and has no effect ({origin})",
+                key.key()
+            );
+            notices.push(Notice::new(Severity::Warning, text, Some(origin)));
+        } else if !is_root(&key, QUIET_KEYS) {
+            really_unknown.push(key);
+        }
+    }
+    really_unknown
+}
+
+#[cfg(test)]
+mod tests;

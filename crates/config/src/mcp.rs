@@ -3,6 +3,10 @@
 //! Fixtures are built by constructors, so that a new field breaks none of them:
 //! `McpServerConfig::stdio(name, "prog")`, `McpServerConfig::http(name, url)`.
 
+pub(crate) mod convert;
+pub(crate) mod entry;
+pub(crate) mod raw;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -57,6 +61,11 @@ pub struct McpServerConfig {
 }
 
 impl McpServerConfig {
+    /// Says what is wrong with the address of a server, as the rest of a sentence about it.
+    pub fn check_url(url: &str) -> Result<(), String> {
+        convert::check_url(url)
+    }
+
     /// Makes a server that is a program on this machine.
     pub fn stdio(name: ServerName, command: impl Into<String>) -> Self {
         Self::new(

@@ -1,0 +1,372 @@
+//! What a file and flags give: settings, notices or an error.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::{Enablement, McpTransport};
+
+struct Case {
+    _dir: tempfile::TempDir,
+    request: LoadRequest,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test prepares its file directly"
+)]
+fn case(toml: &str) -> Case {
+    let dir = tempfile::tempdir().unwrap();
+    let home = AbsPath::new(std::fs::canonicalize(dir.path()).unwrap()).unwrap();
+    std::fs::write(home.join("config.toml"), toml).unwrap();
+    let request = LoadRequest::new(CodexHome::at(home), AbsPath::new("/work").unwrap());
+    Case { _dir: dir, request }
+}
+
+impl Case {
+    fn set(mut self, raw: &str) -> Self {
+        self.request
+            .overrides
+            .push(CliOverride::Set(raw.to_owned()));
+        self
+    }
+
+    fn strict(mut self) -> Self {
+        self.request.strict = true;
+        self
+    }
+
+    fn loaded(&self) -> Loaded {
+        load(&self.request).unwrap()
+    }
+
+    /// Everything that a user is told.
+    fn said(&self) -> String {
+        let text = match load(&self.request) {
+            Ok(loaded) => {
+                let lines = loaded
+                    .notices
+                    .iter()
+                    .map(|notice| format!("{}: {}\n", notice.prefix(), notice.message));
+                lines.collect()
+            }
+            Err(error) => {
+                let hints = error
+                    .hints()
+                    .iter()
+                    .map(|hint| format!("hint: {hint}\n"))
+                    .collect::<String>();
+                format!("Error: {error}\n{hints}")
+            }
+        };
+        text.replace(&self.request.home.path().to_string(), "HOME")
+    }
+}
+
+fn said(toml: &str) -> String {
+    case(toml).said()
+}
+
+#[test]
+fn a_file_that_is_no_toml_shows_place_and_line_but_no_string() {
+    assert_snapshot!(said("model = \"x\"\n[mcp_servers.a]\nenv = { KEY = \"hunter2\" } y\n"), @r#"
+    Error: HOME/config.toml:3:27: unexpected key or value, expected newline, `#`
+      |
+    3 | env = { KEY = "…" } …
+      |                     ^
+    "#);
+}
+
+#[test]
+fn an_unfinished_string_does_not_show_itself() {
+    let text = said("token = \"hunter2\n");
+    assert!(text.starts_with("Error: HOME/config.toml:1:"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_server_with_two_transports_is_off_and_its_neighbour_works() {
+    let case = case(
+        "[mcp_servers.a]\ncommand = \"x\"\nurl = \"http://h/\"\n[mcp_servers.b]\ncommand = \"y\"\n",
+    );
+    assert_snapshot!(case.said(), @"
+    warning: HOME/config.toml:3:1: url is not supported for stdio
+    in `mcp_servers.a.url`
+    MCP server `a` is off until this is repaired.
+    ");
+    let config = case.loaded().config;
+    let enabled: Vec<bool> = config
+        .mcp_servers
+        .values()
+        .map(crate::McpServerConfig::is_enabled)
+        .collect();
+    assert_eq!(enabled, [false, true]);
+}
+
+#[test]
+fn each_bad_entry_has_its_sentence_and_place() {
+    let entry = |body: &str| {
+        let text = said(&format!("[mcp_servers.a]\n{body}\n"));
+        text.lines()
+            .filter(|line| !line.starts_with("MCP server"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    assert_snapshot!(entry("command = 3"), @"
+    warning: HOME/config.toml:2:11: invalid type: integer `3`, expected a string
+    in `mcp_servers.a.command`
+    ");
+    assert_snapshot!(entry("command = \"x\"\nbearer_token_env_var = \"T\""), @"
+    warning: HOME/config.toml:3:1: bearer_token_env_var is not supported for stdio
+    in `mcp_servers.a.bearer_token_env_var`
+    ");
+    assert_snapshot!(entry("url = \"http://h/\"\nargs = []"), @"
+    warning: HOME/config.toml:3:1: args is not supported for streamable_http
+    in `mcp_servers.a.args`
+    ");
+    assert_snapshot!(entry("url = \"http://h/\"\nbearer_token = \"hunter2\""), @r#"
+    warning: HOME/config.toml:3:1: bearer_token is not supported for streamable_http
+    in `mcp_servers.a.bearer_token`
+    hint: put the token into an environment variable and set bearer_token_env_var = "NAME"
+    "#);
+    assert_snapshot!(entry("enabled = false"), @"
+    warning: HOME/config.toml:1:14: invalid transport
+    in `mcp_servers.a`
+    hint: set command or url
+    ");
+    assert_snapshot!(entry("command = \"x\"\nstartup_timeout_sec = -1"), @"
+    warning: HOME/config.toml:3:1: cannot convert float seconds to Duration: value is negative
+    in `mcp_servers.a.startup_timeout_sec`
+    ");
+    assert_snapshot!(entry("command = \"x\"\ndefault_tools_approval_mode = \"ask\""), @"
+    warning: HOME/config.toml:3:31: unknown variant `ask`, expected one of `auto`, `prompt`, `writes`, `approve`
+    in `mcp_servers.a.default_tools_approval_mode`
+    ");
+    assert_snapshot!(entry("url = \"h/mcp\""), @"
+    warning: HOME/config.toml:2:1: url is not an absolute http or https URL
+    in `mcp_servers.a.url`
+    ");
+    assert_snapshot!(entry("url = \"http://h/\"\noauth = { client_secret = \"hunter2\" }"), @"
+    warning: HOME/config.toml:3:11: oauth.client_secret needs oauth.client_id
+    in `mcp_servers.a.oauth.client_secret`
+    ");
+    assert_snapshot!(entry("command = \"x\"\nenv = { A = 1 }"), @"
+    warning: HOME/config.toml:3:13: invalid type: integer `1`, expected a string
+    in `mcp_servers.a.env.A`
+    ");
+    assert_snapshot!(entry("command = \"x\"\nenv_vars = [\"A\", 3]"), @"
+    warning: HOME/config.toml:3:18: invalid type: integer `3`, expected a name or a table with `name` and `source`
+    in `mcp_servers.a.env_vars`
+    ");
+    assert_snapshot!(entry("url = \"http://h/\"\nauth = \"chatgpt\""), @r#"
+    warning: HOME/config.toml:3:1: auth = "chatgpt" is not supported
+    in `mcp_servers.a.auth`
+    "#);
+}
+
+#[test]
+fn a_string_where_none_belongs_is_not_shown() {
+    let text = said("[mcp_servers.a]\ncommand = \"x\"\nenabled = \"hunter2\"\n");
+    assert!(
+        text.contains("invalid type: string \"…\", expected a boolean"),
+        "{text}"
+    );
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_table_that_is_a_number_names_no_type_of_ours() {
+    assert_snapshot!(said("[mcp_servers]\na = 3\n"), @"
+    warning: HOME/config.toml:2:5: invalid type: integer `3`, expected a table
+    in `mcp_servers.a`
+    MCP server `a` is off until this is repaired.
+    ");
+}
+
+#[test]
+fn unknown_keys_give_one_warning_that_says_what_was_meant() {
+    let toml = "foo = 1\nmodle = \"x\"\n[mcp_servers.a]\nurl = \"http://h/\"\ntype = \"http\"\nheaders = {}\n\
+                [features]\nunified_exce = true\n[tui]\nx = 1\n";
+    assert_snapshot!(said(toml), @"
+    warning: Codex is ignoring 5 unrecognized configuration settings. Check for typos or deprecated settings.
+      user (HOME/config.toml:1:1): `foo` is ignored.
+      user (HOME/config.toml:2:1): `modle` is ignored. Did you mean `model`?
+      user (HOME/config.toml:5:1): `mcp_servers.a.type` is ignored. It is not needed: `command` or `url` decides.
+      user (HOME/config.toml:6:1): `mcp_servers.a.headers` is ignored. Did you mean `http_headers`?
+      user (HOME/config.toml:8:1): `features.unified_exce` is ignored. Did you mean `unified_exec`?
+    ");
+}
+
+#[test]
+fn strict_makes_the_first_fault_in_line_order_fatal() {
+    let toml = "[mcp_servers.a]\ncommand = \"x\"\nfoo = \"hunter2\"\n[mcp_servers.b]\n";
+    assert_snapshot!(case(toml).strict().said(), @r#"
+    Error: HOME/config.toml:3:1: unknown configuration field `mcp_servers.a.foo`
+      |
+    3 | foo = "…"
+      | ^
+    "#);
+}
+
+#[test]
+fn what_is_not_built_yet_is_said() {
+    assert_snapshot!(said("profile = \"x\"\n"), @"warning: `profile` is not available yet and has no effect (HOME/config.toml:1:1)");
+    let mut case = case("");
+    case.request.profile = Some("work".to_owned());
+    assert_snapshot!(case.said(), @"Error: profiles are not available yet (`--profile work`)");
+}
+
+#[test]
+fn a_wrong_type_is_ignored_with_a_notice_unless_safety_hangs_on_it() {
+    assert_snapshot!(said("model = 3\nmodel_verbosity = \"low\"\n"), @"
+    warning: HOME/config.toml:1:9: invalid type: integer `3`, expected a string
+    in `model`
+    The setting is ignored.
+    ");
+    assert_snapshot!(said("sandbox_mode = \"none\"\n"), @"
+    Error: HOME/config.toml:1:16: unknown variant `none`, expected one of `read-only`, `workspace-write`, `danger-full-access`
+    in `sandbox_mode`
+    ");
+}
+
+#[test]
+fn a_fault_that_was_typed_for_this_run_is_fatal() {
+    assert_snapshot!(case("").set("model=3").said(), @"
+    Error: command line: invalid type: integer `3`, expected a string
+    in `model`
+    ");
+    let toml = "[mcp_servers.a]\ncommand = \"x\"\n";
+    assert_snapshot!(case(toml).set("mcp_servers.a.url=http://h/").said(), @"
+    Error: command line: url is not supported for stdio
+    in `mcp_servers.a.url`
+    ");
+}
+
+#[test]
+fn a_flag_sets_one_key_of_a_server_of_the_file() {
+    let toml = "[mcp_servers.\"q.r\"]\ncommand = \"x\"\nargs = [\"1\"]\n";
+    let config = case(toml)
+        .set(r#"mcp_servers."q.r".command=y"#)
+        .loaded()
+        .config;
+    let McpTransport::Stdio(stdio) = &config.mcp_servers.values().next().unwrap().transport else {
+        panic!()
+    };
+    assert_eq!(
+        (stdio.command.as_str(), stdio.args.as_slice()),
+        ("y", &["1".to_owned()][..])
+    );
+}
+
+#[test]
+fn the_later_of_enable_and_disable_wins() {
+    let mut case = case("");
+    case.request.overrides = vec![
+        CliOverride::Disable("shell_tool".into()),
+        CliOverride::Set("features.shell_tool=false".into()),
+        CliOverride::Enable("shell_tool".into()),
+    ];
+    let features = case.loaded().config.features;
+    assert!(features.enabled(Feature::ShellTool));
+    assert_eq!(features.source(Feature::ShellTool), "command line");
+}
+
+#[test]
+fn old_spellings_of_features_work_with_a_notice() {
+    let case = case(
+        "experimental_use_unified_exec_tool = false\n[features]\nrmcp_client = true\nview_image_tool = false\n",
+    );
+    assert_snapshot!(case.said(), @"
+    deprecated: `experimental_use_unified_exec_tool` is deprecated. Use `[features].unified_exec` instead.
+    Enable it with `--enable unified_exec` or `[features].unified_exec` in config.toml.
+    deprecated: `[features].view_image_tool` is deprecated. Use `[features].view_image` instead.
+    Enable it with `--enable view_image` or `[features].view_image` in config.toml.
+    deprecated: `[features].rmcp_client` has no effect: the MCP client is always on.
+    Remove it from your configuration.
+    ");
+    let features = case.loaded().config.features;
+    assert!(!features.enabled(Feature::UnifiedExec));
+    assert!(!features.enabled(Feature::ViewImage));
+    assert!(!features.enabled(Feature::RmcpClient));
+}
+
+#[test]
+fn a_quarantined_entry_keeps_what_could_be_read() {
+    let case = case("[mcp_servers.a]\nurl = \"http://h/\"\nrequired = true\nscopes = 3\n");
+    let config = case.loaded().config;
+    let server = config.mcp_servers.values().next().unwrap();
+    let McpTransport::StreamableHttp(http) = &server.transport else {
+        panic!()
+    };
+    assert_eq!((http.url.as_str(), server.required), ("http://h/", true));
+    let Enablement::Off(reason) = &server.enablement else {
+        panic!()
+    };
+    let text = reason
+        .text()
+        .unwrap()
+        .replace(&case.request.home.path().to_string(), "HOME");
+    assert_eq!(text, "invalid (HOME/config.toml:4:10)");
+}
+
+#[test]
+fn every_top_level_setting_is_read() {
+    let case = case(
+        "model = \"m\"\nmodel_provider = \"p\"\nopenai_base_url = \"http://o\"\nmodel_context_window = 9\n\
+         model_reasoning_effort = \"high\"\nmodel_reasoning_summary = \"auto\"\nmodel_verbosity = \"low\"\n\
+         model_instructions_file = \"i.md\"\ndeveloper_instructions = \"d\"\napproval_policy = \"never\"\n\
+         sandbox_mode = \"workspace-write\"\nweb_search = \"live\"\nmcp_optional_startup_grace_ms = 5\n\
+         mcp_oauth_credentials_store = \"file\"\nmcp_oauth_callback_port = 7\n\
+         suppress_unstable_features_warning = true\n[sandbox_workspace_write]\nnetwork_access = true\n\
+         [tools]\nupdate_plan = { enabled = true }\n[projects.\"/p\"]\ntrust_level = \"trusted\"\n\
+         [features]\nnon_prefixed_mcp_tool_names = true\n\
+         [model_providers.p]\nname = \"P\"\nbase_url = \"http://h/v1/\"\nenv_key = \"K\"\nwire_api = \"chat\"\n\
+         request_max_retries = 0\nstream_idle_timeout_ms = 10\nhttp_headers = { a = \"b\" }\n\
+         [model_providers.p.auth]\ncommand = \"c\"\n",
+    );
+    assert_eq!(case.said(), "");
+    let config = case.loaded().config;
+    assert_eq!(
+        config.model_instructions_file.unwrap(),
+        case.request.home.join("i.md").into_path_buf()
+    );
+    let provider = &config.model_providers["p"];
+    assert_eq!(provider.base_url, "http://h/v1");
+    assert_eq!(provider.auth.as_ref().unwrap().timeout.as_millis(), 5000);
+    assert_eq!(config.mcp_optional_startup_grace.unwrap().as_millis(), 5);
+    assert_eq!(config.projects[Path::new("/p")], crate::TrustLevel::Trusted);
+    assert!(config.update_plan && config.sandbox_workspace_write.network_access);
+}
+
+#[test]
+fn a_provider_without_address_or_with_a_built_in_id_is_an_error() {
+    assert_snapshot!(said("[model_providers.p]\nname = \"P\"\n"), @"
+    Error: HOME/config.toml:1:18: missing field `base_url`
+    in `model_providers.p`
+    ");
+    assert_snapshot!(said("[model_providers.openai]\nname = \"P\"\n"), @"
+    Error: HOME/config.toml:2:1: `openai` is a built-in provider and cannot be configured; use another id
+    in `model_providers.openai`
+    ");
+}
+
+#[test]
+fn a_byte_order_mark_and_windows_line_ends_are_no_fault() {
+    let case = case("\u{feff}model = \"m\"\r\nfoo = 1\r\n");
+    assert_eq!(case.loaded().config.model.as_deref(), Some("m"));
+    assert!(case.said().contains("config.toml:2:1"));
+}
+
+#[test]
+fn a_missing_file_is_no_settings_and_a_directory_is_an_error() {
+    let case = case("");
+    std::fs::remove_file(case.request.home.config_file()).unwrap();
+    assert_eq!(case.said(), "");
+    std::fs::create_dir(case.request.home.config_file()).unwrap();
+    assert_snapshot!(case.said(), @"Error: cannot read `HOME/config.toml`");
+}
+
+#[test]
+fn printing_a_config_shows_no_secret() {
+    let case = case("[mcp_servers.a]\ncommand = \"x\"\nenv = { K = \"hunter2\" }\n");
+    assert!(!format!("{:?}", case.loaded().config).contains("hunter2"));
+}

@@ -1,0 +1,125 @@
+//! Reads one entry of `[mcp_servers]`. A fault turns that entry off; the others work.
+
+use codex_protocol::ServerName;
+
+use super::convert::{self, EntryError};
+use super::raw::RawMcpServer;
+use super::{Enablement, McpServerConfig, OffReason};
+use crate::de::{self, Found, UnknownKey};
+use crate::layers::LayerStack;
+use crate::tree::Entry;
+
+/// A server, and its fault when it was quarantined.
+pub(crate) struct ReadServer {
+    pub(crate) server: McpServerConfig,
+    pub(crate) fault: Option<Fault>,
+}
+
+/// What is wrong with an entry, and where.
+pub(crate) struct Fault {
+    pub(crate) found: Found,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
+}
+
+/// Reads an entry; unknown keys are added to the list.
+pub(crate) fn read(
+    entry: &Entry,
+    layers: &LayerStack,
+    unknown: &mut Vec<UnknownKey>,
+) -> ReadServer {
+    let name = ServerName::from_config(&entry.key);
+    let source = Some(layers.place(entry.key_at));
+    let result = de::read::<RawMcpServer>(&entry.node, &["mcp_servers", &entry.key], unknown);
+    let fault = match result {
+        Err(error) => Fault {
+            found: error.found.unwrap_or_else(|| entry_found(entry)),
+            text: error.message,
+            hint: None,
+        },
+        Ok(raw) => match convert::from_raw(name.clone(), raw) {
+            Ok(server) => {
+                let mut server = McpServerConfig {
+                    source: source.clone(),
+                    ..server
+                };
+                let fault = refuse_unsupported(entry, &mut server, layers);
+                return ReadServer { server, fault };
+            }
+            Err(error) => fault_of(entry, error),
+        },
+    };
+    let off = OffReason::Invalid {
+        origin: Some(layers.place(fault.found.at)),
+        why: fault.text.clone(),
+    };
+    let server = convert::from_broken(name, &readable_part(entry), off);
+    ReadServer {
+        server: McpServerConfig { source, ..server },
+        fault: Some(fault),
+    }
+}
+
+/// Gives an entry that asks for the unsupported its position, and reports it like a fault.
+fn refuse_unsupported(
+    entry: &Entry,
+    server: &mut McpServerConfig,
+    layers: &LayerStack,
+) -> Option<Fault> {
+    let Enablement::Off(OffReason::Invalid { origin, why }) = &mut server.enablement else {
+        return None;
+    };
+    let key = if why.starts_with("auth") {
+        "auth"
+    } else {
+        "environment_id"
+    };
+    let fault = fault_of(
+        entry,
+        EntryError {
+            key: vec![key],
+            text: why.clone(),
+            hint: None,
+        },
+    );
+    *origin = Some(layers.place(fault.found.at));
+    Some(fault)
+}
+
+/// Reads an entry key by key and leaves out what cannot be read.
+pub(crate) fn readable_part(entry: &Entry) -> RawMcpServer {
+    let mut node = entry.node.clone();
+    loop {
+        let error = match de::read::<RawMcpServer>(&node, &[], &mut Vec::new()) {
+            Ok(raw) => return raw,
+            Err(error) => error,
+        };
+        let first = error.found.and_then(|found| found.path.into_iter().next());
+        let removed = first.and_then(|key| node.unset(&[key]));
+        if removed.is_none() {
+            return RawMcpServer::default();
+        }
+    }
+}
+
+fn entry_found(entry: &Entry) -> Found {
+    Found {
+        at: entry.key_at,
+        path: vec!["mcp_servers".to_owned(), entry.key.clone()],
+    }
+}
+
+fn fault_of(entry: &Entry, error: EntryError) -> Fault {
+    let mut found = entry_found(entry);
+    if let Some(at) = entry.node.entry(&error.key) {
+        found.at = at.key_at;
+        found
+            .path
+            .extend(error.key.iter().map(|key| (*key).to_owned()));
+    }
+    Fault {
+        found,
+        text: error.text,
+        hint: error.hint,
+    }
+}

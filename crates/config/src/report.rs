@@ -1,0 +1,226 @@
+//! How faults of the configuration are told: position, key, excerpt, what to do.
+
+use toml_edit::TomlError;
+
+use crate::de::{Found, UnknownKey};
+use crate::layers::{LayerSource, LayerStack, Origin, line_and_column};
+use crate::mcp::entry;
+use crate::scan::masked_line;
+use crate::{ConfigError, Notice, Severity};
+
+/// A value that cannot be used.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
+    pub(crate) found: Found,
+    pub(crate) text: String,
+    pub(crate) hint: Option<String>,
+    /// What follows from it when it is not fatal.
+    pub(crate) consequence: Option<String>,
+}
+
+impl From<entry::Fault> for Fault {
+    fn from(fault: entry::Fault) -> Self {
+        Self {
+            found: fault.found,
+            text: fault.text,
+            hint: fault.hint,
+            consequence: None,
+        }
+    }
+}
+
+/// Gathers faults and decides which of them end the start.
+pub(crate) struct Faults<'l> {
+    layers: &'l LayerStack,
+    strict: bool,
+    notices: Vec<Notice>,
+    first: Option<(crate::tree::Place, ConfigError)>,
+}
+
+impl<'l> Faults<'l> {
+    pub(crate) fn new(layers: &'l LayerStack, strict: bool) -> Self {
+        Self {
+            layers,
+            strict,
+            notices: Vec::new(),
+            first: None,
+        }
+    }
+
+    /// Tells a fault; one that was typed for this run is an error at once.
+    pub(crate) fn add(&mut self, fault: Fault, severity: Severity) -> Result<(), ConfigError> {
+        let origin = self.layers.place(fault.found.at);
+        if origin.layer == LayerSource::SessionFlags {
+            return Err(self.fatal(fault));
+        }
+        if self.strict {
+            let error = self.fatal(fault.clone());
+            self.remember(fault.found.at, error);
+        }
+        let mut lines = vec![located(&origin, &fault)];
+        lines.extend(fault.consequence.clone());
+        lines.extend(fault.hint.map(|hint| format!("hint: {hint}")));
+        self.notices
+            .push(Notice::new(severity, lines.join("\n"), Some(origin)));
+        Ok(())
+    }
+
+    pub(crate) fn fatal(&self, fault: Fault) -> ConfigError {
+        fatal(self.layers, &fault)
+    }
+
+    /// Tells all unknown keys in one notice.
+    pub(crate) fn unknown_keys(&mut self, mut unknown: Vec<UnknownKey>) -> Result<(), ConfigError> {
+        unknown.sort_by_key(|key| key.found.at);
+        let Some(first) = unknown.first() else {
+            return Ok(());
+        };
+        if self.strict {
+            let error = self.unknown_field(first);
+            self.remember(first.found.at, error);
+        }
+        let origin = self.layers.place(first.found.at);
+        let (n_keys, s) = (unknown.len(), if unknown.len() == 1 { "" } else { "s" });
+        let mut lines = vec![format!(
+            "Codex is ignoring {n_keys} unrecognized configuration setting{s}. Check for typos or deprecated settings."
+        )];
+        lines.extend(unknown.iter().map(|key| self.ignored(key)));
+        self.notices.push(Notice::new(
+            Severity::Warning,
+            lines.join("\n"),
+            Some(origin),
+        ));
+        Ok(())
+    }
+
+    /// Ends the gathering: the first fault in strict mode, else what there is to say.
+    pub(crate) fn into_notices(self) -> Result<Vec<Notice>, ConfigError> {
+        match self.first {
+            Some((_, error)) => Err(error),
+            None => Ok(self.notices),
+        }
+    }
+
+    fn remember(&mut self, at: crate::tree::Place, error: ConfigError) {
+        if self.first.as_ref().is_none_or(|(first, _)| at < *first) {
+            self.first = Some((at, error));
+        }
+    }
+
+    fn ignored(&self, key: &UnknownKey) -> String {
+        let origin = self.layers.place(key.found.at);
+        let place = match origin.file() {
+            Some(_) => format!("{} ({origin})", origin.layer.word()),
+            None => origin.to_string(),
+        };
+        let advice = advice(key)
+            .map(|advice| format!(" {advice}"))
+            .unwrap_or_default();
+        format!(
+            "  {place}: `{}` is ignored.{advice}",
+            dotted(&key.found.path)
+        )
+    }
+
+    fn unknown_field(&self, key: &UnknownKey) -> ConfigError {
+        let origin = self.layers.place(key.found.at);
+        let what = format!("unknown configuration field `{}`", dotted(&key.found.path));
+        let mut text = format!("{origin}: {what}");
+        if origin.file().is_some() {
+            text.push_str(&excerpt(
+                self.layers.text_of(key.found.at),
+                key.found.at.offset,
+            ));
+        }
+        ConfigError::Invalid {
+            text,
+            origin: Some(origin),
+            hints: advice(key).into_iter().collect(),
+        }
+    }
+}
+
+/// Makes the error of a value that cannot be used.
+pub(crate) fn fatal(layers: &LayerStack, fault: &Fault) -> ConfigError {
+    let origin = layers.place(fault.found.at);
+    ConfigError::Invalid {
+        text: located(&origin, fault),
+        origin: Some(origin),
+        hints: fault.hint.clone().into_iter().collect(),
+    }
+}
+
+/// Makes the error of a text that is no TOML, with the line it is about.
+pub(crate) fn syntax_error(source: &LayerSource, text: &str, error: &TomlError) -> ConfigError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let (line, column) = line_and_column(text, offset);
+    let origin = Origin {
+        layer: source.clone(),
+        line,
+        column,
+    };
+    let text = format!(
+        "{origin}: {}{}",
+        error.message().trim_end(),
+        excerpt(text, offset)
+    );
+    ConfigError::Invalid {
+        text,
+        origin: Some(origin),
+        hints: Vec::new(),
+    }
+}
+
+fn located(origin: &Origin, fault: &Fault) -> String {
+    format!(
+        "{origin}: {}\nin `{}`",
+        fault.text,
+        dotted(&fault.found.path)
+    )
+}
+
+/// Shows the line with a caret below; what may be a secret is shown as `…`.
+fn excerpt(text: &str, offset: usize) -> String {
+    let (line, _) = line_and_column(text, offset);
+    let (shown, caret) = masked_line(text, offset);
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    format!(
+        "\n{margin} |\n{number} | {shown}\n{margin} | {}^",
+        " ".repeat(caret)
+    )
+}
+
+/// Spells a path of keys as TOML does.
+pub(crate) fn dotted(path: &[String]) -> String {
+    let segments: Vec<String> = path
+        .iter()
+        .map(|key| toml_edit::Key::new(key).display_repr().into_owned())
+        .collect();
+    segments.join(".")
+}
+
+/// Says what was probably meant by an unknown key.
+fn advice(key: &UnknownKey) -> Option<String> {
+    let in_server = key
+        .found
+        .path
+        .first()
+        .is_some_and(|first| first == "mcp_servers")
+        && key.found.path.len() == 3;
+    let known_slip = match key.key() {
+        "headers" => Some("http_headers"),
+        "environment" => Some("env"),
+        "timeout" => Some("tool_timeout_sec"),
+        "token" => Some("bearer_token_env_var"),
+        "httpUrl" => Some("url"),
+        "type" | "transport" if in_server => {
+            return Some("It is not needed: `command` or `url` decides.".to_owned());
+        }
+        _ => None,
+    };
+    let near = known_slip.filter(|_| in_server);
+    let near =
+        near.or_else(|| codex_utils_fuzzy_match::nearest(key.key(), key.siblings.iter().copied()));
+    near.map(|near| format!("Did you mean `{near}`?"))
+}
