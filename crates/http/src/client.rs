@@ -1,10 +1,25 @@
 //! The client: one pool, made when the first request needs it.
+//!
+//! Redirects are followed here and not by the library, so that the rules are in one place: same
+//! origin, at most three, the method and body kept (303 asks for a GET). A token that goes with the
+//! request thus never reaches another origin.
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use codex_host::Env;
+use http::header::LOCATION;
+use http::{HeaderMap, Method, StatusCode, header};
+use tokio::time::timeout;
+use url::Url;
 
-use crate::{HttpError, Request, Response};
+use crate::dns::Resolver;
+use crate::error::{HttpError, HttpErrorKind, shown_url};
+use crate::{Body, Request, Response, proxy, tls};
+
+const MAX_REDIRECTS: usize = 3;
 
 /// How to reach the network.
 #[derive(Debug, Clone)]
@@ -27,16 +42,21 @@ impl HttpSettings {
 }
 
 /// A pool of connections. Cloning is cheap and shares the pool.
-#[derive(Debug, Clone)]
-pub struct HttpClient {
-    #[expect(dead_code, reason = "skeleton")]
+#[derive(Clone)]
+pub struct HttpClient(Arc<Inner>);
+
+struct Inner {
     settings: HttpSettings,
+    library: OnceLock<Result<reqwest::Client, HttpError>>,
 }
 
 impl HttpClient {
     /// Makes a client. Nothing is read or built before the first request.
     pub fn new(settings: HttpSettings) -> Self {
-        Self { settings }
+        Self(Arc::new(Inner {
+            settings,
+            library: OnceLock::new(),
+        }))
     }
 
     /// Makes a client for `env` with the usual limits.
@@ -47,7 +67,119 @@ impl HttpClient {
     /// Sends a request and returns when the headers of the response are there, whatever its
     /// status. Dropping the future cancels.
     pub async fn send(&self, request: Request) -> Result<Response, HttpError> {
-        let _ = request;
-        todo!()
+        let url = request.url.clone();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(HttpError::bad_url(&url));
+        }
+        match request.limits.headers {
+            Some(limit) => timeout(limit, self.follow(request))
+                .await
+                .unwrap_or_else(|_| Err(HttpError::headers_timeout(&url, limit))),
+            None => self.follow(request).await,
+        }
     }
+
+    async fn follow(&self, request: Request) -> Result<Response, HttpError> {
+        let Request {
+            mut method,
+            mut url,
+            mut headers,
+            mut body,
+            limits,
+        } = request;
+        for _ in 0..=MAX_REDIRECTS {
+            let response = self
+                .send_once(&method, &url, headers.clone(), body.clone())
+                .await?;
+            let Some(target) = redirect_target(&url, &response)? else {
+                return Ok(Response {
+                    status: response.status(),
+                    headers: response.headers().clone(),
+                    body: Body::new(response, url.clone(), limits),
+                    url,
+                });
+            };
+            if response.status() == StatusCode::SEE_OTHER && method != Method::HEAD {
+                method = Method::GET;
+                body = Bytes::new();
+                headers.remove(header::CONTENT_TYPE);
+            }
+            url = target;
+        }
+        let why = format!("more than {MAX_REDIRECTS} in a row");
+        Err(HttpError::redirect(&url, why))
+    }
+
+    async fn send_once(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: HeaderMap,
+        body: Bytes,
+    ) -> Result<reqwest::Response, HttpError> {
+        let mut request = reqwest::Request::new(method.clone(), url.clone());
+        *request.headers_mut() = headers;
+        if !body.is_empty() {
+            *request.body_mut() = Some(body.into());
+        }
+        let connect_limit = self.0.settings.connect_timeout;
+        self.library()?
+            .execute(request)
+            .await
+            .map_err(|error| HttpError::from_library(url, connect_limit, &error))
+    }
+
+    fn library(&self) -> Result<&reqwest::Client, HttpError> {
+        let built = self.0.library.get_or_init(|| build(&self.0.settings));
+        built.as_ref().map_err(HttpError::clone)
+    }
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HttpClient").field(&self.0.settings).finish()
+    }
+}
+
+fn build(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
+    let tls = tls::client_config(&settings.env).map_err(|error| {
+        HttpError::new(HttpErrorKind::Tls, format!("cannot set up TLS: {error}"))
+    })?;
+    // The library must not look at the process: no proxy but ours.
+    let mut builder = reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(Resolver)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .connect_timeout(settings.connect_timeout)
+        .tcp_nodelay(true);
+    for proxy in proxy::proxies(&settings.env)? {
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| {
+        let why = error.without_url();
+        HttpError::new(
+            HttpErrorKind::BadRequest,
+            format!("cannot set up HTTP: {why}"),
+        )
+    })
+}
+
+/// Returns where a response sends us, or an error when we do not go there.
+fn redirect_target(url: &Url, response: &reqwest::Response) -> Result<Option<Url>, HttpError> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
+        return Ok(None);
+    };
+    let target = location.to_str().ok().and_then(|text| url.join(text).ok());
+    let Some(target) = target else {
+        return Err(HttpError::redirect(url, "its address is not a URL"));
+    };
+    if target.origin() != url.origin() {
+        let why = format!("`{}` is another origin", shown_url(&target));
+        return Err(HttpError::redirect(url, why));
+    }
+    Ok(Some(target))
 }

@@ -1,9 +1,16 @@
 //! Why a request or its body failed, as data and as one sentence without secrets.
+//!
+//! The sentence is complete: there is no source below it that would say the same again, and none
+//! whose `Debug` could show a URL with its query.
 
-use std::borrow::Cow;
 use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
 
 use url::Url;
+
+use crate::dns::NameNotFound;
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -23,7 +30,7 @@ pub enum HttpErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed, the certificate for instance, or the CA roots did not load.
     Tls,
-    /// The proxy's address is bad or unsupported, or it refused.
+    /// The proxy's address is bad or unsupported.
     Proxy,
     /// No headers came within the limit.
     HeadersTimeout,
@@ -58,25 +65,14 @@ pub enum Retry {
 ///
 /// Displays as one sentence such as ``cannot reach `http://127.0.0.1:1`: connection refused``:
 /// user info and query values of the URL are masked, headers and bodies never appear.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
 pub struct HttpError {
     kind: HttpErrorKind,
-    message: String,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    message: Box<str>,
 }
 
 impl HttpError {
-    /// Makes the sentence for a kind; `detail` is what the kind alone does not say.
-    pub(crate) fn new(
-        kind: HttpErrorKind,
-        url: impl AsRef<str>,
-        detail: impl Into<Cow<'static, str>>,
-    ) -> Self {
-        let _ = (kind, url, detail.into());
-        todo!()
-    }
-
     /// Returns what went wrong.
     pub fn kind(&self) -> HttpErrorKind {
         self.kind
@@ -84,17 +80,197 @@ impl HttpError {
 
     /// Returns whether the same request may be sent again.
     pub fn retry(&self) -> Retry {
-        todo!()
+        use HttpErrorKind as Kind;
+
+        match self.kind {
+            Kind::Dns | Kind::Refused | Kind::Unreachable | Kind::ConnectTimeout => Retry::Safe,
+            Kind::HeadersTimeout | Kind::IdleTimeout | Kind::Reset | Kind::Protocol => {
+                Retry::IfIdempotent
+            }
+            Kind::BadUrl
+            | Kind::BadRequest
+            | Kind::Tls
+            | Kind::Proxy
+            | Kind::BodyTooLarge
+            | Kind::Redirect
+            | Kind::NotJson
+            | Kind::EventTooLarge => Retry::Never,
+        }
     }
 
-    /// Returns whether no connection came about, so that the peer never saw the request.
+    /// Returns whether no connection came about.
     pub fn is_connect(&self) -> bool {
-        self.retry() == Retry::Safe
+        use HttpErrorKind as Kind;
+
+        self.retry() == Retry::Safe || matches!(self.kind, Kind::Tls | Kind::Proxy)
     }
+
+    pub(crate) fn new(kind: HttpErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into().into_boxed_str(),
+        }
+    }
+
+    pub(crate) fn bad_url(url: &Url) -> Self {
+        let message = format!("`{}` is not an http or https URL", shown_url(url));
+        Self::new(HttpErrorKind::BadUrl, message)
+    }
+
+    pub(crate) fn unreachable(kind: HttpErrorKind, url: &Url, why: impl fmt::Display) -> Self {
+        Self::new(kind, format!("cannot reach `{}`: {why}", shown_origin(url)))
+    }
+
+    pub(crate) fn headers_timeout(url: &Url, limit: Duration) -> Self {
+        let message = format!("`{}` did not answer within {limit:?}", shown_url(url));
+        Self::new(HttpErrorKind::HeadersTimeout, message)
+    }
+
+    pub(crate) fn idle(url: &Url, limit: Duration) -> Self {
+        let message = format!("`{}` sent nothing for {limit:?}", shown_url(url));
+        Self::new(HttpErrorKind::IdleTimeout, message)
+    }
+
+    pub(crate) fn too_large(url: &Url, limit: u64) -> Self {
+        let message = format!(
+            "the answer of `{}` is larger than {limit} bytes",
+            shown_url(url)
+        );
+        Self::new(HttpErrorKind::BodyTooLarge, message)
+    }
+
+    pub(crate) fn redirect(url: &Url, why: impl fmt::Display) -> Self {
+        let message = format!(
+            "the redirect of `{}` was not followed: {why}",
+            shown_url(url)
+        );
+        Self::new(HttpErrorKind::Redirect, message)
+    }
+
+    /// Reads what the HTTP library says. Kinds come from types in the chain of sources; only the
+    /// innermost sentence is kept.
+    pub(crate) fn from_library(url: &Url, connect_limit: Duration, error: &reqwest::Error) -> Self {
+        use HttpErrorKind as Kind;
+
+        let cause = Cause::find(error);
+        if error.is_builder() {
+            let message = format!("cannot ask `{}`: {}", shown_url(url), cause.text);
+            return Self::new(Kind::BadRequest, message);
+        }
+        if error.is_connect() {
+            return match cause.kind {
+                CauseKind::Dns => Self::unreachable(Kind::Dns, url, cause.text),
+                CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
+                CauseKind::Io(io::ErrorKind::ConnectionRefused) => {
+                    Self::unreachable(Kind::Refused, url, "connection refused")
+                }
+                _ if error.is_timeout() => {
+                    let why = format!("no connection within {connect_limit:?}");
+                    Self::unreachable(Kind::ConnectTimeout, url, why)
+                }
+                _ => Self::unreachable(Kind::Unreachable, url, cause.text),
+            };
+        }
+        match cause.kind {
+            CauseKind::Parse => {
+                let url = shown_url(url);
+                let message = format!("`{url}` did not answer in HTTP: {}", cause.text);
+                Self::new(Kind::Protocol, message)
+            }
+            _ => {
+                let origin = shown_origin(url);
+                let message = format!("the connection to `{origin}` broke: {}", cause.text);
+                Self::new(Kind::Reset, message)
+            }
+        }
+    }
+}
+
+/// The innermost thing that an error knows.
+struct Cause {
+    kind: CauseKind,
+    text: String,
+}
+
+enum CauseKind {
+    Dns,
+    Tls,
+    Io(io::ErrorKind),
+    Parse,
+    Other,
+}
+
+impl Cause {
+    fn find(error: &(dyn StdError + 'static)) -> Self {
+        let mut kind = CauseKind::Other;
+        let mut text = "unknown cause".to_owned();
+        let mut next = error.source();
+        while let Some(error) = next {
+            text = error.to_string();
+            next = error.source();
+            if let Some(io_error) = error.downcast_ref::<io::Error>() {
+                kind = CauseKind::Io(io_error.kind());
+                // An I/O error that wraps another is not in its own chain: look inside.
+                next = io_error.get_ref().map(|inner| inner as _);
+                if next.is_none() {
+                    text = plain_io_text(io_error);
+                }
+            } else if error.is::<rustls::Error>() {
+                kind = CauseKind::Tls;
+            } else if error.is::<NameNotFound>() {
+                kind = CauseKind::Dns;
+                next = None;
+            } else if let Some(hyper_error) = error.downcast_ref::<hyper::Error>()
+                && hyper_error.is_parse()
+            {
+                kind = CauseKind::Parse;
+            }
+        }
+        Self { kind, text }
+    }
+}
+
+/// Returns `connection reset by peer` instead of `Connection reset by peer (os error 104)`.
+fn plain_io_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
+    first.into_iter().chain(letters).collect()
 }
 
 /// Returns a URL that may be shown: no user info, no query values, no fragment.
 pub fn shown_url(url: &Url) -> String {
-    let _ = url;
-    todo!()
+    let mut shown = format!("{}{}", shown_origin(url), url.path());
+    for (index, (name, _)) in url.query_pairs().enumerate() {
+        shown.push(if index == 0 { '?' } else { '&' });
+        shown.push_str(&name);
+        shown.push_str("=…");
+    }
+    shown
+}
+
+/// Returns scheme, host and port as written in the URL.
+fn shown_origin(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shown_urls_hold_no_secret() {
+        let shown = |text: &str| shown_url(&text.parse().unwrap());
+        assert_eq!(
+            shown("https://me:secret@h.example:8443/a/b?key=secret&x=1#secret"),
+            "https://h.example:8443/a/b?key=…&x=…"
+        );
+        assert_eq!(shown("http://[::1]:1/"), "http://[::1]:1/");
+        assert_eq!(shown("http://h.example"), "http://h.example/");
+    }
 }

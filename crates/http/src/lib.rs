@@ -7,14 +7,16 @@
 //!
 //! **Absent on purpose:** retries (callers know what is safe to repeat: [`HttpError::retry`] gives
 //! them the facts), tokens, cookies, compression, HTTP/2.
-#![expect(clippy::todo, reason = "skeleton")]
 
 mod body;
 mod client;
+mod dns;
 mod error;
+mod proxy;
 mod request;
 mod retry_after;
 mod sse;
+mod tls;
 
 pub use body::{Body, Response, SseStream};
 pub use client::{HttpClient, HttpSettings};

@@ -112,8 +112,10 @@ impl Request {
             Ok(value) => Ok(self.secret_header(AUTHORIZATION, value)),
             Err(_) => Err(HttpError::new(
                 HttpErrorKind::BadRequest,
-                shown_url(&self.url),
-                "the token has characters that a header cannot carry",
+                format!(
+                    "the token for `{}` has characters that a header cannot carry",
+                    shown_url(&self.url)
+                ),
             )),
         }
     }
