@@ -1,4 +1,6 @@
-//! The connection: connect, list, call, end.
+//! The public face of a connection: connect, list, call, end.
+//!
+//! The work is below: `connect` gets a connection up, `calls` and `exchange` use it, `supervise` ends it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,9 +10,22 @@ use codex_http::HttpClient;
 use codex_protocol::{McpOutcome, ServerName};
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::calls::{Caller, MarkedSchemas};
+use crate::connect::{Live, LiveKind, Plan, is_known, is_modern};
+use crate::exchange::Wire;
+use crate::handler::EarState;
+use crate::http_transport::HttpWire;
+use crate::listen;
+use crate::supervise::Supervisor;
+use crate::tools::HeaderRules;
 use crate::{CallError, ConnectError, ServerEndpoint, ServerEvent, ToolList};
+
+/// How long the first call may wait for the standing GET of a session.
+const LISTENING_LIMIT: Duration = Duration::from_secs(2);
 
 /// Who we say we are.
 #[derive(Debug, Clone)]
@@ -160,9 +175,33 @@ pub enum ClosedReason {
     Transport(String),
 }
 
+impl fmt::Display for ClosedReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shutdown => f.write_str("it was shut down"),
+            Self::Exited {
+                status,
+                stderr_tail,
+            } => {
+                write!(f, "the server ended ({status})")?;
+                let tail = stderr_tail.trim();
+                if tail.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; its stderr ended with: {tail}")
+            }
+            Self::Transport(why) => f.write_str(why),
+        }
+    }
+}
+
 /// One live connection. Dropping it kills the server's process group.
 pub struct McpClient {
-    _private: (),
+    info: ServerInfo,
+    caller: Caller,
+    /// The standing GET of a session; calls wait for it at most until the instant.
+    listening: Option<(HttpWire, Instant)>,
+    supervisor: Supervisor,
 }
 
 impl McpClient {
@@ -173,19 +212,92 @@ impl McpClient {
         events: mpsc::Sender<ServerEvent>,
         cancel: CancellationToken,
     ) -> Result<Self, ConnectError> {
-        let _ = (endpoint, options, events, cancel);
-        todo!()
+        let tasks = TaskTracker::new();
+        let may_ask = options.elicitation == ElicitationSupport::FormAndUrl;
+        let ear = Arc::new(EarState::new(events, tasks.clone(), may_ask));
+        let plan = Plan::new(&options, ear);
+        let connecting = async {
+            match &endpoint {
+                ServerEndpoint::Stdio(launch) => plan.stdio(launch).await,
+                ServerEndpoint::Http(endpoint) => plan.http(endpoint).await,
+            }
+        };
+        let live = tokio::select! {
+            live = timeout(options.startup_timeout, connecting) => live,
+            () = cancel.cancelled() => {
+                return Err(ConnectError::Cancelled { server: options.server.clone() });
+            }
+        };
+        let live = match live {
+            Ok(live) => live?,
+            Err(_) => {
+                return Err(ConnectError::Timeout {
+                    server: options.server.clone(),
+                    limit: options.startup_timeout,
+                    stderr_tail: plan.stderr_tail(),
+                });
+            }
+        };
+        let connected_at = Instant::now();
+        let info = server_info(&live);
+        if !is_known(&info.protocol_version) {
+            Supervisor::start(live, tasks)
+                .shutdown(Duration::from_secs(2))
+                .await;
+            return Err(ConnectError::UnknownProtocol {
+                server: options.server.clone(),
+                theirs: info.protocol_version,
+            });
+        }
+        let is_modern = is_modern(&info.protocol_version);
+        let is_http = matches!(live.kind, LiveKind::Http { .. });
+        let schemas = match &live.kind {
+            LiveKind::Http { schemas, .. } => schemas.clone(),
+            LiveKind::Stdio { .. } => MarkedSchemas::default(),
+        };
+        let listening = match &live.kind {
+            LiveKind::Http { wire, .. } => Some((wire.clone(), connected_at + LISTENING_LIMIT)),
+            LiveKind::Stdio { .. } => None,
+        };
+        let peer = live.service.peer().clone();
+        let (tap, ear) = (Arc::clone(&live.tap), Arc::clone(&live.ear));
+        let supervisor = Supervisor::start(live, tasks.clone());
+        if is_modern {
+            listen::start(&peer, &ear, &info, &supervisor);
+        }
+        let wire = Wire {
+            peer,
+            tap,
+            ear,
+            closed: supervisor.closed(),
+            tasks,
+        };
+        let header_rules = if is_modern && is_http {
+            HeaderRules::Apply
+        } else {
+            HeaderRules::Ignore
+        };
+        Ok(Self {
+            info,
+            caller: Caller {
+                wire,
+                is_modern,
+                header_rules,
+                schemas,
+            },
+            listening,
+            supervisor,
+        })
     }
 
     /// Returns what the server said about itself.
     pub fn info(&self) -> &ServerInfo {
-        todo!()
+        &self.info
     }
 
     /// Fetches every page of tools, within caps on pages, tools and time.
     pub async fn list_tools(&self, limit: Duration) -> Result<ToolList, CallError> {
-        let _ = limit;
-        todo!()
+        self.caller.list_tools(limit).await
     }
 
     /// Calls a tool.
@@ -196,20 +308,37 @@ impl McpClient {
         options: CallOptions,
         cancel: CancellationToken,
     ) -> Result<McpOutcome, CallError> {
-        let _ = (name, arguments, options, cancel);
-        todo!()
+        if let Some((wire, until)) = &self.listening {
+            let left = until.saturating_duration_since(Instant::now());
+            wire.wait_until_listening(left).await;
+        }
+        self.caller
+            .call_tool(name, arguments, &options, &cancel)
+            .await
     }
 
-    /// Fetches every page of resources, verbatim.
+    /// Fetches every page of resources, verbatim; none when the server has no resources.
     pub async fn list_resources(&self, limit: Duration) -> Result<Vec<Value>, CallError> {
-        let _ = limit;
-        todo!()
+        self.list("resources/list", "resources", limit).await
     }
 
-    /// Fetches every page of resource templates, verbatim.
+    /// Fetches every page of resource templates, verbatim; none when the server has no resources.
     pub async fn list_resource_templates(&self, limit: Duration) -> Result<Vec<Value>, CallError> {
-        let _ = limit;
-        todo!()
+        self.list("resources/templates/list", "resourceTemplates", limit)
+            .await
+    }
+
+    async fn list(
+        &self,
+        method: &str,
+        key: &str,
+        limit: Duration,
+    ) -> Result<Vec<Value>, CallError> {
+        if !self.info.has("resources") {
+            return Ok(Vec::new());
+        }
+        let pages = self.caller.pages(method, key, limit).await?;
+        Ok(pages.items)
     }
 
     /// Reads a resource; returns the result object verbatim.
@@ -219,42 +348,66 @@ impl McpClient {
         options: CallOptions,
         cancel: CancellationToken,
     ) -> Result<Value, CallError> {
-        let _ = (uri, options, cancel);
-        todo!()
+        let mut params = Map::new();
+        params.insert("uri".to_owned(), Value::String(uri.to_owned()));
+        self.request("resources/read", params, options, cancel)
+            .await
     }
 
     /// Sends any other request; returns the result verbatim.
     pub async fn request(
         &self,
         method: &str,
-        params: Value,
+        params: Map<String, Value>,
         options: CallOptions,
         cancel: CancellationToken,
     ) -> Result<Value, CallError> {
-        let _ = (method, params, options, cancel);
-        todo!()
+        self.caller.request(method, params, &options, &cancel).await
     }
 
     /// Completes when the connection has ended, however often it is asked.
     pub async fn closed(&self) -> ClosedReason {
-        todo!()
+        let mut closed = self.supervisor.closed();
+        let reason = closed.wait_for(Option::is_some).await;
+        let reason = reason.ok().and_then(|reason| reason.clone());
+        reason.unwrap_or(ClosedReason::Shutdown)
     }
 
     /// Returns the last lines of a stdio server's stderr; empty for HTTP.
     pub fn stderr_tail(&self) -> String {
-        todo!()
+        self.supervisor.stderr_tail()
     }
 
     /// Ends the connection in order: stdin closed, then TERM, then KILL, all within `limit`.
     /// Every later call fails with [`CallError::Closed`].
     pub async fn shutdown(&self, limit: Duration) {
-        let _ = limit;
-        todo!()
+        self.supervisor.shutdown(limit).await;
     }
 }
 
 impl fmt::Debug for McpClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpClient").finish_non_exhaustive()
+        f.debug_struct("McpClient")
+            .field("info", &self.info)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the server said about itself, in either era.
+fn server_info(live: &Live) -> ServerInfo {
+    let raw = live.tap.initialize_result();
+    let peer = live.service.peer_info();
+    let peer = peer.and_then(|peer| serde_json::to_value(&*peer).ok());
+    let raw = raw.or(peer).unwrap_or_default();
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let server = raw.get("serverInfo");
+    let about = |key: &str| text(server.and_then(|server| server.get(key)));
+    ServerInfo {
+        protocol_version: text(raw.get("protocolVersion")).unwrap_or_default(),
+        name: about("name").unwrap_or_default(),
+        title: about("title"),
+        version: about("version").unwrap_or_default(),
+        instructions: text(raw.get("instructions")),
+        capabilities: raw.get("capabilities").cloned().unwrap_or_default(),
     }
 }

@@ -23,6 +23,8 @@ pub enum ConnectError {
         why: String,
         /// Whether the program does not exist.
         not_found: bool,
+        /// What the user can do about it.
+        hints: Vec<Hint>,
     },
     /// The server ended before it was ready.
     #[error(
@@ -127,12 +129,53 @@ pub enum ConnectError {
 impl ConnectError {
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
-        todo!()
+        match self {
+            Self::Spawn { hints, .. } => hints.clone(),
+            Self::Exited { .. } => {
+                vec!["run the server's command by hand to see what it needs".to_owned()]
+            }
+            Self::Timeout { server, .. } => vec![format!(
+                "a server that needs longer can have it: startup_timeout_sec in [mcp_servers.{server}]"
+            )],
+            Self::LoginRequired {
+                server, token_sent, ..
+            } => {
+                if *token_sent {
+                    vec!["the configured token was refused: renew it".to_owned()]
+                } else {
+                    vec![
+                        format!(
+                            "configure a token: bearer_token_env_var in [mcp_servers.{server}]"
+                        ),
+                        format!("or run `codex mcp login {server}`"),
+                    ]
+                }
+            }
+            Self::Http { status: 404, .. } => {
+                vec!["check the path of the URL: MCP endpoints often end in `/mcp`".to_owned()]
+            }
+            Self::Http { .. } | Self::Unreachable { .. } => {
+                vec!["check that the URL is the server's MCP endpoint and that it runs".to_owned()]
+            }
+            Self::UnknownProtocol { .. } => {
+                vec!["update codex or the server".to_owned()]
+            }
+            Self::Refused { .. } | Self::Protocol { .. } | Self::Cancelled { .. } => Vec::new(),
+        }
     }
 
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
-        todo!()
+        match self {
+            Self::Exited { .. } | Self::Timeout { .. } | Self::Unreachable { .. } => true,
+            Self::Http { status, .. } => *status == 429 || *status >= 500,
+            Self::Spawn { .. }
+            | Self::LoginRequired { .. }
+            | Self::UnknownProtocol { .. }
+            | Self::Refused { .. }
+            | Self::Protocol { .. }
+            | Self::Cancelled { .. } => false,
+        }
     }
 }
 
@@ -196,8 +239,33 @@ pub enum CallError {
 impl CallError {
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
-        todo!()
+        match self {
+            Self::Timeout { .. } => vec![
+                "tools that need longer can have it: tool_timeout_sec of their server".to_owned(),
+            ],
+            Self::LoginRequired { .. } => {
+                vec!["renew the server's token or log in to it".to_owned()]
+            }
+            // The server wants the user to visit a page first.
+            Self::Rpc {
+                code: -32042, data, ..
+            } => urls(data.as_ref())
+                .map(|url| format!("the server asks you to visit {url} and to try again"))
+                .collect(),
+            Self::Closed { .. }
+            | Self::Rpc { .. }
+            | Self::Cancelled
+            | Self::Transport { .. }
+            | Self::Protocol { .. }
+            | Self::Unsupported { .. } => Vec::new(),
+        }
     }
+}
+
+fn urls(data: Option<&Value>) -> impl Iterator<Item = &str> {
+    let elicitations = data.and_then(|data| data.get("elicitations")?.as_array());
+    let elicitations = elicitations.into_iter().flatten();
+    elicitations.filter_map(|elicitation| elicitation.get("url")?.as_str())
 }
 
 fn stderr_suffix(tail: &str) -> String {

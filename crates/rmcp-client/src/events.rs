@@ -55,9 +55,13 @@ pub enum Elicitation {
 }
 
 impl Elicitation {
-    /// Returns the content that the form's own defaults make, when every required field has one.
+    /// Returns the content that the form's own defaults make, when every required field has one;
+    /// a URL has no content.
     pub fn default_content(&self) -> Option<Map<String, Value>> {
-        todo!()
+        match self {
+            Self::Form { schema, .. } => crate::elicitation::default_content(schema),
+            Self::Url { .. } => None,
+        }
     }
 }
 

@@ -4,14 +4,24 @@
 //! own types. The official SDK (rmcp) does the protocol below and no type of it leaves this crate.
 //! **Absent on purpose:** config files, the process environment, approvals, restarts, printing. The
 //! meeting place of settings and connections is `codex-mcp`.
-#![expect(clippy::todo, reason = "the bodies follow the signatures")]
 
+mod calls;
 mod client;
+mod connect;
+mod elicitation;
 mod endpoint;
 mod error;
 mod events;
+mod exchange;
+mod fault;
+mod handler;
+mod http_transport;
+mod listen;
 mod param_headers;
+mod stdio;
+mod supervise;
 mod tools;
+mod wire;
 
 pub use client::{
     CallOptions, ClientInfo, ClosedReason, ConnectOptions, ElicitationSupport, McpClient, Probe,

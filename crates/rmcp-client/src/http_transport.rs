@@ -1,0 +1,461 @@
+//! rmcp's streamable HTTP transport on our own HTTP stack.
+//!
+//! rmcp's worker keeps the session, resumes streams and writes the standard headers. Here is what it
+//! leaves to its client: one pooled connection set, headers that go to this origin only, limits of
+//! bodies and events, an answer for every odd status and content type, and errors with a reason.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use codex_http::{Body, HttpClient, HttpError, HttpErrorKind, Limits, Request, Response};
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use http::header::{ACCEPT, AUTHORIZATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, RequestId, ServerJsonRpcMessage};
+use rmcp::transport::streamable_http_client::{
+    AuthRequiredError, SseError, StreamableHttpClient, StreamableHttpError,
+    StreamableHttpPostResponse,
+};
+use sse_stream::Sse;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::calls::MarkedSchemas;
+use crate::endpoint::{HttpEndpoint, RequestAuth};
+use crate::fault::HttpFault;
+use crate::param_headers;
+use crate::wire::Tap;
+
+/// The largest JSON answer.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+
+/// The largest event of a stream.
+const MAX_EVENT: usize = 16 * 1024 * 1024;
+
+/// So many characters of a strange body are shown.
+const SHOWN_BODY: usize = 200;
+
+/// A server that says `retry: 0` shall not make us spin.
+const MIN_RETRY: Duration = Duration::from_millis(50);
+
+/// How long ending a session may take.
+const DELETE_LIMIT: Duration = Duration::from_secs(3);
+
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+
+type Failure = StreamableHttpError<HttpFault>;
+type Events = BoxStream<'static, Result<Sse, SseError>>;
+
+/// The HTTP side of one connection; clones share it.
+#[derive(Clone)]
+pub(crate) struct HttpWire(Arc<Shared>);
+
+struct Shared {
+    http: HttpClient,
+    endpoint: HttpEndpoint,
+    user_agent: HeaderValue,
+    tap: Arc<Tap>,
+    schemas: MarkedSchemas,
+    /// Ends requests that rmcp's worker does not watch, the very first one above all.
+    cancel: CancellationToken,
+    has_session: AtomicBool,
+    /// Whether the standing GET was answered, in whatever way.
+    listening: watch::Sender<bool>,
+    /// The last failure, for connections that end without another reason.
+    last_fault: Mutex<Option<HttpFault>>,
+}
+
+impl HttpWire {
+    pub(crate) fn new(
+        http: HttpClient,
+        endpoint: HttpEndpoint,
+        user_agent: &str,
+        tap: Arc<Tap>,
+        schemas: MarkedSchemas,
+        cancel: CancellationToken,
+    ) -> Self {
+        let user_agent = HeaderValue::from_str(user_agent);
+        Self(Arc::new(Shared {
+            http,
+            endpoint,
+            user_agent: user_agent.unwrap_or(HeaderValue::from_static("codex-mcp-client")),
+            tap,
+            schemas,
+            cancel,
+            has_session: AtomicBool::new(false),
+            listening: watch::Sender::new(false),
+            last_fault: Mutex::default(),
+        }))
+    }
+
+    /// Waits until the standing GET was answered, at most `limit`; at once without a session.
+    ///
+    /// A server may send a request of its own on that stream while it answers the first call, and
+    /// would wait for ever when nobody listens yet.
+    pub(crate) async fn wait_until_listening(&self, limit: Duration) {
+        if self.0.has_session.load(Ordering::Relaxed) {
+            let mut listening = self.0.listening.subscribe();
+            let _ = tokio::time::timeout(limit, listening.wait_for(|is_open| *is_open)).await;
+        }
+    }
+
+    /// Returns the last failure of a POST.
+    pub(crate) fn last_fault(&self) -> Option<HttpFault> {
+        let fault = self.0.last_fault.lock();
+        fault.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Sends a request with everything that each one carries.
+    async fn send(
+        &self,
+        request: Request,
+        session_id: Option<&str>,
+        protocol_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<Response, Failure> {
+        let shared = &self.0;
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, shared.user_agent.clone());
+        // The user's headers come before ours: what the protocol needs is never overridden.
+        for (name, value) in &shared.endpoint.headers {
+            headers.append(name, value.clone());
+        }
+        headers.extend(request.headers.clone());
+        headers.extend(protocol_headers);
+        if let Some(session_id) = session_id {
+            let value = HeaderValue::from_str(session_id).map_err(|_| unsendable("session id"))?;
+            headers.insert(SESSION_ID, value);
+        }
+        match &shared.endpoint.auth {
+            RequestAuth::None => {}
+            RequestAuth::Bearer(token) => {
+                let value = HeaderValue::from_str(&format!("Bearer {}", token.expose()));
+                let mut value = value.map_err(|_| unsendable("bearer token"))?;
+                value.set_sensitive(true);
+                headers.insert(AUTHORIZATION, value);
+            }
+        }
+        let request = Request { headers, ..request };
+        tokio::select! {
+            response = shared.http.send(request) => {
+                response.map_err(|error| Failure::Client(error.into()))
+            }
+            () = shared.cancel.cancelled() => Err(Failure::Client(HttpFault::Cancelled)),
+        }
+    }
+
+    fn login(&self, response: &Response) -> HttpFault {
+        let challenge = response.headers.get(WWW_AUTHENTICATE);
+        let auth = &self.0.endpoint;
+        HttpFault::Login {
+            status: response.status.as_u16(),
+            challenge: challenge.and_then(|value| Some(value.to_str().ok()?.to_owned())),
+            token_sent: matches!(auth.auth, RequestAuth::Bearer(_))
+                || auth.headers.contains_key(AUTHORIZATION),
+        }
+    }
+
+    /// Arguments that travel as headers.
+    fn param_headers(
+        &self,
+        message: &ClientJsonRpcMessage,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+        let ClientJsonRpcMessage::Request(request) = message else {
+            return Ok(Vec::new());
+        };
+        let ClientRequest::CustomRequest(request) = &request.request else {
+            return Ok(Vec::new());
+        };
+        let params = request.params.as_ref();
+        let tool = params.and_then(|params| params.get("name")?.as_str());
+        let schema = match (request.method.as_str(), tool) {
+            ("tools/call", Some(tool)) => self.0.schemas.get(tool),
+            _ => None,
+        };
+        let Some(schema) = schema else {
+            return Ok(Vec::new());
+        };
+        let arguments = params.and_then(|params| params.get("arguments"));
+        param_headers::headers(&schema, arguments)
+            .map_err(|why| Failure::Client(HttpFault::Unsendable { why }))
+    }
+
+    /// Turns the answer to a POST into what rmcp's worker expects.
+    async fn post_answer(
+        &self,
+        response: Response,
+        request_id: Option<RequestId>,
+        had_session: bool,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let status = response.status;
+        let session = response.headers.get(SESSION_ID);
+        let session = session.and_then(|value| Some(value.to_str().ok()?.to_owned()));
+        match status {
+            StatusCode::UNAUTHORIZED => return Err(Failure::Client(self.login(&response))),
+            StatusCode::FORBIDDEN if response.headers.contains_key(WWW_AUTHENTICATE) => {
+                return Err(Failure::Client(self.login(&response)));
+            }
+            StatusCode::NOT_FOUND if had_session => return Err(Failure::SessionExpired),
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
+                return Ok(StreamableHttpPostResponse::Accepted);
+            }
+            _ => {}
+        }
+        let content_type = response.content_type().unwrap_or_default();
+        if status.is_success() && content_type == "text/event-stream" {
+            self.note_session(session.as_deref());
+            let events = self.events(response, request_id);
+            return Ok(StreamableHttpPostResponse::Sse(events, session));
+        }
+        let Some(request_id) = request_id else {
+            // Whatever a server answers to a notification, nothing depends on it.
+            return Ok(StreamableHttpPostResponse::Accepted);
+        };
+        let body = self.read(response.body).await?;
+        match self.0.tap.incoming_answer(&body, Some(&request_id)) {
+            Ok(message @ ServerJsonRpcMessage::Error(_)) => {
+                Ok(StreamableHttpPostResponse::Json(message, session))
+            }
+            Ok(message) if status.is_success() => {
+                self.note_session(session.as_deref());
+                Ok(StreamableHttpPostResponse::Json(message, session))
+            }
+            Ok(_) | Err(_) => Err(Failure::Client(HttpFault::NotMcp {
+                status: status.as_u16(),
+                start: shown_start(&content_type, &body),
+            })),
+        }
+    }
+
+    fn note_session(&self, session: Option<&str>) {
+        if session.is_some() {
+            self.0.has_session.store(true, Ordering::Relaxed);
+        }
+    }
+
+    async fn read(&self, mut body: Body) -> Result<Bytes, Failure> {
+        let mut read = Vec::new();
+        loop {
+            let piece = tokio::select! {
+                piece = body.next() => piece,
+                () = self.0.cancel.cancelled() => return Err(Failure::Client(HttpFault::Cancelled)),
+            };
+            let Some(piece) = piece else {
+                return Ok(read.into());
+            };
+            let piece = piece.map_err(|error| Failure::Client(error.into()))?;
+            if read.len() + piece.len() > MAX_BODY {
+                return Err(Failure::Client(HttpFault::Network {
+                    kind: HttpErrorKind::BodyTooLarge,
+                    why: format!("the answer is larger than {MAX_BODY} bytes"),
+                }));
+            }
+            read.extend_from_slice(&piece);
+        }
+    }
+
+    /// The events of a stream with every result kept aside. `request_id` is the request that the
+    /// stream answers, when it is known.
+    fn events(&self, response: Response, request_id: Option<RequestId>) -> Events {
+        let tap = Arc::clone(&self.0.tap);
+        let mut can_resume = request_id.is_none();
+        let mut has_failed = false;
+        let events = response.events(MAX_EVENT).filter_map(move |event| {
+            let shown = match event {
+                Ok(event) => {
+                    can_resume |= event.id.is_some();
+                    let data = event.data.and_then(|data| tap.incoming_text(&data).ok());
+                    let retry = event.retry.map(|retry| retry.max(MIN_RETRY).as_millis());
+                    Some(Ok(Sse {
+                        event: event.event,
+                        data,
+                        id: event.id,
+                        retry: retry.and_then(|retry| u64::try_from(retry).ok()),
+                    }))
+                }
+                Err(_) if has_failed => None,
+                Err(error) => {
+                    has_failed = true;
+                    Some(broken_stream(&tap, &error, request_id.as_ref(), can_resume))
+                }
+            };
+            std::future::ready(shown)
+        });
+        events.boxed()
+    }
+}
+
+/// What follows a broken stream: a failed request, or an error after which rmcp resumes.
+fn broken_stream(
+    tap: &Tap,
+    error: &HttpError,
+    request_id: Option<&RequestId>,
+    can_resume: bool,
+) -> Result<Sse, SseError> {
+    let is_too_large = error.kind() == HttpErrorKind::EventTooLarge;
+    // An event that is too large would be too large again.
+    let unanswered = tap.unanswered();
+    let failed = match (request_id, unanswered.as_slice()) {
+        (Some(id), _) if is_too_large || !can_resume => Some(id),
+        (None, [only]) if is_too_large => Some(only),
+        _ => None,
+    };
+    match failed {
+        Some(id) => Ok(Sse {
+            event: None,
+            data: Some(Tap::fault(id, &format!("the answer broke off: {error}")).to_string()),
+            id: None,
+            retry: None,
+        }),
+        None => Err(SseError::Body(error.to_string().into())),
+    }
+}
+
+fn unsendable(what: &str) -> Failure {
+    Failure::Client(HttpFault::Unsendable {
+        why: format!("the {what} has characters that a header cannot carry"),
+    })
+}
+
+/// Content type and first words of a body, on one line.
+fn shown_start(content_type: &str, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN_BODY)]);
+    let words = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect::<String>();
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut shown: String = words.chars().take(SHOWN_BODY).collect();
+    if shown.len() < words.len() {
+        shown.push('…');
+    }
+    match (content_type, shown.is_empty()) {
+        ("", true) => "an empty body".to_owned(),
+        (content_type, true) => format!("an empty body ({content_type})"),
+        ("", false) => shown,
+        (content_type, false) => format!("{shown} ({content_type})"),
+    }
+}
+
+/// Limits of an exchange whose duration the caller limits.
+fn unlimited_time() -> Limits {
+    Limits {
+        headers: None,
+        idle: None,
+        body: None,
+    }
+}
+
+impl StreamableHttpClient for HttpWire {
+    type Error = HttpFault;
+
+    async fn post_message(
+        &self,
+        _uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session_id: Option<Arc<str>>,
+        _auth_header: Option<String>,
+        mut custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        self.0.tap.outgoing(&message);
+        let request_id = match &message {
+            ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        if custom_headers.contains_key(&METHOD) {
+            custom_headers.extend(self.param_headers(&message)?);
+        }
+        let body = serde_json::to_vec(&message)?;
+        let mut request = Request::post_json(self.0.endpoint.url.clone(), body);
+        request.limits = unlimited_time();
+        request.headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
+        let had_session = session_id.is_some();
+        let posting = async {
+            let response = self
+                .send(request, session_id.as_deref(), custom_headers)
+                .await?;
+            self.post_answer(response, request_id, had_session).await
+        };
+        posting.await.inspect_err(|failure| {
+            if let Failure::Client(fault) = failure {
+                let mut last = self.0.last_fault.lock();
+                let last = last.as_deref_mut();
+                if let Ok(last) = last {
+                    *last = Some(fault.clone());
+                }
+            }
+        })
+    }
+
+    async fn get_stream(
+        &self,
+        _uri: Arc<str>,
+        session_id: Option<Arc<str>>,
+        last_event_id: Option<String>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<Events, Failure> {
+        let is_standing = last_event_id.is_none();
+        let mut request = Request::get(self.0.endpoint.url.clone());
+        request.limits = unlimited_time();
+        let accept = HeaderValue::from_static("text/event-stream");
+        request.headers.insert(ACCEPT, accept);
+        if let Some(id) = last_event_id {
+            let value = HeaderValue::from_str(&id).map_err(|_| unsendable("event id"))?;
+            request.headers.insert(LAST_EVENT_ID, value);
+        }
+        let response = self
+            .send(request, session_id.as_deref(), custom_headers)
+            .await;
+        if is_standing {
+            self.0.listening.send_replace(true);
+        }
+        let response = response?;
+        match response.status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                let error = AuthRequiredError::new(String::new());
+                Err(Failure::AuthRequired(error))
+            }
+            status if status.is_server_error() => Err(Failure::Client(HttpFault::NotMcp {
+                status: status.as_u16(),
+                start: shown_start("", response.error_text().await.as_bytes()),
+            })),
+            status
+                if status.is_success()
+                    && response.content_type().as_deref() == Some("text/event-stream") =>
+            {
+                Ok(self.events(response, None))
+            }
+            _ => Err(Failure::ServerDoesNotSupportSse),
+        }
+    }
+
+    async fn delete_session(
+        &self,
+        _uri: Arc<str>,
+        session_id: Arc<str>,
+        _auth_header: Option<String>,
+        custom_headers: HashMap<HeaderName, HeaderValue>,
+    ) -> Result<(), Failure> {
+        let mut request = Request::new(Method::DELETE, self.0.endpoint.url.clone());
+        request.limits = Limits {
+            headers: Some(DELETE_LIMIT),
+            ..Limits::default()
+        };
+        let response = self
+            .send(request, Some(&session_id), custom_headers)
+            .await?;
+        if response.status == StatusCode::METHOD_NOT_ALLOWED {
+            return Err(Failure::ServerDoesNotSupportDeleteSession);
+        }
+        Ok(())
+    }
+}
