@@ -1,0 +1,151 @@
+//! From what the process was given to the settings of the run.
+
+use std::path::PathBuf;
+
+use codex_config::{CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice};
+use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
+use codex_utils_cli::{CliConfigOverrides, ConfigFlag};
+
+use crate::invocation::{Frontend, Invocation, UserConfig};
+
+/// The settings of a run, with what they were made from.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Loaded {
+    /// The environment.
+    pub env: Env,
+    /// The clock.
+    pub clock: Clock,
+    /// Who asks.
+    pub frontend: Frontend,
+    /// Where the user's settings are.
+    pub home: CodexHome,
+    /// The directory of the run: `-C`, else where the process stands.
+    pub cwd: AbsPath,
+    /// The settings.
+    pub config: Config,
+    /// Where each of them comes from.
+    pub layers: LayerStack,
+    /// What loading has to say, once.
+    pub notices: Vec<Notice>,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// There is no place for the user's settings.
+    #[error("failed to resolve CODEX_HOME")]
+    Home(#[source] CodexHomeError),
+    /// `-C` names nothing.
+    #[error("working directory `{}` does not exist", .0.display())]
+    WorkingDirectory(PathBuf),
+    /// A flag is malformed.
+    #[error(transparent)]
+    Flag(ConfigError),
+    /// A file cannot be used.
+    #[error("failed to load configuration")]
+    Config(#[source] ConfigError),
+}
+
+impl LoadError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> &[String] {
+        match self {
+            Self::Home(_) | Self::WorkingDirectory(_) => &[],
+            Self::Flag(error) | Self::Config(error) => error.hints(),
+        }
+    }
+}
+
+impl From<ConfigError> for LoadError {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Flag { .. } => Self::Flag(error),
+            ConfigError::Unreadable { .. }
+            | ConfigError::Invalid { .. }
+            | ConfigError::NotAvailable(_) => Self::Config(error),
+        }
+    }
+}
+
+impl Invocation {
+    /// Reads the configuration: no network, no child, no thread, and nothing is written.
+    pub fn load(self) -> Result<Loaded, LoadError> {
+        let home = CodexHome::find(&self.env).map_err(LoadError::Home)?;
+        let cwd = working_directory(&self.cwd, &self.overrides)?;
+        let request = request(&self, home.clone(), cwd.clone());
+        let loaded = codex_config::load(&request)?;
+        Ok(Loaded {
+            env: self.env,
+            clock: self.clock,
+            frontend: self.frontend,
+            home,
+            cwd,
+            config: loaded.config,
+            layers: loaded.layers,
+            notices: loaded.notices,
+        })
+    }
+}
+
+fn working_directory(cwd: &AbsPath, overrides: &CliConfigOverrides) -> Result<AbsPath, LoadError> {
+    let Some(typed) = &overrides.cd else {
+        return Ok(cwd.clone());
+    };
+    let missing = || LoadError::WorkingDirectory(typed.clone());
+    let real = std::fs::canonicalize(cwd.join(typed)).map_err(|_| missing())?;
+    if !real.is_dir() {
+        return Err(missing());
+    }
+    AbsPath::new(real).map_err(|_| missing())
+}
+
+fn request(invocation: &Invocation, home: CodexHome, cwd: AbsPath) -> LoadRequest {
+    let mut request = LoadRequest::new(home, cwd);
+    let overrides = &invocation.overrides;
+    request.overrides = overrides.flags.iter().map(override_of).collect();
+    request.profile.clone_from(&overrides.profile);
+    request.strict = overrides.strict_config;
+    request.ignore_user_config = invocation.user_config == UserConfig::Ignored;
+    request
+}
+
+fn override_of(flag: &ConfigFlag) -> CliOverride {
+    match flag {
+        ConfigFlag::Set(text) => CliOverride::Set(text.clone()),
+        ConfigFlag::Enable(feature) => CliOverride::Enable(feature.clone()),
+        ConfigFlag::Disable(feature) => CliOverride::Disable(feature.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(env: Env, overrides: CliConfigOverrides) -> Result<Loaded, LoadError> {
+        let cwd = AbsPath::new("/").unwrap();
+        Invocation::new(env, cwd, overrides, Frontend::Cli).load()
+    }
+
+    #[test]
+    fn a_home_that_is_not_there_is_named() {
+        let env = Env::from_pairs([("CODEX_HOME", "/no/such")]);
+        let error = load(env, CliConfigOverrides::default()).unwrap_err();
+        assert_eq!(error.to_string(), "failed to resolve CODEX_HOME");
+    }
+
+    #[test]
+    fn a_working_directory_that_is_not_there_is_named_as_typed() {
+        let home = tempfile::tempdir().unwrap();
+        let env = Env::from_pairs([("CODEX_HOME", home.path())]);
+        let overrides = CliConfigOverrides {
+            cd: Some(PathBuf::from("no/such")),
+            ..Default::default()
+        };
+        let error = load(env, overrides).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "working directory `no/such` does not exist"
+        );
+    }
+}
