@@ -7,11 +7,6 @@
 //! resolved in [`ProviderSettings`]; the rules that choose among several sources of a key or an
 //! address are the pure functions of [`KeyCandidates`] and [`base_url`].
 
-#![expect(
-    clippy::todo,
-    reason = "the shape comes first, the bodies follow within the hour"
-)]
-
 mod delay;
 mod error;
 mod event;

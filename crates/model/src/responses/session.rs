@@ -62,7 +62,7 @@ enum State {
     /// Between two tries.
     Wait(Duration),
     Send,
-    Read(Reading),
+    Read(Box<Reading>),
     Ended,
 }
 
@@ -139,7 +139,7 @@ impl Session {
             }
             State::Send => match self.send().await {
                 Ok(response) => {
-                    self.state = State::Read(Reading::new(response));
+                    self.state = State::Read(Box::new(Reading::new(response)));
                     None
                 }
                 Err(failure) => Some(self.on_failure(failure, 0)),
