@@ -56,11 +56,18 @@ pub fn decide(facts: ToolFacts<'_>, approval: AskForApproval, sandbox: SandboxMo
     }
 }
 
-/// Says why a call was refused and which line of the config allows it.
+/// Says why a call was refused and what allows it.
 fn refusal(tool: &ToolRef) -> String {
     format!(
-        "MCP tool call requires approval, but approval policy is never; to allow it set \
-         [mcp_servers.{}.tools.{}] approval_mode = \"approve\"",
+        "MCP tool call requires approval, but approval policy is never; to allow it set {}",
+        setting_that_allows(tool)
+    )
+}
+
+/// Returns the line of the config that lets a tool run.
+pub(crate) fn setting_that_allows(tool: &ToolRef) -> String {
+    format!(
+        "[mcp_servers.{}.tools.{}] approval_mode = \"approve\"",
         toml_key(tool.server.as_str()),
         toml_key(&tool.tool)
     )
@@ -96,8 +103,19 @@ mod tests {
         approval: AskForApproval,
         sandbox: SandboxMode,
     ) -> Gate {
-        let tool = ToolRef { server: ServerName::from_config("s"), tool: "t".to_owned() };
-        decide(ToolFacts { tool: &tool, mode, read_only }, approval, sandbox)
+        let tool = ToolRef {
+            server: ServerName::from_config("s"),
+            tool: "t".to_owned(),
+        };
+        decide(
+            ToolFacts {
+                tool: &tool,
+                mode,
+                read_only,
+            },
+            approval,
+            sandbox,
+        )
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub enum StartError {
 impl StartError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
-        todo!()
+        match self {
+            Self::Mcp(error) => error.hints(),
+            Self::NoRollout(_) => Vec::new(),
+            Self::Rollout(error) => error.hints(),
+        }
     }
 }

@@ -81,7 +81,12 @@ fn permissions(settings: &ThreadSettings) -> String {
         }
         SandboxMode::WorkspaceWrite => {
             let mut roots = vec![format!("`{}`", settings.cwd.display())];
-            roots.extend(settings.writable_roots.iter().map(|root| format!("`{}`", root.display())));
+            roots.extend(
+                settings
+                    .writable_roots
+                    .iter()
+                    .map(|root| format!("`{}`", root.display())),
+            );
             format!(
                 "`workspace-write`: files may be read; only below {} may they be written. The \
                  network is {}.",

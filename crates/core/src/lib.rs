@@ -5,4 +5,22 @@
 //! **Absent on purpose:** config files, logins, credentials, rmcp, HTTP, clap, printing. A new
 //! ability is a new tool, a new service below, or a new renderer above.
 
+mod actor;
 pub mod approvals;
+mod calls;
+mod conversation;
+mod error;
+mod events;
+mod instructions;
+mod models;
+mod output;
+mod plan;
+mod settings;
+mod thread;
+mod tools;
+mod turn;
+
+pub use codex_model::ToolDialect;
+pub use error::StartError;
+pub use settings::{Begin, Storage, ThreadServices, ThreadSettings, WebSearchMode};
+pub use thread::{ThreadEnded, ThreadHandle, ThreadSender, start_thread};

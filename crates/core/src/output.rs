@@ -45,11 +45,16 @@ pub(crate) fn render(
     token_limit: Option<usize>,
     spill: &Spill,
 ) -> CallOutput {
-    let mut head = format!("Wall time: {:.4} seconds\nOutput:\n", wall_time.as_secs_f64());
+    let mut head = format!(
+        "Wall time: {:.4} seconds\nOutput:\n",
+        wall_time.as_secs_f64()
+    );
     if outcome.is_error {
         head.push_str("The tool reported an error.\n");
     }
-    let budget = token_limit.unwrap_or(DEFAULT_TOKEN_LIMIT).saturating_mul(BYTES_PER_TOKEN);
+    let budget = token_limit
+        .unwrap_or(DEFAULT_TOKEN_LIMIT)
+        .saturating_mul(BYTES_PER_TOKEN);
     let pieces = within_budget(pieces(outcome), budget, spill);
     if !pieces.iter().any(|piece| matches!(piece, Piece::Image(_))) {
         for piece in pieces {
@@ -68,7 +73,11 @@ pub(crate) fn render(
         Piece::Text(text) => ContentItem::input_text(text),
         Piece::Image(url) => ContentItem::input_image(url),
     });
-    CallOutput::Parts(std::iter::once(ContentItem::input_text(head)).chain(rest).collect())
+    CallOutput::Parts(
+        std::iter::once(ContentItem::input_text(head))
+            .chain(rest)
+            .collect(),
+    )
 }
 
 /// Turns the blocks into pieces; neighbouring texts become one, separated by a line end.
@@ -196,7 +205,11 @@ fn cut_middle(text: &str, budget: usize, spill: &Spill) -> String {
         Ok(path) => format!("the whole text is in {}", path.display()),
         Err(error) => format!("the whole text could not be kept: {error}"),
     };
-    format!("{}\n… {n_omitted} bytes omitted; {whole} …\n{}", &text[..head], &text[tail..])
+    format!(
+        "{}\n… {n_omitted} bytes omitted; {whole} …\n{}",
+        &text[..head],
+        &text[tail..]
+    )
 }
 
 impl Spill {
@@ -206,7 +219,13 @@ impl Spill {
         let name: String = self
             .call_id
             .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                    c
+                } else {
+                    '_'
+                }
+            })
             .take(100)
             .collect();
         // A call id may come again in a resumed thread; an earlier text stays what it was.

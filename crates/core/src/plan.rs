@@ -9,11 +9,9 @@ pub(crate) const NAME: &str = "update_plan";
 /// What the model is told after a good call.
 pub(crate) const DONE: &str = "Plan updated";
 
-/// Returns what the model is told about the tool.
-pub(crate) fn description() -> &'static str {
-    "Shows the user your plan for this task: short steps, each pending, in_progress or completed. \
-     Send the whole list every time. At most one step is in_progress."
-}
+/// What the model is told about the tool.
+pub(crate) const DESCRIPTION: &str = "Shows the user your plan for this task: short steps, each pending, in_progress or completed. \
+     Send the whole list every time. At most one step is in_progress.";
 
 /// Returns the schema of the arguments.
 pub(crate) fn parameters() -> Value {
@@ -84,15 +82,26 @@ mod tests {
         assert_eq!(
             items,
             [
-                TodoItem { text: "A".to_owned(), completed: true },
-                TodoItem { text: "B".to_owned(), completed: false },
+                TodoItem {
+                    text: "A".to_owned(),
+                    completed: true
+                },
+                TodoItem {
+                    text: "B".to_owned(),
+                    completed: false
+                },
             ]
         );
     }
 
     #[test]
     fn an_unknown_status_is_refused_with_the_three_that_exist() {
-        let error = parse(r#"{"plan":[{"step":"A","status":"done"}]}"#).unwrap_err().to_string();
-        assert!(error.contains("`pending`, `in_progress` or `completed`") || error.contains("expected one of"), "{error}");
+        let error = parse(r#"{"plan":[{"step":"A","status":"done"}]}"#)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("expected one of `pending`, `in_progress`, `completed`"),
+            "{error}"
+        );
     }
 }

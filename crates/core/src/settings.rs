@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use codex_host::{Clock, CodexHome};
 use codex_mcp::McpSettings;
-use codex_model::ModelBackend;
+use codex_model::{ModelBackend, ToolDialect};
 use codex_protocol::{AskForApproval, SandboxMode, ThreadId};
 
 /// How a thread behaves.
@@ -97,16 +97,6 @@ impl ThreadSettings {
             thread_source: None,
         }
     }
-}
-
-/// Which forms of tools a provider understands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ToolDialect {
-    /// Namespaces, custom tools and hosted tools.
-    #[default]
-    OpenAi,
-    /// Function tools with flat names only.
-    Plain,
 }
 
 /// The hosted web search.

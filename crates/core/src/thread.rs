@@ -1,10 +1,30 @@
 //! A running thread as a frontend holds it.
 
-use codex_protocol::{Event, Op, ThreadId};
-use tokio::sync::mpsc;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::settings::{Begin, ThreadServices, ThreadSettings};
+use codex_mcp::McpManager;
+use codex_protocol::{Event, Op, ThreadId};
+use codex_rollout::{RolloutReader, RolloutWriter, ThreadMeta};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use crate::StartError;
+use crate::actor::{self, ActorState, ThreadActor};
+use crate::calls::CallServices;
+use crate::conversation::{Conversation, Journal, Recalled};
+use crate::events::EventSink;
+use crate::settings::{Begin, Storage, ThreadServices, ThreadSettings};
+use crate::turn::TurnServices;
+use crate::{instructions, output};
+
+/// Operations that may wait for the thread.
+const OPS: usize = 16;
+/// Notices of the servers that may wait for the thread.
+const NOTICES: usize = 64;
+/// How long servers may take to end when the start has failed.
+const FAILED_START_LIMIT: Duration = Duration::from_millis(1500);
 
 /// A running thread.
 ///
@@ -57,12 +77,155 @@ impl ThreadSender {
 ///
 /// Waits only for servers with `required = true`; the others join while the thread runs, and the
 /// first model request waits for them as [`ThreadSettings::optional_startup_grace`] says. When this
-/// fails nothing is left behind: no process and no file.
+/// fails, or is dropped, nothing is left behind: no process and no file.
 pub async fn start_thread(
     begin: Begin,
     settings: ThreadSettings,
     services: ThreadServices,
 ) -> Result<ThreadHandle, StartError> {
-    let _ = (begin, settings, services);
-    todo!()
+    let id = match begin {
+        Begin::New | Begin::Fork(_) => ThreadId::generate(),
+        Begin::Resume(id) => id,
+    };
+    let (events, receiver) = EventSink::new(id);
+    let Opened {
+        conversation,
+        notice,
+    } = open(begin, id, &settings, &services, &events)?;
+    let mut early_notices = Vec::from_iter(notice);
+
+    let tasks = TaskTracker::new();
+    let cancel = CancellationToken::new();
+    let guard = cancel.clone().drop_guard();
+    let (notice_sender, mut notices) = mpsc::channel(NOTICES);
+    let mcp = McpManager::start(services.mcp.clone(), &tasks, &cancel, notice_sender);
+    let required = {
+        let ready = mcp.required_ready(&cancel);
+        tokio::pin!(ready);
+        loop {
+            tokio::select! {
+                ready = &mut ready => break ready,
+                Some(notice) = notices.recv() => early_notices.push(actor::sentence(notice)),
+            }
+        }
+    };
+    if let Err(error) = required {
+        mcp.shutdown(FAILED_START_LIMIT).await;
+        return Err(error.into());
+    }
+
+    let (ops, op_receiver) = mpsc::channel(OPS);
+    let instructions = settings
+        .base_instructions
+        .as_deref()
+        .unwrap_or(instructions::BASE);
+    let turn_services = TurnServices {
+        thread: id,
+        model: Arc::clone(&services.model),
+        instructions: Arc::from(instructions),
+        calls: CallServices {
+            settings: Arc::new(settings),
+            mcp,
+            events: events.clone(),
+            spill_folder: output::spill_folder(services.home.path().as_path(), id),
+        },
+    };
+    let actor = ThreadActor {
+        ops: op_receiver,
+        notices,
+        events,
+        services,
+        turn_services,
+        conversation: Some(conversation),
+        cancel: guard.disarm(),
+        tasks,
+        state: ActorState::default(),
+    };
+    let owner = TaskTracker::new();
+    owner.spawn(actor.run(early_notices));
+    Ok(ThreadHandle {
+        id,
+        ops: ThreadSender { ops },
+        events: receiver,
+    })
+}
+
+/// A conversation as it begins here.
+struct Opened {
+    conversation: Conversation,
+    notice: Option<String>,
+}
+
+/// Takes the history from where [`Begin`] says and opens the record.
+fn open(
+    begin: Begin,
+    id: ThreadId,
+    settings: &ThreadSettings,
+    services: &ThreadServices,
+    events: &EventSink,
+) -> Result<Opened, StartError> {
+    let (from, forked_from) = match begin {
+        Begin::New => (None, None),
+        Begin::Resume(from) => (Some(from), None),
+        Begin::Fork(from) => (Some(from), Some(from)),
+    };
+    let Some(from) = from else {
+        let journal = new_journal(id, None, settings, services, events);
+        return Ok(Opened {
+            conversation: Conversation::empty(journal),
+            notice: None,
+        });
+    };
+    let path =
+        codex_rollout::find_thread(&services.home, from).ok_or(StartError::NoRollout(from))?;
+    let recalled = Recalled::new(RolloutReader::read(&path)?);
+    let journal = match (begin, settings.storage) {
+        (Begin::Resume(_), Storage::Stored) => {
+            Journal::open_on(RolloutWriter::append_to(&path)?, events.clone())
+        }
+        (Begin::Resume(_), Storage::Ephemeral) => Journal::off(events.clone()),
+        (Begin::New | Begin::Fork(_), _) => {
+            new_journal(id, forked_from, settings, services, events)
+        }
+    };
+    let notice = recalled
+        .model()
+        .filter(|model| *model != settings.model)
+        .map(|model| {
+            format!(
+                "this thread was recorded with the model `{model}`; it goes on with `{}`",
+                settings.model
+            )
+        });
+    Ok(Opened {
+        conversation: Conversation::recalled(recalled, journal),
+        notice,
+    })
+}
+
+fn new_journal(
+    id: ThreadId,
+    forked_from: Option<ThreadId>,
+    settings: &ThreadSettings,
+    services: &ThreadServices,
+    events: &EventSink,
+) -> Journal {
+    if settings.storage == Storage::Ephemeral {
+        return Journal::off(events.clone());
+    }
+    let now = services.clock.now();
+    let meta = ThreadMeta {
+        version: 1,
+        id,
+        created_at: now.to_string(),
+        cwd: settings.cwd.clone(),
+        originator: settings.originator.clone(),
+        codex_version: env!("CARGO_PKG_VERSION").to_owned(),
+        source: settings.thread_source.clone(),
+        model: settings.model.clone(),
+        provider: settings.provider.clone(),
+        forked_from,
+    };
+    let path = codex_rollout::rollout_path(&services.home, id, now);
+    Journal::planned(path, meta, events.clone())
 }

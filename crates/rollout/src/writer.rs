@@ -10,7 +10,9 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
+use codex_api_types::ResponseItem;
 use codex_host::PrivateFile;
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{RolloutError, RolloutLine};
@@ -70,6 +72,12 @@ impl RolloutWriter {
     /// Hands a line over; it is written soon, in order. Fails when an earlier one was not written.
     pub async fn append(&self, line: &RolloutLine) -> Result<(), RolloutError> {
         self.send(Command::Append(encode(line))).await
+    }
+
+    /// As [`RolloutWriter::append`] of a [`RolloutLine::Item`], without a copy of the item.
+    pub async fn append_item(&self, item: &ResponseItem) -> Result<(), RolloutError> {
+        self.send(Command::Append(encode(&ItemLine { kind: "item", item })))
+            .await
     }
 
     /// Waits until every line handed over so far is in the file.
@@ -148,7 +156,15 @@ impl WriteTask {
     }
 }
 
-fn encode(line: &RolloutLine) -> Vec<u8> {
+/// [`RolloutLine::Item`], borrowing what may be megabytes.
+#[derive(Serialize)]
+struct ItemLine<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    item: &'a ResponseItem,
+}
+
+fn encode(line: &impl Serialize) -> Vec<u8> {
     // Serialising our own types into memory cannot fail: no map has a key that is no text.
     let mut bytes = serde_json::to_vec(line).unwrap_or_default();
     bytes.push(b'\n');

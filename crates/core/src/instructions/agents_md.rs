@@ -56,7 +56,11 @@ fn project_folders(cwd: &Path) -> Vec<PathBuf> {
         .iter()
         .position(|folder| folder.join(".git").exists())
         .map_or(1, |position| position + 1);
-    upwards[..n_folders].iter().rev().map(|folder| folder.to_path_buf()).collect()
+    upwards[..n_folders]
+        .iter()
+        .rev()
+        .map(|folder| folder.to_path_buf())
+        .collect()
 }
 
 /// Reads a regular file's text up to a limit; `None` when it is missing or blank.
@@ -65,7 +69,11 @@ fn read_text(path: &Path, limit: usize) -> Option<String> {
         return None;
     }
     let mut bytes = Vec::new();
-    File::open(path).ok()?.take(limit as u64).read_to_end(&mut bytes).ok()?;
+    File::open(path)
+        .ok()?
+        .take(limit as u64)
+        .read_to_end(&mut bytes)
+        .ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_end();
     (!text.trim_start().is_empty()).then(|| text.to_owned())

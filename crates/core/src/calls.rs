@@ -1,0 +1,311 @@
+//! Runs the calls of one response.
+//!
+//! Calls run side by side from the moment they arrive; their outputs are handed out in the order in
+//! which the model made them. Each call has one item with one start and one end, whatever becomes of
+//! it, and one output: a call that is cut short answers `aborted`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_api_types::CallOutput;
+use codex_mcp::{CallContext, CallError, CatalogTool, McpHandle, Progress};
+use codex_model::{CallStatus, PromptItem};
+use codex_protocol::{
+    EventKind, ItemDetails, ItemId, ItemStatus, McpOutcome, McpToolCall, ToolRef,
+};
+use serde_json::{Map, Value};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::approvals::{self, Gate, ToolFacts};
+use crate::conversation::ABORTED;
+use crate::events::EventSink;
+use crate::output::{self, Spill};
+use crate::settings::ThreadSettings;
+use crate::tools::{OutputWire, Refused};
+
+/// A cancelled call that does not come back by itself is left behind after this.
+const CANCEL_GRACE: Duration = Duration::from_millis(500);
+/// What a cut call's item says.
+const INTERRUPTED: &str = "interrupted";
+
+/// What every call of a thread needs.
+#[derive(Debug, Clone)]
+pub(crate) struct CallServices {
+    pub(crate) settings: Arc<ThreadSettings>,
+    pub(crate) mcp: McpHandle,
+    pub(crate) events: EventSink,
+    pub(crate) spill_folder: std::path::PathBuf,
+}
+
+/// The calls of one response.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    services: CallServices,
+    cancel: CancellationToken,
+    running: JoinSet<(usize, Done)>,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    call_id: String,
+    wire: OutputWire,
+    state: SlotState,
+}
+
+#[derive(Debug)]
+enum SlotState {
+    Running(ItemId, Box<McpToolCall>),
+    Done(Done),
+}
+
+/// How a call ended, for the model.
+#[derive(Debug)]
+pub(crate) struct Done {
+    output: CallOutput,
+    status: CallStatus,
+}
+
+impl Done {
+    pub(crate) fn completed(output: impl Into<CallOutput>) -> Self {
+        Self {
+            output: output.into(),
+            status: CallStatus::Completed,
+        }
+    }
+
+    fn failed(output: impl Into<CallOutput>) -> Self {
+        Self {
+            output: output.into(),
+            status: CallStatus::Failed,
+        }
+    }
+}
+
+impl Calls {
+    pub(crate) fn new(services: CallServices, turn: &CancellationToken) -> Self {
+        Self {
+            services,
+            cancel: turn.child_token(),
+            running: JoinSet::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Ends every call that still runs.
+    pub(crate) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Takes a call that is already answered and whose item is somebody else's.
+    pub(crate) fn answered(&mut self, call_id: String, wire: OutputWire, done: Done) {
+        self.slots.push(Slot {
+            call_id,
+            wire,
+            state: SlotState::Done(done),
+        });
+    }
+
+    /// Shows and answers a call that cannot run.
+    pub(crate) async fn refuse(&mut self, call_id: String, wire: OutputWire, refused: Refused) {
+        let Refused {
+            server,
+            tool,
+            arguments,
+            message,
+        } = refused;
+        let call = McpToolCall {
+            server,
+            tool,
+            arguments,
+            result: None,
+            error: None,
+            status: ItemStatus::InProgress,
+        };
+        let id = self.start_item(&call).await;
+        end_item(&self.services.events, id, call, Err(message.clone())).await;
+        self.answered(call_id, wire, Done::failed(message));
+    }
+
+    /// Starts a call of an MCP tool, or refuses it.
+    pub(crate) async fn start_mcp(
+        &mut self,
+        call_id: String,
+        wire: OutputWire,
+        tool: Box<CatalogTool>,
+        arguments: Map<String, Value>,
+    ) {
+        let facts = ToolFacts {
+            tool: &tool.tool,
+            mode: tool.approval_mode,
+            read_only: tool.annotations().read_only_hint == Some(true),
+        };
+        let settings = &self.services.settings;
+        let refusal = match approvals::decide(facts, settings.approval, settings.sandbox) {
+            Gate::Allow(_) => None,
+            Gate::Deny(why) => Some(why),
+            Gate::Ask => Some(cannot_ask(&tool.tool)),
+        };
+        if let Some(message) = refusal {
+            let refused = Refused {
+                server: tool.tool.server.to_string(),
+                tool: tool.tool.tool.clone(),
+                arguments: Value::Object(arguments),
+                message,
+            };
+            return self.refuse(call_id, wire, refused).await;
+        }
+        let call = McpToolCall {
+            server: tool.tool.server.to_string(),
+            tool: tool.tool.tool.clone(),
+            arguments: Value::Object(arguments.clone()),
+            result: None,
+            error: None,
+            status: ItemStatus::InProgress,
+        };
+        let id = self.start_item(&call).await;
+        let index = self.slots.len();
+        let job = McpJob {
+            services: self.services.clone(),
+            cancel: self.cancel.clone(),
+            id,
+            call: call.clone(),
+            call_id: call_id.clone(),
+            tool,
+            arguments,
+        };
+        self.running.spawn(async move { (index, job.run().await) });
+        self.slots.push(Slot {
+            call_id,
+            wire,
+            state: SlotState::Running(id, Box::new(call)),
+        });
+    }
+
+    /// Waits for every call and returns the outputs in the order of the calls.
+    pub(crate) async fn finish(mut self) -> Vec<PromptItem> {
+        while let Some(joined) = self.running.join_next().await {
+            // A call that panicked has no answer; its slot still says that it runs.
+            if let Ok((index, done)) = joined {
+                self.slots[index].state = SlotState::Done(done);
+            }
+        }
+        let mut outputs = Vec::with_capacity(self.slots.len());
+        for slot in self.slots {
+            let done = match slot.state {
+                SlotState::Done(done) => done,
+                SlotState::Running(id, call) => {
+                    let message = "the call stopped unexpectedly".to_owned();
+                    end_item(&self.services.events, id, *call, Err(message)).await;
+                    Done::failed(ABORTED)
+                }
+            };
+            let output = slot.wire.output(slot.call_id, done.output);
+            outputs.push(PromptItem::call(output, done.status));
+        }
+        outputs
+    }
+
+    async fn start_item(&self, call: &McpToolCall) -> ItemId {
+        self.services
+            .events
+            .started(ItemDetails::McpToolCall(Box::new(call.clone())))
+            .await
+    }
+}
+
+/// One call of an MCP tool, in its own task.
+struct McpJob {
+    services: CallServices,
+    cancel: CancellationToken,
+    id: ItemId,
+    call: McpToolCall,
+    call_id: String,
+    tool: Box<CatalogTool>,
+    arguments: Map<String, Value>,
+}
+
+impl McpJob {
+    async fn run(self) -> Done {
+        let begin = Instant::now();
+        let mut context = CallContext::default();
+        let (events, id) = (self.services.events.clone(), self.id);
+        context.on_progress = Some(Arc::new(move |progress: Progress| {
+            let message = progress_text(progress);
+            events.try_emit(EventKind::McpProgress { item: id, message });
+        }));
+        let answer = tokio::select! {
+            answer = self.services.mcp.call(&self.tool.tool, self.arguments, context, &self.cancel) => answer,
+            () = long_after(&self.cancel) => Err(CallError::Cancelled),
+        };
+        let (done, end) = match answer {
+            Ok(outcome) => {
+                let spill = Spill {
+                    folder: self.services.spill_folder.clone(),
+                    call_id: self.call_id,
+                };
+                let limit = self.tool.output_token_limit;
+                let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+                let output = output::render(&outcome, begin.elapsed(), limit, &spill);
+                let done = if outcome.is_error {
+                    Done::failed(output)
+                } else {
+                    Done::completed(output)
+                };
+                (done, Ok(outcome))
+            }
+            Err(CallError::Cancelled) => (Done::failed(ABORTED), Err(INTERRUPTED.to_owned())),
+            Err(error) => (Done::failed(error.to_string()), Err(error.to_string())),
+        };
+        end_item(&self.services.events, self.id, self.call, end).await;
+        done
+    }
+}
+
+async fn end_item(
+    events: &EventSink,
+    id: ItemId,
+    mut call: McpToolCall,
+    end: Result<McpOutcome, String>,
+) {
+    call.status = ItemStatus::Failed;
+    match end {
+        Ok(outcome) => {
+            if !outcome.is_error {
+                call.status = ItemStatus::Completed;
+            }
+            call.result = Some(outcome);
+        }
+        Err(message) => call.error = Some(message),
+    }
+    events
+        .completed(id, ItemDetails::McpToolCall(Box::new(call)))
+        .await;
+}
+
+async fn long_after(cancel: &CancellationToken) {
+    cancel.cancelled().await;
+    tokio::time::sleep(CANCEL_GRACE).await;
+}
+
+/// What is said where a person would be asked and no frontend can do it yet.
+fn cannot_ask(tool: &ToolRef) -> String {
+    format!(
+        "MCP tool call requires approval, and this frontend cannot ask; to allow it set {}",
+        approvals::setting_that_allows(tool)
+    )
+}
+
+fn progress_text(progress: Progress) -> String {
+    match (progress.message, progress.total) {
+        (Some(message), _) if !message.is_empty() => message,
+        (_, Some(total)) => format!("{}/{total}", progress.progress),
+        (_, None) => progress.progress.to_string(),
+    }
+}

@@ -1,0 +1,13 @@
+//! Threads with a scripted model, from the operation to the last event.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests prepare files directly and stop where they break"
+)]
+
+mod calls;
+mod mcp;
+mod resume;
+mod support;
+mod text;
