@@ -27,4 +27,6 @@ pub use manager::{CallContext, McpHandle, McpManager, ServerState, ServerStatus}
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
 pub use resolve::{EndpointError, HeadersHelper, Resolved, resolve_endpoint};
-pub use settings::{ElicitationPolicy, ElicitationRequest, McpSettings, RestartPolicy};
+pub use settings::{
+    ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings, RestartPolicy,
+};

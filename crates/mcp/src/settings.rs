@@ -25,10 +25,12 @@ pub struct McpSettings {
     pub client: ClientInfo,
     /// The shared HTTP stack.
     pub http: HttpClient,
-    /// Which era of the protocol is tried first with HTTP and stdio servers.
+    /// Which era of the protocol is tried first with stdio servers; HTTP servers always negotiate.
     pub probe: Probe,
     /// What happens when a server asks the user something.
     pub elicitation: ElicitationPolicy,
+    /// Whether the tools of a server may change while it runs.
+    pub list_changes: ListChanges,
     /// How a server that ends is started again.
     pub restart: RestartPolicy,
 }
@@ -50,9 +52,20 @@ impl McpSettings {
             http,
             probe: Probe::default(),
             elicitation: ElicitationPolicy::default(),
+            list_changes: ListChanges::default(),
             restart: RestartPolicy::default(),
         }
     }
+}
+
+/// Whether `tools/list_changed` is followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ListChanges {
+    /// The tools are listed again; the new ones join the next catalog.
+    #[default]
+    Follow,
+    /// The first list stays until the server is started again.
+    Ignore,
 }
 
 /// What happens when a server asks the user something (elicitation).

@@ -132,9 +132,9 @@ impl OpenRequest<'_> {
                     self.reason = "cancelled by the user";
                     return Err(CallError::Cancelled);
                 }
-                reason = closed.wait_for(Option::is_some) => {
+                // Cloned inside: the guard of the channel must not live across an await (`Send`).
+                reason = async { closed.wait_for(Option::is_some).await.ok().and_then(|r| r.clone()) } => {
                     self.handle = None;
-                    let reason = reason.ok().and_then(|reason| reason.clone());
                     return Err(closed_error(&reason.unwrap_or(ClosedReason::Shutdown)));
                 }
                 Ok(()) = alive.changed() => clocks.restart_idle(),

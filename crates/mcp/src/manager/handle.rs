@@ -153,6 +153,26 @@ impl McpHandle {
         }
     }
 
+    /// Waits for required servers only, each within its own limit, and says nothing.
+    pub async fn required_ready(&self, cancel: &CancellationToken) -> Result<(), StartError> {
+        let mut shared = self.shared.clone();
+        loop {
+            let now = shared.borrow_and_update().clone();
+            if now
+                .slots
+                .iter()
+                .all(|(name, slot)| slot.is_settled() || !self.is_required(name))
+            {
+                return self.check_required(&now);
+            }
+            tokio::select! {
+                changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
+                () = cancel.cancelled() => return Err(StartError::Cancelled),
+                () = self.cancel.cancelled() => return Err(StartError::Cancelled),
+            }
+        }
+    }
+
     /// Returns the tools of this moment; keep it for a whole turn.
     pub fn catalog(&self) -> Arc<ToolCatalog> {
         self.shared.borrow().catalog.clone()

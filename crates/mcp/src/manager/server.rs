@@ -12,7 +12,7 @@ use codex_config::{McpServerConfig, StartupReadiness};
 use codex_protocol::ServerName;
 use codex_rmcp_client::{
     CallError as ConnectionError, ClosedReason, ConnectError, ConnectOptions, Elicitation,
-    ElicitationReply, ElicitationSupport, McpClient, ServerEndpoint, ServerEvent, ToolList,
+    ElicitationReply, ElicitationSupport, McpClient, Probe, ServerEndpoint, ServerEvent, ToolList,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
 use crate::resolve::{Resolved, resolve_endpoint};
-use crate::settings::{ElicitationPolicy, ElicitationRequest, McpSettings};
+use crate::settings::{ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings};
 
 /// Events of one connection that may wait for its task.
 const EVENTS_CAPACITY: usize = 64;
@@ -221,11 +221,15 @@ impl ServerTask {
             };
             http.headers.extend(headers);
         }
+        let probe = match &endpoint {
+            ServerEndpoint::Http(_) => Probe::Modern,
+            ServerEndpoint::Stdio(_) => self.settings.probe,
+        };
         let options = ConnectOptions {
             server: self.name().clone(),
             client: self.settings.client.clone(),
             startup_timeout: deadline.saturating_duration_since(Instant::now()),
-            probe: self.settings.probe,
+            probe,
             elicitation: ElicitationSupport::FormAndUrl,
             http: self.settings.http.clone(),
         };
@@ -268,7 +272,7 @@ impl ServerTask {
                     reason => End::Closed(closed_text(&reason)),
                 },
                 event = events.recv(), if events_open => match event {
-                    Some(ServerEvent::ToolListChanged) => {
+                    Some(ServerEvent::ToolListChanged) if self.settings.list_changes == ListChanges::Follow => {
                         list_at.get_or_insert_with(Instant::now);
                     }
                     Some(ServerEvent::Elicitation { request, reply }) => self.answer(request, reply).await,

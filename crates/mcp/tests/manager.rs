@@ -1,0 +1,637 @@
+//! The manager against servers written by hand: starts, failures, restarts, changes, calls, the end.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "tests prepare files directly"
+)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use codex_mcp::{CallContext, ElicitationPolicy, ServerState, StartError};
+use codex_protocol::McpOutcome;
+use codex_test_support::{FakeStdio, Journal, process_lives, wait_until_gone};
+use serde_json::json;
+use support::{LIMIT, World, args, http, stdio, text_of, tool};
+
+#[tokio::test]
+async fn all_servers_start_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let journals: Vec<Journal> = (0..3)
+        .map(|n| Journal::new(folder.path().join(format!("{n}"))))
+        .collect();
+    let servers = journals.iter().enumerate().map(|(n, journal)| {
+        stdio(
+            &format!("s{n}"),
+            &FakeStdio::new().noting_in(journal).start_when(&gate),
+        )
+    });
+    let mut world = World::start(servers);
+    // None of them answers before all of them run: one after another would never get here.
+    for journal in journals {
+        tokio::task::spawn_blocking(move || journal.wait_for("start", 1, LIMIT))
+            .await
+            .unwrap();
+    }
+    std::fs::write(&gate, "").unwrap();
+    world.ready(None).await.unwrap();
+    assert_eq!(
+        world.flat_names(),
+        ["mcp__s0__echo", "mcp__s1__echo", "mcp__s2__echo"]
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_start_is_named_and_costs_only_its_server() {
+    let mut hanging = stdio("hangs", &FakeStdio::new().hang_in_initialize());
+    hanging.startup_timeout = Some(Duration::from_millis(400));
+    let mut absent = stdio("absent", &FakeStdio::new());
+    absent.transport =
+        codex_config::McpServerConfig::stdio(absent.name.clone(), "/no/such/program").transport;
+    let mut world = World::start([
+        stdio(
+            "exits",
+            &FakeStdio::new()
+                .stderr("cannot open database")
+                .exit_at_once(3),
+        ),
+        hanging,
+        absent,
+        stdio("no-list", &FakeStdio::new().error_on("tools/list")),
+        stdio("noisy", &FakeStdio::new().stdout_noise().stderr_flood(2000)),
+        stdio("sound", &FakeStdio::new()),
+    ]);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__noisy__echo", "mcp__sound__echo"]);
+    let mut notices = world.stop().await;
+    notices.sort();
+    let starts: Vec<&str> = notices
+        .iter()
+        .map(|text| text.split(": ").next().unwrap())
+        .collect();
+    assert_eq!(
+        starts,
+        [
+            "MCP server `absent` failed to start",
+            "MCP server `exits` failed to start",
+            "MCP server `hangs` failed to start",
+            "MCP server `no-list` failed to start",
+        ],
+        "{notices:#?}"
+    );
+    assert!(
+        notices[1].contains("exit status 3") && notices[1].contains("cannot open database"),
+        "{}",
+        notices[1]
+    );
+}
+
+#[tokio::test]
+async fn required_servers_that_fail_are_one_sentence() {
+    let mut missing = stdio("b", &FakeStdio::new()).required();
+    if let codex_config::McpTransport::Stdio(transport) = &mut missing.transport {
+        let source = None;
+        transport.env_vars = vec![codex_config::EnvVar {
+            name: "NOPE".to_owned(),
+            source,
+        }];
+    }
+    let mut world = World::start([
+        stdio("a", &FakeStdio::new().exit_at_once(3)).required(),
+        missing,
+        stdio("c", &FakeStdio::new()).required(),
+        stdio("d", &FakeStdio::new().exit_at_once(1)),
+    ]);
+    let error = world.ready(None).await.unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.starts_with("required MCP servers failed to initialize: a: "),
+        "{text}"
+    );
+    assert!(
+        text.contains("; b: Environment variable NOPE for MCP server 'b' is not set"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("c: ") && !text.contains("d: ") && !text.contains("MCP server `a`"),
+        "{text}"
+    );
+    assert_eq!(
+        error.hints(),
+        ["set NOPE in the environment that codex is started from"]
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_server_is_named_when_the_grace_is_over_and_joins_the_next_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let mut world = World::start([
+        stdio("late", &FakeStdio::new().start_when(&gate)),
+        stdio("prompt", &FakeStdio::new()),
+        stdio("must", &FakeStdio::new()).required(),
+    ]);
+    world.ready(Some(Duration::from_millis(300))).await.unwrap();
+    let snapshot = world.handle.catalog();
+    let mut catalogs = world.handle.catalogs();
+    assert!(snapshot.server(&support::name("late")).is_none());
+    std::fs::write(&gate, "").unwrap();
+    let late =
+        |catalog: &codex_mcp::ToolCatalog| catalog.lookup(Some("mcp__late"), "echo").is_some();
+    let found = tokio::time::timeout(LIMIT, catalogs.wait_for(|catalog| late(catalog))).await;
+    drop(found.expect("the late server joins in time").unwrap());
+    assert!(late(&world.handle.catalog()));
+    assert!(!late(&snapshot), "a snapshot never changes");
+    let notices = world.stop().await;
+    let text = "MCP servers still starting: late; their tools join when they are ready";
+    assert!(notices.contains(&text.to_owned()), "{notices:?}");
+}
+
+#[tokio::test]
+async fn a_long_wait_is_told_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let mut world = World::start([
+        stdio("a", &FakeStdio::new().start_when(&gate)),
+        stdio("b", &FakeStdio::new()),
+        stdio("c", &FakeStdio::new().start_when(&gate)),
+    ]);
+    let handle = world.handle.clone();
+    let cancel = world.cancel.clone();
+    let told = async {
+        assert_eq!(world.next_notice().await, "Waiting for MCP servers: a, c");
+        std::fs::write(&gate, "").unwrap();
+    };
+    let (ready, ()) = tokio::join!(handle.ready(None, &cancel), told);
+    ready.unwrap();
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_crash_is_told_and_the_next_call_meets_the_new_server() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().tools(["die", "echo", "pid"]))]);
+    world.ready(None).await.unwrap();
+    let before = world.handle.catalog();
+    let first = text_of(&world.call("x", "pid", json!({})).await.unwrap());
+    let error = world.call("x", "die", json!({})).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("MCP server `x` ended during the call: "),
+        "{error}"
+    );
+    let second = text_of(&world.call("x", "pid", json!({})).await.unwrap());
+    assert_ne!(first, second);
+    assert_eq!(
+        before.tools().count(),
+        world.handle.catalog().tools().count()
+    );
+    let notices = world.stop().await;
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(
+        notices[0].starts_with("MCP server `x` ended unexpectedly (exit status "),
+        "{notices:?}"
+    );
+    assert!(notices[0].ends_with("; restarting"), "{notices:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_behind_a_crash_is_not_lost() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().tools(["die", "echo"]))]);
+    world.ready(None).await.unwrap();
+    let (died, answered) = tokio::join!(
+        world.call("x", "die", json!({})),
+        world.call("x", "echo", json!({"text": "hi"}))
+    );
+    assert!(died.is_err());
+    assert_eq!(text_of(&answered.unwrap()), "ECHO:hi");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_ending_is_given_up_and_loses_its_tools() {
+    let mut world = World::start_with([stdio("x", &FakeStdio::new().tools(["die"]))], |settings| {
+        settings.restart.max_restarts = 1;
+        settings.restart.first_delay = Duration::from_millis(1);
+    });
+    world.ready(None).await.unwrap();
+    world.call("x", "die", json!({})).await.unwrap_err();
+    world.call("x", "die", json!({})).await.unwrap_err();
+    let mut catalogs = world.handle.catalogs();
+    let emptied = catalogs.wait_for(|catalog| catalog.tools().next().is_none());
+    drop(
+        tokio::time::timeout(LIMIT, emptied)
+            .await
+            .expect("in time")
+            .unwrap(),
+    );
+    let state = world.handle.statuses().remove(0).state;
+    assert!(matches!(state, ServerState::Failed(_)), "{state:?}");
+    let error = world
+        .call("x", "die", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.starts_with("MCP server `x` is not running: it ended 2 times in a row"),
+        "{error}"
+    );
+    let notices = world.stop().await;
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(
+        notices[1].starts_with("MCP server `x` failed to start: it ended 2 times in a row"),
+        "{notices:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_changed_list_becomes_a_new_snapshot() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().tools(["change_tools"]))]);
+    world.ready(None).await.unwrap();
+    let mut catalogs = world.handle.catalogs();
+    world
+        .call("x", "change_tools", json!({"name": "fresh"}))
+        .await
+        .unwrap();
+    let changed = catalogs.wait_for(|catalog| catalog.lookup(None, "mcp__x__fresh").is_some());
+    drop(
+        tokio::time::timeout(LIMIT, changed)
+            .await
+            .expect("in time")
+            .unwrap(),
+    );
+    assert_eq!(
+        world.flat_names(),
+        ["mcp__x__change_tools", "mcp__x__fresh"]
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn filters_hold_for_the_catalog_and_for_calls() {
+    let mut server = stdio("x", &FakeStdio::new().tools(["echo", "write", "destroy"]));
+    server.tools.enabled = Some(vec![
+        "echo".to_owned(),
+        "write".to_owned(),
+        "ecoh".to_owned(),
+    ]);
+    server.tools.disabled = vec!["write".to_owned(), "gone".to_owned()];
+    let mut world = World::start([server]);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__x__echo"]);
+    let refused = world
+        .call("x", "write", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        "tool `x/write` is not available: disabled_tools of the server leaves it out"
+    );
+    let refused = world
+        .call("x", "destroy", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        refused,
+        "tool `x/destroy` is not available: enabled_tools of the server leaves it out"
+    );
+    let notices = world.stop().await;
+    assert_eq!(
+        notices,
+        ["MCP server `x` has no tool named `ecoh` (in enabled_tools), `gone` (in disabled_tools)"]
+    );
+}
+
+#[tokio::test]
+async fn a_bad_schema_takes_out_its_tool_alone() {
+    let mut server = stdio(
+        "x",
+        &FakeStdio::new().tools(["echo", "bad_schema", "remote_ref"]),
+    );
+    server.tool_input_schema_max_bytes = Some(100_000);
+    let mut world = World::start([server]);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__x__echo"]);
+    let refused = world
+        .call("x", "remote_ref", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.starts_with("tool `x/remote_ref` is not available: "),
+        "{refused}"
+    );
+    let notices = world.stop().await;
+    assert_eq!(notices.len(), 2, "{notices:?}");
+    assert!(
+        notices[0].starts_with("tool `bad_schema` of MCP server `x` is left out: "),
+        "{notices:?}"
+    );
+    assert!(
+        notices[1].starts_with("tool `remote_ref` of MCP server `x` is left out: "),
+        "{notices:?}"
+    );
+}
+
+#[tokio::test]
+async fn calls_of_one_server_wait_for_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let journal = Journal::new(folder.path().join("journal"));
+    let fake = FakeStdio::new()
+        .tools(["wait_for", "echo"])
+        .noting_in(&journal);
+    let mut world = World::start([stdio("x", &fake)]);
+    world.ready(None).await.unwrap();
+    let both = async {
+        let first = world.call("x", "wait_for", json!({"file": gate}));
+        let second = world.call("x", "echo", json!({"text": "2"}));
+        tokio::join!(first, second)
+    };
+    let open_later = async {
+        // Long enough for a second call to be sent, if it were.
+        let quiet = tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>());
+        quiet.await.unwrap_err();
+        let n_sent = journal
+            .methods()
+            .iter()
+            .filter(|method| *method == "tools/call")
+            .count();
+        std::fs::write(&gate, "").unwrap();
+        n_sent
+    };
+    let ((first, second), n_sent) = tokio::join!(both, open_later);
+    first.unwrap();
+    assert_eq!(text_of(&second.unwrap()), "ECHO:2");
+    assert_eq!(n_sent, 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_allows_it_gets_calls_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("gate");
+    let mut server = stdio("x", &FakeStdio::new().tools(["wait_for", "echo"]));
+    server.supports_parallel_tool_calls = true;
+    let mut world = World::start([server]);
+    world.ready(None).await.unwrap();
+    let overtake = async {
+        // The first has no answer before the gate is open, so this comes back only side by side.
+        let second = world.call("x", "echo", json!({"text": "2"})).await.unwrap();
+        std::fs::write(&gate, "").unwrap();
+        second
+    };
+    let (first, second) =
+        tokio::join!(world.call("x", "wait_for", json!({"file": gate})), overtake);
+    first.unwrap();
+    assert_eq!(text_of(&second), "ECHO:2");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancelled_call_is_told_to_the_server_and_harms_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("journal"));
+    let mut world = World::start([stdio(
+        "x",
+        &FakeStdio::new().tools(["slow", "echo"]).noting_in(&journal),
+    )]);
+    world.ready(None).await.unwrap();
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let x_slow = tool("x", "slow");
+    let call = world
+        .handle
+        .call(&x_slow, args(json!({})), CallContext::default(), &cancel);
+    let sent = journal.clone();
+    let cancel_when_sent = async {
+        tokio::task::spawn_blocking(move || sent.wait_for_method("tools/call", LIMIT))
+            .await
+            .unwrap();
+        cancel.cancel();
+    };
+    let (answer, ()) = tokio::join!(call, cancel_when_sent);
+    assert_eq!(answer.unwrap_err().to_string(), "cancelled");
+    tokio::task::spawn_blocking(move || journal.wait_for("cancelled", 1, LIMIT))
+        .await
+        .unwrap();
+    assert_eq!(
+        text_of(
+            &world
+                .call("x", "echo", json!({"text": "on"}))
+                .await
+                .unwrap()
+        ),
+        "ECHO:on"
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_silent_call_ends_at_its_limit_and_the_server_stays() {
+    let mut server = stdio("x", &FakeStdio::new().tools(["never", "echo"]));
+    server.tool_timeout = Some(Duration::from_millis(300));
+    let mut world = World::start([server]);
+    world.ready(None).await.unwrap();
+    let error = world
+        .call("x", "never", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "timed out after 0.3s");
+    assert_eq!(
+        text_of(
+            &world
+                .call("x", "echo", json!({"text": "on"}))
+                .await
+                .unwrap()
+        ),
+        "ECHO:on"
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_question_is_declined_and_told() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().tools(["elicit"]))]);
+    world.ready(None).await.unwrap();
+    let outcome: McpOutcome = world
+        .call("x", "elicit", json!({"message": "Your name?"}))
+        .await
+        .unwrap();
+    assert!(text_of(&outcome).contains("decline"), "{outcome:?}");
+    let notices = world.stop().await;
+    assert_eq!(
+        notices,
+        ["MCP server `x` asked for input (\"Your name?\"); declined, exec cannot ask"]
+    );
+}
+
+#[tokio::test]
+async fn a_frontend_that_can_ask_gets_the_question() {
+    let (sender, mut questions) = tokio::sync::mpsc::channel(1);
+    let mut world = World::start_with(
+        [stdio("x", &FakeStdio::new().tools(["elicit"]))],
+        |settings| {
+            settings.elicitation = ElicitationPolicy::Ask(sender);
+        },
+    );
+    world.ready(None).await.unwrap();
+    let ask = async {
+        let request = questions.recv().await.unwrap();
+        assert_eq!(request.server.as_str(), "x");
+        request
+            .reply
+            .send(codex_mcp::ElicitationReply::Cancel)
+            .unwrap();
+    };
+    let (outcome, ()) = tokio::join!(world.call("x", "elicit", json!({"message": "?"})), ask);
+    assert!(text_of(&outcome.unwrap()).contains("cancel"));
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_server_that_is_off_is_not_started_and_says_why() {
+    let mut server = stdio("x", &FakeStdio::new());
+    server.enablement = codex_config::Enablement::Off(codex_config::OffReason::User);
+    let mut world = World::start([server]);
+    world.ready(None).await.unwrap();
+    let error = world
+        .call("x", "echo", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "MCP server `x` is off: enabled = false");
+    let error = world
+        .call("y", "echo", json!({}))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert_eq!(error, "No MCP server named 'y' found.");
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn nobody_is_alive_after_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let journals: Vec<Journal> = (0..2)
+        .map(|n| Journal::new(folder.path().join(format!("{n}"))))
+        .collect();
+    let stubborn = FakeStdio::new()
+        .ignore_sigterm()
+        .ignore_stdin_end()
+        .grandchildren(1)
+        .noting_in(&journals[0]);
+    let mut world = World::start([
+        stdio("stubborn", &stubborn),
+        stdio("mild", &FakeStdio::new().noting_in(&journals[1])),
+    ]);
+    world.ready(None).await.unwrap();
+    let pids: Vec<u32> = journals.iter().flat_map(Journal::pids).collect();
+    assert!(pids.len() >= 3, "{pids:?}");
+    assert!(pids.iter().all(|&pid| process_lives(pid)));
+    let begin = Instant::now();
+    world.stop().await;
+    assert!(
+        begin.elapsed() < Duration::from_millis(2500),
+        "{:?}",
+        begin.elapsed()
+    );
+    for pid in pids {
+        assert!(
+            wait_until_gone(pid, Duration::from_secs(1)),
+            "{pid} is still alive"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_is_cancelled_ends_soon() {
+    let world = World::start([stdio("x", &FakeStdio::new().hang_in_initialize())]);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    let ready = world.handle.ready(None, &cancel);
+    let (ready, ()) = tokio::join!(ready, async { cancel.cancel() });
+    assert!(matches!(ready, Err(StartError::Cancelled)));
+    let begin = Instant::now();
+    world.stop().await;
+    assert!(begin.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn headers_of_all_kinds_reach_an_http_server() {
+    let server = codex_test_support::FakeHttp::new()
+        .require_bearer("s3cret")
+        .start();
+    let mut config = http("h", &server.url());
+    if let codex_config::McpTransport::StreamableHttp(transport) = &mut config.transport {
+        transport.bearer_token_env_var = Some("TOKEN".to_owned());
+        transport
+            .http_headers
+            .insert("X-A".to_owned(), codex_host::Secret::new("1"));
+        transport
+            .env_http_headers
+            .insert("X-Team".to_owned(), "TEAM".to_owned());
+    }
+    let mut world = World::start([config]);
+    world.ready(None).await.unwrap();
+    assert_eq!(
+        text_of(
+            &world
+                .call("h", "echo", json!({"text": "hi"}))
+                .await
+                .unwrap()
+        ),
+        "ECHO:hi"
+    );
+    assert!(
+        server
+            .seen()
+            .iter()
+            .all(|post| post.header("x-a") == Some("1") && post.header("x-team") == Some("blue"))
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_helper_prints_headers_and_is_asked_once_more_after_a_refusal() {
+    let folder = tempfile::tempdir().unwrap();
+    let helper = support::script(
+        &folder.path().join("helper"),
+        "#!/bin/sh\nif [ -e used ]; then token=good; else token=old; : > used; fi\nprintf '{\"Authorization\": \"Bearer %s\"}' $token\n",
+    );
+    let server = codex_test_support::FakeHttp::new()
+        .require_bearer("good")
+        .start();
+    let mut config = http("h", &server.url());
+    if let codex_config::McpTransport::StreamableHttp(transport) = &mut config.transport {
+        transport.http_headers_helper = Some(helper);
+    }
+    let mut world = World::start_with([config], |settings| {
+        settings.cwd = codex_host::AbsPath::new(folder.path()).unwrap();
+    });
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__h__echo"]);
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_a_login_says_so() {
+    let server = codex_test_support::FakeHttp::new()
+        .require_bearer("good")
+        .start();
+    let mut world = World::start([http("h", &server.url())]);
+    world.ready(None).await.unwrap();
+    let ServerState::Failed(failure) = world.handle.statuses().remove(0).state else {
+        panic!("it cannot work without a login");
+    };
+    assert_eq!(failure.step(), codex_mcp::FailedStep::Auth);
+    let notices = world.stop().await;
+    assert_eq!(notices.len(), 1, "{notices:?}");
+    assert!(notices[0].contains("login"), "{notices:?}");
+}
