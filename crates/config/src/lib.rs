@@ -20,6 +20,7 @@ mod overrides;
 mod report;
 mod scan;
 mod tree;
+mod value;
 
 pub use config::{
     Config, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand, SandboxWorkspaceWrite,
@@ -35,3 +36,4 @@ pub use mcp::{
     TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 pub use notice::{Notice, Severity};
+pub use value::parse_value;
