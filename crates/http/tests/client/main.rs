@@ -1,0 +1,370 @@
+//! The client against servers that behave and servers that do not.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests prepare files directly"
+)]
+
+mod support;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_host::Secret;
+use codex_http::{HttpError, HttpErrorKind, Limits, Request, Response, Retry};
+use futures_util::StreamExt;
+use http::{HeaderName, HeaderValue, StatusCode};
+use support::{Answer, Server, client, ok, response};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+async fn limited<T>(future: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(20);
+    tokio::time::timeout(limit, future).await.unwrap()
+}
+
+async fn send(request: Request) -> Result<Response, HttpError> {
+    limited(client(&[]).send(request)).await
+}
+
+async fn text(response: Response) -> Result<String, HttpError> {
+    let bytes = limited(response.body.bytes()).await?;
+    Ok(String::from_utf8(bytes.into()).unwrap())
+}
+
+fn limits(milliseconds: u64, body: u64) -> Limits {
+    let time = Some(Duration::from_millis(milliseconds));
+    Limits {
+        headers: time,
+        idle: time,
+        body: Some(body),
+    }
+}
+
+#[tokio::test]
+async fn a_request_goes_out_as_written_and_its_answer_comes_back() {
+    let answer = response(
+        "201 Created",
+        "content-type: Text/Plain; charset=x\r\n",
+        "hi",
+    );
+    let mut server = Server::start([Answer::Keep(answer)]).await;
+    let request = server
+        .post("/a?b=c", "{}")
+        .header(
+            HeaderName::from_static("x-mine"),
+            HeaderValue::from_static("1"),
+        )
+        .bearer(&Secret::new("token"))
+        .unwrap();
+    assert!(!format!("{request:?}").contains("token"));
+    let answer = send(request).await.unwrap();
+    assert_eq!(answer.status, StatusCode::CREATED);
+    assert_eq!(answer.content_type().as_deref(), Some("text/plain"));
+    assert_eq!(text(answer).await.unwrap(), "hi");
+
+    let (_, seen) = server.request().unwrap();
+    assert!(seen.starts_with("POST /a?b=c HTTP/1.1\r\n"), "{seen}");
+    for line in [
+        "content-type: application/json",
+        "x-mine: 1",
+        "authorization: Bearer token",
+        "content-length: 2",
+    ] {
+        assert!(seen.contains(&format!("\r\n{line}\r\n")), "{seen}");
+    }
+    for name in ["accept-encoding", "user-agent", "referer", "cookie"] {
+        assert!(!seen.contains(&format!("\r\n{name}:")), "{seen}");
+    }
+    assert!(seen.ends_with("\r\n\r\n{}"));
+}
+
+#[tokio::test]
+async fn connections_are_reused() {
+    let mut server = Server::start([Answer::Keep(ok("1")), Answer::Keep(ok("2"))]).await;
+    let client = client(&[]);
+    for expected in ["1", "2"] {
+        let answer = limited(client.send(server.get("/"))).await.unwrap();
+        assert_eq!(text(answer).await.unwrap(), expected);
+    }
+    assert_eq!(server.request().unwrap().0, 0);
+    assert_eq!(server.request().unwrap().0, 0);
+}
+
+#[tokio::test]
+async fn localhost_needs_no_resolver() {
+    let server = Server::start([Answer::Keep(ok("home"))]).await;
+    let url = format!("http://localhost:{}/", server.port);
+    let answer = send(Request::get(url.parse().unwrap())).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "home");
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_told_without_secrets() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let url = format!("http://me:secret@127.0.0.1:{port}/v1?key=secret");
+    let error = send(Request::get(url.parse().unwrap())).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Refused);
+    assert_eq!(error.retry(), Retry::Safe);
+    assert_eq!(
+        error.to_string(),
+        format!("cannot reach `http://127.0.0.1:{port}`: connection refused")
+    );
+    assert!(!format!("{error:?}").contains("secret"));
+}
+
+#[tokio::test]
+async fn other_schemes_are_refused() {
+    let url = "ftp://127.0.0.1/x".parse().unwrap();
+    let error = send(Request::get(url)).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::BadUrl);
+    assert_eq!(
+        error.to_string(),
+        "`ftp://127.0.0.1/x` is not an http or https URL"
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_closes_without_an_answer_is_a_reset() {
+    for start in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-le"] {
+        let server = Server::start([Answer::Close(start.to_vec())]).await;
+        let error = send(server.get("/")).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Reset, "{error}");
+        assert_eq!(error.retry(), Retry::IfIdempotent);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_told_apart() {
+    let server = Server::start([Answer::Close(b"SSH-2.0-hello\r\n\r\n".to_vec())]).await;
+    let error = send(server.get("/")).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Protocol, "{error}");
+}
+
+#[tokio::test]
+async fn silence_before_the_headers_ends_at_its_limit() {
+    let server = Server::start([Answer::Hang(Vec::new())]).await;
+    let request = server.get("/").limits(limits(30, 10));
+    let error = send(request).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::HeadersTimeout);
+    assert!(error.to_string().ends_with("did not answer within 30ms"));
+}
+
+#[tokio::test]
+async fn silence_within_the_body_ends_at_its_limit() {
+    let start = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".to_vec();
+    let server = Server::start([Answer::Hang(start)]).await;
+    let request = server.get("/").limits(Limits {
+        headers: None,
+        ..limits(30, 100)
+    });
+    let mut body = send(request).await.unwrap().body;
+    let first = limited(body.next()).await.unwrap().unwrap();
+    assert_eq!(&first[..], b"abc");
+    let error = limited(body.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::IdleTimeout);
+    assert!(limited(body.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_cut_body_is_a_reset() {
+    let chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let sized = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
+    for start in [&chunked[..], sized] {
+        let server = Server::start([Answer::Close(start.to_vec())]).await;
+        let answer = send(server.get("/")).await.unwrap();
+        let error = text(answer).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::Reset, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_body_is_refused_announced_or_not() {
+    let announced = response("200 OK", "", &"x".repeat(11));
+    let mut unannounced = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
+    unannounced.extend_from_slice(&[b'x'; 11]);
+    for answer in [announced, unannounced] {
+        let server = Server::start([Answer::Close(answer)]).await;
+        let answer = send(server.get("/").limits(limits(9000, 10)))
+            .await
+            .unwrap();
+        let error = text(answer).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::BodyTooLarge);
+        assert!(error.to_string().ends_with("is larger than 10 bytes"));
+    }
+    let server = Server::start([Answer::Close(ok(&"x".repeat(10)))]).await;
+    let answer = send(server.get("/").limits(limits(9000, 10)))
+        .await
+        .unwrap();
+    assert_eq!(text(answer).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn error_texts_are_cut_and_never_fail() {
+    let long = response("500 Oops", "", &"x".repeat(100_000));
+    let cut = b"HTTP/1.1 500 Oops\r\ncontent-length: 9\r\n\r\nabc".to_vec();
+    for (answer, n_expected) in [(long, 64 * 1024), (cut, 3)] {
+        let server = Server::start([Answer::Close(answer)]).await;
+        let answer = send(server.get("/").limits(limits(9000, 10)))
+            .await
+            .unwrap();
+        assert_eq!(limited(answer.error_text()).await.len(), n_expected);
+    }
+}
+
+#[tokio::test]
+async fn json_is_read_and_bad_json_is_not_quoted() {
+    let answers = [ok("[1,2]"), ok("{\"token\": secret}")].map(Answer::Keep);
+    let server = Server::start(answers).await;
+    let answer = send(server.get("/")).await.unwrap();
+    assert_eq!(limited(answer.json::<Vec<u32>>()).await.unwrap(), [1, 2]);
+    let answer = send(server.get("/")).await.unwrap();
+    let error = limited(answer.json::<Vec<u32>>()).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::NotJson);
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[tokio::test]
+async fn redirects_inside_an_origin_keep_method_headers_and_body() {
+    for status in ["301 a", "302 b", "307 c", "308 d"] {
+        let there = response(status, "location: /there\r\n", "");
+        let mut server = Server::start([Answer::Keep(there), Answer::Keep(ok("hi"))]).await;
+        let request = server.post("/here", "body");
+        let request = request.bearer(&Secret::new("token")).unwrap();
+        let answer = send(request).await.unwrap();
+        assert_eq!(answer.url.path(), "/there");
+        assert_eq!(text(answer).await.unwrap(), "hi");
+        server.request().unwrap();
+        let (_, seen) = server.request().unwrap();
+        assert!(seen.starts_with("POST /there "), "{seen}");
+        assert!(seen.contains("Bearer token") && seen.ends_with("\r\n\r\nbody"));
+    }
+}
+
+#[tokio::test]
+async fn see_other_asks_for_a_get() {
+    let there = response("303 See Other", "location: there\r\n", "");
+    let mut server = Server::start([Answer::Keep(there), Answer::Keep(ok("hi"))]).await;
+    send(server.post("/a/here", "body")).await.unwrap();
+    server.request().unwrap();
+    let (_, seen) = server.request().unwrap();
+    assert!(seen.starts_with("GET /a/there "), "{seen}");
+    assert!(seen.ends_with("\r\n\r\n") && !seen.contains("content-type"));
+}
+
+#[tokio::test]
+async fn another_origin_never_sees_the_request() {
+    let mut other = Server::start([Answer::Keep(ok("stolen"))]).await;
+    let location = format!("location: http://127.0.0.1:{}/?x=secret\r\n", other.port);
+    let there = response("307 Temporary Redirect", &location, "");
+    let server = Server::start([Answer::Keep(there)]).await;
+    let request = server.get("/").bearer(&Secret::new("token")).unwrap();
+    let error = send(request).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Redirect);
+    assert_eq!(error.retry(), Retry::Never);
+    assert!(!error.to_string().contains("secret"), "{error}");
+    assert!(other.request().is_none());
+}
+
+#[tokio::test]
+async fn endless_redirects_end_after_three() {
+    let there = Answer::Keep(response("307 Again", "location: /\r\n", ""));
+    let mut server = Server::start(vec![there; 10]).await;
+    let error = send(server.get("/")).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Redirect);
+    let n_requests = std::iter::from_fn(|| server.request()).count();
+    assert_eq!(n_requests, 4);
+}
+
+#[tokio::test]
+async fn events_stream_until_the_end() {
+    let stream = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n\
+                  data: 1\n\n: still here\n\ndata: 2\n\ndata: cut";
+    let server = Server::start([Answer::Close(stream.into())]).await;
+    let events = send(server.get("/")).await.unwrap().events(100);
+    let events: Vec<_> = limited(events.collect::<Vec<_>>()).await;
+    let data: Vec<_> = events
+        .into_iter()
+        .map(|event| event.unwrap().data.unwrap())
+        .collect();
+    assert_eq!(data, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn an_event_over_its_limit_ends_the_stream() {
+    let stream = format!("HTTP/1.1 200 OK\r\n\r\ndata: {}\n\n", "x".repeat(200));
+    let server = Server::start([Answer::Hang(stream.into())]).await;
+    let mut events = send(server.get("/")).await.unwrap().events(100);
+    let error = limited(events.next()).await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::EventTooLarge);
+    assert!(limited(events.next()).await.is_none());
+}
+
+#[tokio::test]
+async fn a_proxy_gets_everything_but_loopback() {
+    let mut proxy = Server::start([Answer::Keep(ok("from the proxy"))]).await;
+    let server = Server::start([Answer::Keep(ok("direct"))]).await;
+    let address = format!("http://user:pw@127.0.0.1:{}", proxy.port);
+    let client = client(&[("HTTP_PROXY", &address)]);
+
+    let answer = limited(client.send(server.get("/"))).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "direct");
+    let far = Request::get("http://far.invalid/x".parse().unwrap());
+    let answer = limited(client.send(far)).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "from the proxy");
+    let (_, seen) = proxy.request().unwrap();
+    assert!(seen.starts_with("GET http://far.invalid/x "), "{seen}");
+    assert!(seen.contains("proxy-authorization: Basic "), "{seen}");
+}
+
+/// A TLS server for `localhost` and the file with its certificate.
+async fn tls_server(directory: &std::path::Path) -> (Server, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = tokio_rustls::rustls::crypto::ring::default_provider();
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let file = directory.join("ca.pem");
+    std::fs::write(&file, made.cert.pem()).unwrap();
+    let tls = TlsAcceptor::from(Arc::new(config));
+    let server = Server::start_with([Answer::Keep(ok("safe"))], Some(tls)).await;
+    (server, file.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn only_trusted_certificates_are_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, file) = tls_server(directory.path()).await;
+    let url = format!("https://localhost:{}/", server.port);
+    let request = Request::get(url.parse().unwrap());
+
+    let missing = client(&[("SSL_CERT_FILE", "/nonexistent")]);
+    let error = limited(missing.send(request.clone())).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Tls, "{error}");
+    assert!(error.to_string().contains("SSL_CERT_FILE `/nonexistent`"));
+
+    let error = send(request.clone()).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Tls, "{error}");
+    assert_eq!(error.retry(), Retry::Never);
+
+    let trusting = client(&[("SSL_CERT_FILE", &file)]);
+    let answer = limited(trusting.send(request)).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "safe");
+}
+
+#[tokio::test]
+async fn plain_http_needs_no_ca_roots() {
+    let server = Server::start([Answer::Keep(ok("plain"))]).await;
+    let client = client(&[("SSL_CERT_FILE", "/nonexistent")]);
+    let answer = limited(client.send(server.get("/"))).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "plain");
+}
