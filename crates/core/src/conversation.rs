@@ -58,13 +58,13 @@ impl Conversation {
         input: Vec<UserInput>,
     ) {
         let n_unwritten = std::mem::take(&mut self.n_unwritten);
-        self.journal.open(&self.items, n_unwritten).await;
+        let is_new = self.journal.open(&self.items, n_unwritten).await;
         let context = instructions::context_of(settings);
         let told = match &self.context {
             None => instructions::opening(settings, agents_md().as_ref(), now),
             Some(recorded) => instructions::changes(recorded, settings, now),
         };
-        if self.context.as_ref() != Some(&context) {
+        if is_new || self.context.as_ref() != Some(&context) {
             self.journal
                 .write(&RolloutLine::Context(context.clone()))
                 .await;

@@ -121,9 +121,18 @@ async fn what_is_written_is_read_back() {
 #[tokio::test]
 async fn a_borrowed_item_is_the_same_line() {
     let room = Room::new();
-    let path = room.thread(ThreadId::generate(), "2026-11-21T10:00:00Z", "/srv", &[item("x")]).await;
+    let path = room
+        .thread(
+            ThreadId::generate(),
+            "2026-11-21T10:00:00Z",
+            "/srv",
+            &[item("x")],
+        )
+        .await;
     let writer = RolloutWriter::append_to(&path).unwrap();
-    let RolloutLine::Item { item } = item("x") else { unreachable!("made above") };
+    let RolloutLine::Item { item } = item("x") else {
+        unreachable!("made above")
+    };
     writer.append_item(&item).await.unwrap();
     writer.flush().await.unwrap();
     let lines = RolloutReader::read(&path).unwrap().lines;

@@ -56,18 +56,25 @@ impl Journal {
     }
 
     /// Makes the planned file with the whole history in it, or adds what is missing to an old one.
-    pub(super) async fn open(&mut self, history: &[PromptItem], n_unwritten: usize) {
+    /// Returns whether the file is new.
+    pub(super) async fn open(&mut self, history: &[PromptItem], n_unwritten: usize) -> bool {
+        let mut is_new = false;
         let mut missing = &history[history.len() - n_unwritten..];
         if let State::Planned { path, meta } = &self.state {
             match RolloutWriter::create(path, &[RolloutLine::Meta(meta.clone())]) {
                 Ok(writer) => self.state = State::Open(writer),
-                Err(error) => return self.give_up(&error).await,
+                Err(error) => {
+                    self.give_up(&error).await;
+                    return false;
+                }
             }
             missing = history;
+            is_new = true;
         }
         for item in missing {
             self.write_item(&item.item).await;
         }
+        is_new
     }
 
     pub(super) async fn write(&mut self, line: &RolloutLine) {

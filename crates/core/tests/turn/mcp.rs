@@ -28,10 +28,18 @@ fn output(input: &[String], call_id: &str) -> String {
 #[tokio::test]
 async fn a_call_runs_and_its_result_reaches_the_item_and_the_model() {
     let mut room = Room::new(vec![
-        answer(vec![called_in("call_1", "mcp__test", "echo", r#"{"text":"x"}"#)]),
+        answer(vec![called_in(
+            "call_1",
+            "mcp__test",
+            "echo",
+            r#"{"text":"x"}"#,
+        )]),
         answer(vec![said("done")]),
     ]);
-    room.server(stdio("test", &FakeStdio::new().instructions("Say things twice.")));
+    room.server(stdio(
+        "test",
+        &FakeStdio::new().instructions("Say things twice."),
+    ));
     let mut thread = room.start().await;
     assert_snapshot!(thread.turn("echo").await, @r#"
     turn started
@@ -43,7 +51,7 @@ async fn a_call_runs_and_its_result_reaches_the_item_and_the_model() {
     thread.shutdown().await;
 
     let asked = room.model.asked();
-    assert_snapshot!(asked[0].tools, @r#"[{"type":"namespace","name":"mcp__test","description":"Say things twice.","tools":[{"type":"function","name":"echo","description":"The fake tool `echo`.","strict":false,"parameters":{"type":"object","properties":{"text":{"type":"string"}}}}]}]"#);
+    assert_snapshot!(asked[0].tools, @r#"[{"type":"namespace","name":"mcp__test","description":"Say things twice.","tools":[{"type":"function","name":"echo","description":"The fake tool `echo`.","strict":false,"parameters":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}}]}]"#);
     assert_eq!(asked[0].tools, asked[1].tools);
     assert_snapshot!(output(&asked[1].input, "call_1"), @r#"{"type":"function_call_output","call_id":"call_1","output":"Wall time: *.**** seconds\nOutput:\nECHO:x\n{\"echo\":\"x\"}"}"#);
 }
@@ -64,9 +72,15 @@ async fn every_spelling_of_a_tool_is_accepted_and_plain_dialects_see_flat_names(
     let mut thread = room.start().await;
     let events = thread.turn("echo").await;
     assert_eq!(events.matches("ECHO:x").count(), 2, "{events}");
-    assert!(events.contains("unsupported call: mcp__test__ehco; nearest: mcp__test__echo"), "{events}");
+    assert!(
+        events.contains("unsupported call: mcp__test__ehco; nearest: mcp__test__echo"),
+        "{events}"
+    );
     let tools = &room.model.asked()[0].tools;
-    assert!(tools.starts_with(r#"[{"type":"function","name":"mcp__test__echo""#), "{tools}");
+    assert!(
+        tools.starts_with(r#"[{"type":"function","name":"mcp__test__echo""#),
+        "{tools}"
+    );
 }
 
 #[tokio::test]
@@ -116,31 +130,49 @@ async fn errors_of_tool_and_protocol_are_told_apart() {
         ]),
         answer(vec![said("done")]),
     ]);
-    let mut server = stdio("test", &FakeStdio::new().tools(["fail", "rpc_error", "image"]));
+    let mut server = stdio(
+        "test",
+        &FakeStdio::new().tools(["fail", "rpc_error", "image"]),
+    );
     server.default_tools_approval_mode = Some(ToolApprovalMode::Approve);
     room.server(server);
     let mut thread = room.start().await;
     let events = thread.turn("fail").await;
     let completed = |id: &str| {
-        let line = events.lines().find(|line| line.starts_with(&format!("{id} completed")));
-        line.unwrap_or_else(|| panic!("{id} is not completed in\n{events}")).to_owned()
+        let line = events
+            .lines()
+            .find(|line| line.starts_with(&format!("{id} completed")));
+        line.unwrap_or_else(|| panic!("{id} is not completed in\n{events}"))
+            .to_owned()
     };
     assert_snapshot!(completed("item_0"), @r#"item_0 completed: test/fail {"text":"broken"} failed result=[{"type":"text","text":"broken"}]"#);
-    assert!(completed("item_1").contains("test/rpc_error {} failed error="), "{events}");
+    assert!(
+        completed("item_1").contains("test/rpc_error {} failed error="),
+        "{events}"
+    );
     assert!(completed("item_1").contains("the fake refuses"), "{events}");
     assert_snapshot!(completed("item_2"), @r#"item_2 completed: test/fail "[1]" failed error=failed to parse function arguments: expected a JSON object"#);
 
     let input = &room.model.asked()[1].input;
     assert_snapshot!(output(input, "call_1"), @r#"{"type":"function_call_output","call_id":"call_1","output":"Wall time: *.**** seconds\nOutput:\nThe tool reported an error.\nbroken"}"#);
     let image = output(input, "call_4");
-    assert!(image.contains(r#"{"type":"input_image","image_url":"data:image/png;base64,iVBOR"#), "{image}");
+    assert!(
+        image.contains(r#"{"type":"input_image","image_url":"data:image/png;base64,iVBOR"#),
+        "{image}"
+    );
     let order: Vec<usize> = (1..=4)
         .map(|n| {
             let call_id = format!(r#""call_id":"call_{n}","output":"#);
-            input.iter().position(|line| line.contains(&call_id)).unwrap()
+            input
+                .iter()
+                .position(|line| line.contains(&call_id))
+                .unwrap()
         })
         .collect();
-    assert!(order.is_sorted(), "outputs follow in the order of the calls: {order:?}");
+    assert!(
+        order.is_sorted(),
+        "outputs follow in the order of the calls: {order:?}"
+    );
 }
 
 #[tokio::test]
@@ -171,12 +203,19 @@ async fn calls_of_one_response_run_side_by_side() {
             break;
         }
     }
-    assert!(!lines.iter().any(|line| line.starts_with("item_0 completed")));
+    assert!(
+        !lines
+            .iter()
+            .any(|line| line.starts_with("item_0 completed"))
+    );
     std::fs::write(&file, "").unwrap();
     let rest = thread.until_end().await;
     assert!(rest.starts_with("item_0 completed"), "{rest}");
     let input = &room.model.asked()[1].input;
-    assert!(input[5].contains("it is there") && input[6].contains("ECHO:x"), "{input:#?}");
+    assert!(
+        input[5].contains("it is there") && input[6].contains("ECHO:x"),
+        "{input:#?}"
+    );
 }
 
 #[tokio::test]
@@ -186,19 +225,26 @@ async fn an_interrupt_completes_the_item_cancels_the_call_and_records_aborted() 
         answer(vec![said("back")]),
     ]);
     let journal = Journal::new(room.path("seen.jsonl"));
-    room.server(stdio("test", &FakeStdio::new().tools(["slow"]).noting_in(&journal)));
+    room.server(stdio(
+        "test",
+        &FakeStdio::new().tools(["slow"]).noting_in(&journal),
+    ));
     let mut thread = room.start().await;
     thread.say("wait").await;
     while !matches!(thread.next().await, EventKind::ItemStarted(_)) {}
     let seen = journal.clone();
-    tokio::task::spawn_blocking(move || seen.wait_for_method("tools/call", LIMIT)).await.unwrap();
+    tokio::task::spawn_blocking(move || seen.wait_for_method("tools/call", LIMIT))
+        .await
+        .unwrap();
     thread.handle.submit(Op::Interrupt).await.unwrap();
     assert_snapshot!(thread.until_end().await, @r#"
     item_0 completed: test/slow {} failed error=interrupted
     turn interrupted
     "#);
     let seen = journal.clone();
-    tokio::task::spawn_blocking(move || seen.wait_for("cancelled", 1, LIMIT)).await.unwrap();
+    tokio::task::spawn_blocking(move || seen.wait_for("cancelled", 1, LIMIT))
+        .await
+        .unwrap();
     thread.turn("go on").await;
     assert_snapshot!(output(&room.model.asked()[1].input, "call_1"), @r#"{"type":"function_call_output","call_id":"call_1","output":"aborted"}"#);
 }
@@ -214,7 +260,10 @@ async fn a_server_that_dies_in_a_call_fails_the_item_and_is_noticed() {
     room.server(server);
     let mut thread = room.start().await;
     let events = thread.turn("die").await;
-    assert!(events.contains("item_0 completed: test/die {} failed error="), "{events}");
+    assert!(
+        events.contains("item_0 completed: test/die {} failed error="),
+        "{events}"
+    );
     assert!(events.ends_with("turn completed: 20 in, 4 out"), "{events}");
 }
 
@@ -226,7 +275,10 @@ async fn a_required_server_that_fails_is_one_sentence_and_leaves_nothing() {
         panic!("the server is required");
     };
     let text = error.to_string();
-    assert!(text.starts_with("required MCP servers failed to initialize: test: "), "{text}");
+    assert!(
+        text.starts_with("required MCP servers failed to initialize: test: "),
+        "{text}"
+    );
     assert!(!room.path("home").exists());
 }
 
@@ -237,7 +289,10 @@ async fn an_optional_server_that_fails_is_noticed_before_the_turn_starts() {
     let mut thread = room.start().await;
     let events = thread.turn("hi").await;
     let (notice, rest) = events.split_once('\n').unwrap();
-    assert!(notice.starts_with("notice: MCP server `test` failed to start: "), "{events}");
+    assert!(
+        notice.starts_with("notice: MCP server `test` failed to start: "),
+        "{events}"
+    );
     assert!(rest.starts_with("turn started\n"), "{events}");
 }
 
@@ -248,11 +303,16 @@ async fn tools_that_come_late_join_the_next_request() {
     room.server(stdio("late", &FakeStdio::new().start_when(&door)));
     room.server(stdio("opener", &FakeStdio::new().tools(["echo"])));
     room.settings.optional_startup_grace = Some(std::time::Duration::from_millis(500));
-    room.script(vec![answer(vec![said("first")]), answer(vec![said("second")])]);
+    room.script(vec![
+        answer(vec![said("first")]),
+        answer(vec![said("second")]),
+    ]);
     let mut thread = room.start().await;
     let events = thread.turn("hi").await;
     assert!(
-        events.contains("notice: MCP servers still starting: late; their tools join when they are ready"),
+        events.contains(
+            "notice: MCP servers still starting: late; their tools join when they are ready"
+        ),
         "{events}"
     );
     std::fs::write(&door, "").unwrap();
@@ -263,7 +323,10 @@ async fn tools_that_come_late_join_the_next_request() {
         if asked.last().unwrap().tools.contains("mcp__late") {
             break;
         }
-        assert!(tokio::time::Instant::now() < deadline, "the tools never came");
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "the tools never came"
+        );
         room.script(vec![answer(vec![said("still")])]);
         thread.turn("and now?").await;
     }
@@ -273,7 +336,11 @@ async fn tools_that_come_late_join_the_next_request() {
 #[tokio::test]
 async fn too_much_output_is_cut_and_kept_in_a_private_file() {
     let mut room = Room::new(vec![
-        answer(vec![called("call_1", "mcp__test__big", r#"{"bytes":100000}"#)]),
+        answer(vec![called(
+            "call_1",
+            "mcp__test__big",
+            r#"{"bytes":100000}"#,
+        )]),
         answer(vec![said("long")]),
     ]);
     let mut server = stdio("test", &FakeStdio::new().tools(["big"]));
@@ -284,7 +351,16 @@ async fn too_much_output_is_cut_and_kept_in_a_private_file() {
     assert!(events.len() > 100_000, "the item is never cut");
     let told = output(&room.model.asked()[1].input, "call_1");
     assert!(told.len() < 41_000);
-    let file = room.path("home/tool-outputs").join(thread.handle.id.to_string()).join("call_1.txt");
-    assert!(told.contains(&format!("60000 bytes omitted; the whole text is in {}", file.display())), "{told}");
+    let file = room
+        .path("home/tool-outputs")
+        .join(thread.handle.id.to_string())
+        .join("call_1.txt");
+    assert!(
+        told.contains(&format!(
+            "60000 bytes omitted; the whole text is in {}",
+            file.display()
+        )),
+        "{told}"
+    );
     assert_eq!(std::fs::metadata(file).unwrap().len(), 100_000);
 }
