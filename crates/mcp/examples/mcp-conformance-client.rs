@@ -1,0 +1,168 @@
+//! The client that the official MCP conformance suite drives: the product's own layer and little else.
+//!
+//! The suite starts it with the address of a server as last argument. It connects through
+//! [`McpManager`], calls the tools that `MCP_CONFORMANCE_CONTEXT` names (`toolCalls`) or else each tool
+//! that the catalog offers, and answers every question with the defaults of its form. It exits with 1
+//! when the server does not start or a call has no answer; what was right on the wire judges the suite.
+//! `cargo xtask test` runs the list in `xtask/conformance.txt` with it.
+#![expect(
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "a program for tests: it reads its own arguments and talks to a person"
+)]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use codex_config::McpServerConfig;
+use codex_host::{AbsPath, Env};
+use codex_http::HttpClient;
+use codex_mcp::{
+    CallContext, ClientInfo, ElicitationPolicy, ElicitationReply, ElicitationRequest, McpHandle,
+    McpManager, McpNotice, McpSettings,
+};
+use codex_protocol::{ServerName, ToolRef};
+use serde_json::{Map, Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Every wait on the server; the suite itself gives up after 30 s.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The tool of the scenario `json-schema-2020-12-preservation` that wants a schema back.
+const ECHO_TOOL: &str = "json_schema_echo";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Some(url) = std::env::args()
+        .next_back()
+        .filter(|url| url.contains("://"))
+    else {
+        eprintln!("usage: mcp-conformance-client URL");
+        return ExitCode::from(2);
+    };
+    match run(url, Env::from_process()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(url: String, env: Env) -> Result<(), String> {
+    let context = env.get("MCP_CONFORMANCE_CONTEXT").unwrap_or("null");
+    let context: Value = serde_json::from_str(context).map_err(|error| error.to_string())?;
+    let server = ServerName::from_config("conformance");
+    let mut config = McpServerConfig::http(server.clone(), url).required();
+    config.startup_timeout = Some(LIMIT);
+    config.tool_timeout = Some(LIMIT);
+    let cwd = AbsPath::new("/").map_err(|error| error.to_string())?;
+    let mut settings = McpSettings::new(
+        BTreeMap::from([(server.clone(), config)]),
+        env.clone(),
+        cwd,
+        ClientInfo::codex(env!("CARGO_PKG_VERSION")),
+        HttpClient::from_env(env),
+    );
+    let (ask, questions) = mpsc::channel(4);
+    settings.elicitation = ElicitationPolicy::Ask(ask);
+    let tasks = TaskTracker::new();
+    tasks.spawn(accept_all(questions));
+    let cancel = CancellationToken::new();
+    let (notices, mut said) = mpsc::channel::<McpNotice>(16);
+    tasks.spawn(async move {
+        while let Some(notice) = said.recv().await {
+            eprintln!("notice: {}", notice.text);
+        }
+    });
+    let servers = McpManager::start(settings, &tasks, &cancel, notices);
+    let outcome = call_tools(&servers, &server, &context, &cancel).await;
+    servers.shutdown(Duration::from_secs(5)).await;
+    outcome
+}
+
+async fn call_tools(
+    servers: &McpHandle,
+    server: &ServerName,
+    context: &Value,
+    cancel: &CancellationToken,
+) -> Result<(), String> {
+    servers
+        .ready(None, cancel)
+        .await
+        .map_err(|error| error.to_string())?;
+    for (tool, arguments) in planned_calls(servers, server, context) {
+        let tool = ToolRef {
+            server: server.clone(),
+            tool,
+        };
+        let outcome = servers
+            .call(&tool, arguments, CallContext::default(), cancel)
+            .await
+            .map_err(|error| format!("{tool}: {error}"))?;
+        eprintln!("{tool}: {}", Value::Array(outcome.content));
+    }
+    Ok(())
+}
+
+/// The calls that the suite wants, or one of each tool.
+fn planned_calls(
+    servers: &McpHandle,
+    server: &ServerName,
+    context: &Value,
+) -> Vec<(String, Map<String, Value>)> {
+    if let Some(wanted) = context.get("toolCalls").and_then(Value::as_array) {
+        let call = |call: &Value| {
+            let name = call.get("name")?.as_str()?.to_owned();
+            let arguments = call.get("arguments").and_then(Value::as_object);
+            Some((name, arguments.cloned().unwrap_or_default()))
+        };
+        return wanted.iter().filter_map(call).collect();
+    }
+    let catalog = servers.catalog();
+    let tools = catalog
+        .server(server)
+        .map_or(&[][..], |server| &server.tools);
+    let focal = tools.iter().find(|tool| tool.tool.tool != ECHO_TOOL);
+    let focal_schema = focal.map(|tool| tool.definition.input_schema.clone());
+    let call = |tool: &codex_mcp::CatalogTool| {
+        let name = tool.tool.tool.clone();
+        let arguments = match &focal_schema {
+            Some(schema) if name == ECHO_TOOL => {
+                Map::from_iter([("schema".to_owned(), schema.clone())])
+            }
+            _ => sample_arguments(&tool.definition.input_schema),
+        };
+        (name, arguments)
+    };
+    tools.iter().map(call).collect()
+}
+
+/// The least that a schema asks for.
+fn sample_arguments(schema: &Value) -> Map<String, Value> {
+    let required = schema.get("required").and_then(Value::as_array);
+    let required = required.into_iter().flatten().filter_map(Value::as_str);
+    let sample = |name: &str| {
+        let kind = &schema["properties"][name]["type"];
+        let value = match kind.as_str() {
+            Some("integer" | "number") => json!(1),
+            Some("boolean") => json!(true),
+            Some("array") => json!([]),
+            Some("object") => json!({}),
+            Some("null") => Value::Null,
+            Some(_) | None => json!("sample"),
+        };
+        (name.to_owned(), value)
+    };
+    required.map(sample).collect()
+}
+
+async fn accept_all(mut questions: mpsc::Receiver<ElicitationRequest>) {
+    while let Some(request) = questions.recv().await {
+        let content = request.question.default_content().unwrap_or_default();
+        let _ = request.reply.send(ElicitationReply::Accept(content));
+    }
+}
