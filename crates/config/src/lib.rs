@@ -10,6 +10,7 @@ mod config;
 mod config_raw;
 mod convert;
 mod de;
+mod edit;
 mod error;
 mod features;
 mod layers;
@@ -26,6 +27,7 @@ pub use config::{
     Config, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand, SandboxWorkspaceWrite,
     ToolDialect, TrustLevel, WebSearchMode, WireApi,
 };
+pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;
 pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
 pub use layers::{ConfigLayer, LayerSource, LayerStack, Origin};

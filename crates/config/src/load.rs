@@ -167,7 +167,18 @@ fn read_layers(request: &LoadRequest) -> Result<LayerStack, ConfigError> {
 }
 
 /// Reads a file as text without its byte order mark; `None` when there is none.
-pub(crate) fn read_file(path: &Path) -> Result<Option<Arc<str>>, ConfigError> {
+fn read_file(path: &Path) -> Result<Option<Arc<str>>, ConfigError> {
+    let Some(bytes) = read_bytes(path)? else {
+        return Ok(None);
+    };
+    let text = to_text(path, bytes)?;
+    Ok(Some(Arc::from(
+        text.strip_prefix('\u{feff}').unwrap_or(&text),
+    )))
+}
+
+/// Reads a file whole, up to its limit; `None` when there is none.
+pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable {
         path: path.to_owned(),
         source,
@@ -182,27 +193,23 @@ pub(crate) fn read_file(path: &Path) -> Result<Option<Arc<str>>, ConfigError> {
         .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let why = std::io::Error::other("the file is larger than 4 MiB");
-        return Err(unreadable(why));
+        return Err(unreadable(std::io::Error::other(
+            "the file is larger than 4 MiB",
+        )));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+    Ok(Some(bytes))
+}
+
+pub(crate) fn to_text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
         ConfigError::Invalid {
-            text: format!(
-                "{}:{}: the file is not valid UTF-8",
-                path.display(),
-                line + 1
-            ),
+            text: format!("{}:{line}: the file is not valid UTF-8", path.display()),
             origin: None,
             hints: Vec::new(),
         }
-    })?;
-    Ok(Some(Arc::from(
-        text.strip_prefix('\u{feff}').unwrap_or(&text),
-    )))
+    })
 }
 
 fn take_table(

@@ -114,6 +114,33 @@ pub(crate) struct RawOAuth {
     pub(crate) assertion_file: Option<String>,
 }
 
+/// Returns every key that the entry has, as the derived reader spells them.
+pub(crate) fn known_keys() -> &'static [&'static str] {
+    struct Names<'a>(&'a mut &'static [&'static str]);
+    impl<'de> Deserializer<'de> for Names<'_> {
+        type Error = de::value::Error;
+        fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Self::Error> {
+            Err(de::Error::custom("only names are asked for"))
+        }
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _name: &'static str,
+            fields: &'static [&'static str],
+            _visitor: V,
+        ) -> Result<V::Value, Self::Error> {
+            *self.0 = fields;
+            Err(de::Error::custom("only names are asked for"))
+        }
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+            option unit unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+    let mut names: &'static [&'static str] = &[];
+    let _ = RawMcpServer::deserialize(Names(&mut names));
+    names
+}
+
 /// A number of seconds; written without a fraction when it has none.
 #[derive(Clone, Copy, PartialEq, Deserialize)]
 #[serde(transparent)]

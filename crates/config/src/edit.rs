@@ -1,0 +1,367 @@
+//! Edits one config file and leaves every other byte as it was.
+//!
+//! `ConfigFile::open(home)?.set_mcp_server(&server)?.save()?`: open takes the lock and reads, each
+//! edit splices the text, save proves the result and replaces the file in one step. Traps: the file
+//! is compared again right before it is replaced, because an editor knows nothing of our lock; a
+//! result that does not parse to exactly what was wanted is never written.
+
+mod splice;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteError};
+use codex_protocol::ServerName;
+
+use crate::layers::{LayerSource, LayerStack};
+use crate::mcp::{convert, entry};
+use crate::tree::{self, Node, NodeValue, Place};
+use crate::{ConfigError, McpServerConfig, TrustLevel, load, report};
+
+/// How long we wait for another process that edits.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// How often an edit is made again after somebody changed the file in the middle of it.
+const TRIES: usize = 3;
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// Why a file was not edited. Its content is as before.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The file cannot be read as configuration; a broken file is never written.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Another process holds the lock.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The file cannot be replaced.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// Somebody kept changing the file.
+    #[error("{} changed while it was being edited; nothing was written", file_name(.0))]
+    Changed(PathBuf),
+    /// The entry is spelled in a way that cannot be edited without touching other bytes.
+    #[error("cannot edit `{key}` in `{}` without changing other lines; edit the file by hand", path.display())]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The key.
+        key: String,
+    },
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// What [`ConfigFile::save`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Saved {
+    /// The file says what it said before and was not touched.
+    Unchanged,
+    /// The file was replaced.
+    Written,
+}
+
+/// One change, kept so that it can be made again on a newer text.
+#[derive(Debug, Clone)]
+enum Change {
+    SetServer(Box<McpServerConfig>),
+    Set(Vec<String>, Node),
+    Remove(Vec<String>),
+}
+
+/// A config file under its lock, with the edits made so far.
+#[derive(Debug)]
+pub struct ConfigFile {
+    path: AbsPath,
+    original: Option<Arc<[u8]>>,
+    text: Text,
+    changes: Vec<Change>,
+    _lock: FileLock,
+}
+
+impl ConfigFile {
+    /// Locks and reads the user's file; a missing one is empty. Blocks for at most ten seconds.
+    pub fn open(home: &CodexHome) -> Result<Self, EditError> {
+        let lock = FileLock::acquire(&home.join(".config.lock"), LOCK_LIMIT)?;
+        let path = home.config_file();
+        let original = read_bytes(&path)?;
+        let text = Text::parse(&path, original.as_deref())?;
+        Ok(Self {
+            path,
+            original,
+            text,
+            changes: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Returns the file that is edited.
+    pub fn path(&self) -> &AbsPath {
+        &self.path
+    }
+
+    /// Returns the names in `[mcp_servers]` of this file, whatever other layers say.
+    pub fn mcp_server_names(&self) -> Vec<ServerName> {
+        let servers = self
+            .text
+            .tree
+            .entry(&["mcp_servers"])
+            .and_then(|entry| entry.node.as_table());
+        let keys = servers
+            .into_iter()
+            .flat_map(|table| &table.0)
+            .map(|entry| &entry.key);
+        keys.map(|key| ServerName::from_config(key)).collect()
+    }
+
+    /// Returns a server of this file; of a broken entry, what can be read of it.
+    pub fn mcp_server(&self, name: &ServerName) -> Option<McpServerConfig> {
+        let entry = self.text.tree.entry(&["mcp_servers", name.as_str()])?;
+        let mut layers = LayerStack::default();
+        let source = LayerSource::User {
+            file: self.path.clone(),
+        };
+        layers.push(
+            source,
+            Arc::from(self.text.body.as_str()),
+            self.text.tree.clone(),
+        );
+        Some(entry::read(entry, &layers, &mut Vec::new()).server)
+    }
+
+    /// Returns the keys of a server's entry in this file, in their order.
+    pub fn mcp_server_keys(&self, name: &ServerName) -> Vec<String> {
+        let entry = self.text.tree.entry(&["mcp_servers", name.as_str()]);
+        let table = entry.and_then(|entry| entry.node.as_table());
+        table
+            .into_iter()
+            .flat_map(|table| &table.0)
+            .map(|entry| entry.key.clone())
+            .collect()
+    }
+
+    /// Makes the entry of `server.name` say this; keys that we do not know stay.
+    pub fn set_mcp_server(&mut self, server: &McpServerConfig) -> Result<&mut Self, EditError> {
+        self.change(Change::SetServer(Box::new(server.clone())))
+    }
+
+    /// Removes an entry with its sub-tables and the comment directly above it. `false`: not there.
+    pub fn remove_mcp_server(&mut self, name: &ServerName) -> Result<bool, EditError> {
+        let path = vec!["mcp_servers".to_owned(), name.as_str().to_owned()];
+        let found = self.text.tree.entry(&path).is_some();
+        if found {
+            self.change(Change::Remove(path))?;
+        }
+        Ok(found)
+    }
+
+    /// Turns a feature on or off; `None` takes the key out.
+    pub fn set_feature(&mut self, key: &str, on: Option<bool>) -> Result<&mut Self, EditError> {
+        let path = vec!["features".to_owned(), key.to_owned()];
+        self.change(match on {
+            Some(on) => Change::Set(path, node(NodeValue::Boolean(on))),
+            None => Change::Remove(path),
+        })
+    }
+
+    /// Writes down whether the settings of a project may be used.
+    pub fn set_trust(&mut self, root: &AbsPath, trust: TrustLevel) -> Result<&mut Self, EditError> {
+        let word = match trust {
+            TrustLevel::Trusted => "trusted",
+            TrustLevel::Untrusted => "untrusted",
+        };
+        let path = ["projects", &root.to_string(), "trust_level"]
+            .map(str::to_owned)
+            .to_vec();
+        self.change(Change::Set(path, node(NodeValue::String(word.to_owned()))))
+    }
+
+    /// Replaces the file, or leaves it alone when nothing changed.
+    pub fn save(mut self) -> Result<Saved, EditError> {
+        for _ in 0..TRIES {
+            let content = self.text.bytes();
+            if self.original.as_deref().unwrap_or_default() == content {
+                return Ok(Saved::Unchanged);
+            }
+            let prepared = PrivateFile::prepare(&self.path, &content)?;
+            let now = read_bytes(&self.path)?;
+            if now == self.original {
+                prepared.commit()?;
+                return Ok(Saved::Written);
+            }
+            self.text = Text::parse(&self.path, now.as_deref())?;
+            self.original = now;
+            for change in self.changes.clone() {
+                self.text.apply(&self.path, &change)?;
+            }
+        }
+        Err(EditError::Changed(self.path.into_path_buf()))
+    }
+
+    fn change(&mut self, change: Change) -> Result<&mut Self, EditError> {
+        self.text.apply(&self.path, &change)?;
+        self.changes.push(change);
+        Ok(self)
+    }
+}
+
+/// The text of a file and its meaning, always in step.
+#[derive(Debug, Clone)]
+struct Text {
+    byte_order_mark: bool,
+    body: String,
+    tree: Node,
+}
+
+impl Text {
+    fn parse(path: &AbsPath, bytes: Option<&[u8]>) -> Result<Self, EditError> {
+        let whole = load::to_text(path, bytes.unwrap_or_default().to_vec())?;
+        let body = whole
+            .strip_prefix(BYTE_ORDER_MARK)
+            .unwrap_or(&whole)
+            .to_owned();
+        let source = LayerSource::User { file: path.clone() };
+        let tree =
+            tree::parse(&body, 0).map_err(|error| report::syntax_error(&source, &body, &error))?;
+        Ok(Self {
+            byte_order_mark: body.len() < whole.len(),
+            body,
+            tree,
+        })
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mark = if self.byte_order_mark {
+            BYTE_ORDER_MARK
+        } else {
+            ""
+        };
+        format!("{mark}{}", self.body).into_bytes()
+    }
+
+    fn apply(&mut self, path: &AbsPath, change: &Change) -> Result<(), EditError> {
+        match change {
+            Change::Set(key, value) => self.set(path, key, value),
+            Change::Remove(key) => self.remove(path, key),
+            Change::SetServer(server) => {
+                let wanted = to_node(server).unwrap_or_else(Node::table);
+                let key = ["mcp_servers".to_owned(), server.name.as_str().to_owned()];
+                match self.tree.entry(&key).map(|entry| entry.node.clone()) {
+                    Some(found) if found.as_table().is_some() => {
+                        self.merge(path, &key, &found, &wanted)
+                    }
+                    Some(_) | None => self.set(path, &key, &wanted),
+                }
+            }
+        }
+    }
+
+    /// Changes only those keys that differ; unknown ones stay.
+    fn merge(
+        &mut self,
+        path: &AbsPath,
+        key: &[String],
+        old: &Node,
+        new: &Node,
+    ) -> Result<(), EditError> {
+        let (Some(old), Some(new)) = (old.as_table(), new.as_table()) else {
+            return Ok(());
+        };
+        let below = |name: &str| {
+            key.iter()
+                .cloned()
+                .chain([name.to_owned()])
+                .collect::<Vec<_>>()
+        };
+        for entry in &old.0 {
+            let inner = below(&entry.key);
+            if new.get(&entry.key).is_none() && is_ours(&inner) {
+                self.remove(path, &inner)?;
+            }
+        }
+        for entry in &new.0 {
+            let inner = below(&entry.key);
+            match old.get(&entry.key) {
+                Some(old) if old.node == entry.node => {}
+                Some(old) if old.node.as_table().is_some() && entry.node.as_table().is_some() => {
+                    self.merge(path, &inner, &old.node, &entry.node)?;
+                }
+                Some(_) | None => self.set(path, &inner, &entry.node)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, path: &AbsPath, key: &[String], value: &Node) -> Result<(), EditError> {
+        let mut wanted = self.tree.clone();
+        wanted.set(key, value.clone());
+        let edited = splice::set(&self.body, key, value);
+        self.accept(path, key, edited, wanted)
+    }
+
+    fn remove(&mut self, path: &AbsPath, key: &[String]) -> Result<(), EditError> {
+        let mut wanted = self.tree.clone();
+        wanted.unset(key);
+        let edited = splice::remove(&self.body, key);
+        self.accept(path, key, edited, wanted)
+    }
+
+    /// Takes an edited text only when it means exactly what was wanted.
+    fn accept(
+        &mut self,
+        path: &AbsPath,
+        key: &[String],
+        edited: Option<String>,
+        mut wanted: Node,
+    ) -> Result<(), EditError> {
+        let shape = || EditError::Shape {
+            path: path.as_path().to_owned(),
+            key: report::dotted(key),
+        };
+        let body = edited.ok_or_else(shape)?;
+        let tree = tree::parse(&body, 0).map_err(|_| shape())?;
+        let mut found = tree.clone();
+        wanted.prune();
+        found.prune();
+        if found != wanted {
+            return Err(shape());
+        }
+        self.body = body;
+        self.tree = tree;
+        Ok(())
+    }
+}
+
+/// Returns whether a key below `[mcp_servers.NAME]` is one that this program writes.
+fn is_ours(path: &[String]) -> bool {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    match path[..] {
+        [_, _, key] => crate::mcp::raw::known_keys().contains(&key),
+        [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
+        _ => true,
+    }
+}
+
+fn to_node(server: &McpServerConfig) -> Option<Node> {
+    let document = toml_edit::ser::to_document(&convert::to_raw(server)).ok()?;
+    tree::parse(&document.to_string(), 0).ok()
+}
+
+fn node(value: NodeValue) -> Node {
+    Node {
+        value,
+        at: Place::default(),
+    }
+}
+
+fn read_bytes(path: &AbsPath) -> Result<Option<Arc<[u8]>>, EditError> {
+    Ok(load::read_bytes(path)?.map(Arc::from))
+}
+
+#[cfg(test)]
+mod tests;
