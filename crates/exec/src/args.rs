@@ -279,16 +279,6 @@ impl ExecArgs {
             ..flags.into_request()
         })
     }
-
-    /// Whether events are wanted; known before anything is judged, for the report of a failure.
-    pub(crate) fn json(&self) -> bool {
-        let inner = match &self.command {
-            Some(ExecCommand::Resume(resume)) => resume.flags.json,
-            Some(ExecCommand::Fork(fork)) => fork.flags.json,
-            Some(ExecCommand::Review(_)) | None => false,
-        };
-        self.flags.json || inner
-    }
 }
 
 impl ResumeArgs {

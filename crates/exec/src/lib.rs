@@ -4,15 +4,20 @@
 //! renders what the thread tells: as JSON lines for programs (`events.rs` owns that wire) or as text
 //! for people. Nothing but this crate decides what stdout carries.
 //! **Absent on purpose:** MCP connections, model backends, config files: the lobby wires them.
-#![expect(clippy::todo, dead_code, reason = "the body follows")]
 
 mod args;
 mod events;
+mod failure;
+mod human;
 mod image;
 mod json;
 mod output;
 mod prompt;
 mod run;
+mod schema;
+mod session;
+mod signals;
+mod view;
 
 pub use args::ExecArgs;
 pub use run::{ExecExit, run};

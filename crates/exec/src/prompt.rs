@@ -17,7 +17,7 @@ use crate::output::Output;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 const WAITING_NOTE: &str =
-    "Still reading from stdin; to run without it, add `< /dev/null` to the command.";
+    "Still reading from stdin; to run without it, add `< /dev/null` to the command.\n";
 
 /// Where the prompt comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl PromptSource {
         match (self, stdin_kind()) {
             (Self::Argument(text), Stdin::Terminal | Stdin::Nothing) => Ok(text),
             (Self::Argument(text), Stdin::Data) => {
-                out.talk("Reading additional input from stdin...").await;
+                out.talk("Reading additional input from stdin...\n").await;
                 let mut bytes = read_in_thread();
                 let bytes = tokio::select! {
                     bytes = &mut bytes => bytes,
@@ -74,7 +74,7 @@ impl PromptSource {
             }
             (Self::Stdin, kind) => {
                 if kind != Stdin::Terminal {
-                    out.talk("Reading prompt from stdin...").await;
+                    out.talk("Reading prompt from stdin...\n").await;
                 }
                 alone(&received(read_in_thread().await)?)
             }

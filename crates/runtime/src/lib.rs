@@ -5,8 +5,22 @@
 //! only that. Wiring, no decisions: what a value means is decided by the crate that uses it.
 //! **Absent on purpose:** printing, signals, frontends' wires, rmcp.
 
+mod identity;
 mod invocation;
 mod load;
+mod project;
+mod provider;
+mod redaction;
+mod start;
+mod threads;
 
+pub use codex_config::Notice;
+pub use codex_config::TrustLevel;
+pub use codex_core::{Begin, Storage, ThreadHandle, ThreadSender};
+pub use codex_mcp::ElicitationPolicy;
 pub use invocation::{Frontend, Invocation, UserConfig};
 pub use load::{LoadError, Loaded};
+pub use project::{Project, TrustError};
+pub use provider::ProviderError;
+pub use start::{ModelSide, Session, StartError, StartOptions, Summary};
+pub use threads::{FindThreadError, RecordedIn};

@@ -1,0 +1,62 @@
+//! Who we say we are to a provider.
+
+use codex_host::Env;
+use codex_model::ClientIdentity;
+
+use crate::Frontend;
+use crate::start::VERSION;
+
+/// Returns the identity of a frontend on this machine.
+pub(crate) fn of(frontend: Frontend, env: &Env) -> ClientIdentity {
+    let own = env.non_empty("CODEX_INTERNAL_ORIGINATOR_OVERRIDE");
+    ClientIdentity::new(
+        frontend.originator(),
+        own,
+        VERSION,
+        &system(),
+        &terminal(env),
+    )
+}
+
+/// `<os> <os version>; <arch>`.
+fn system() -> String {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let os = match std::env::consts::OS {
+        "linux" => "Linux",
+        "macos" => "Mac OS",
+        other => other,
+    };
+    let version = if release.trim().is_empty() {
+        "unknown"
+    } else {
+        release.trim()
+    };
+    format!("{os} {version}; {}", std::env::consts::ARCH)
+}
+
+fn terminal(env: &Env) -> String {
+    match (
+        env.non_empty("TERM_PROGRAM"),
+        env.non_empty("TERM_PROGRAM_VERSION"),
+    ) {
+        (Some(program), Some(version)) => format!("{program}/{version}"),
+        (Some(program), None) => program.to_owned(),
+        (None, _) => env.non_empty("TERM").unwrap_or("unknown").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_terminal_is_named_as_well_as_it_names_itself() {
+        let name = |pairs: &[(&str, &str)]| terminal(&Env::from_pairs(pairs.iter().copied()));
+        assert_eq!(
+            name(&[("TERM_PROGRAM", "kitty"), ("TERM_PROGRAM_VERSION", "1")]),
+            "kitty/1"
+        );
+        assert_eq!(name(&[("TERM", "xterm")]), "xterm");
+        assert_eq!(name(&[]), "unknown");
+    }
+}

@@ -1,0 +1,338 @@
+//! From settings to a running thread.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_config::{Config, Feature};
+use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
+use codex_http::HttpClient;
+use codex_mcp::{ClientInfo, ElicitationPolicy, McpSettings, Probe};
+use codex_model::{
+    ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext, ReplayError,
+    ResponsesApi,
+};
+use codex_protocol::{AskForApproval, SandboxMode, TurnError};
+
+use crate::provider::{self, ChosenProvider, ProviderError};
+use crate::{Loaded, identity, redaction};
+
+/// What a frontend decides about a thread; the rest comes from the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    /// Where the history comes from.
+    pub begin: Begin,
+    /// The model, when one was typed.
+    pub model: Option<String>,
+    /// Who answers.
+    pub model_side: ModelSide,
+    /// When a person is asked, when the frontend decides it.
+    pub approval: Option<AskForApproval>,
+    /// What commands may touch, when it was typed.
+    pub sandbox: Option<SandboxMode>,
+    /// What a server gets that asks the user.
+    pub elicitation: ElicitationPolicy,
+    /// Whether the thread is kept.
+    pub storage: Storage,
+    /// Who starts it, in the caller's words.
+    pub thread_source: Option<String>,
+    /// Whether text deltas are wanted.
+    pub stream_deltas: bool,
+    /// How long the first request waits for optional servers when nothing is configured; zero is
+    /// until each is ready or has failed by its own limit.
+    pub default_grace: Duration,
+}
+
+/// Who answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ModelSide {
+    /// The provider.
+    #[default]
+    Live,
+    /// The provider, recorded to a new file.
+    Record(PathBuf),
+    /// A recording.
+    Replay(PathBuf),
+}
+
+/// A running thread and what belongs to it.
+#[derive(Debug)]
+pub struct Session {
+    /// The thread.
+    pub thread: ThreadHandle,
+    /// What it runs with.
+    pub summary: Summary,
+    /// What there is to say about the start.
+    pub notices: Vec<String>,
+    /// The prompt of the recording that is replayed.
+    pub recorded_prompt: Option<String>,
+    model: Arc<dyn ModelBackend>,
+}
+
+/// What a thread runs with, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The working directory.
+    pub cwd: PathBuf,
+    /// The model.
+    pub model: String,
+    /// Id of the provider, or `replay (FILE)`.
+    pub provider: String,
+    /// When a person is asked.
+    pub approval: AskForApproval,
+    /// What commands may touch.
+    pub sandbox: SandboxMode,
+    /// Effort, when configured.
+    pub reasoning_effort: Option<String>,
+    /// Kind of summary, when configured.
+    pub reasoning_summary: Option<String>,
+}
+
+/// Why a thread did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The model side cannot be set up.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The recording cannot be used.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+    /// The recording cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// `model_instructions_file` cannot be read.
+    #[error("cannot read model_instructions_file `{}`", path.display())]
+    Instructions {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The engine refused.
+    #[error(transparent)]
+    Thread(#[from] codex_core::StartError),
+}
+
+impl StartError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Provider(error) => error.hints(),
+            Self::Thread(error) => error.hints(),
+            Self::Replay(_) | Self::Record(_) | Self::Instructions { .. } => Vec::new(),
+        }
+    }
+}
+
+/// The model side of a run, set up.
+struct ModelSetup {
+    backend: Arc<dyn ModelBackend>,
+    model: String,
+    provider: String,
+    /// What people see as provider.
+    shown: String,
+    dialect: codex_model::ToolDialect,
+    notices: Vec<String>,
+    recorded_prompt: Option<String>,
+}
+
+impl Loaded {
+    /// Starts a thread. Returns when its required servers are ready; dropping the future leaves
+    /// nothing behind.
+    pub async fn start(self, options: StartOptions) -> Result<Session, StartError> {
+        // One pool for the model and for every server; nothing is built before its first request.
+        let http = HttpClient::from_env(self.env.clone());
+        let setup = self.model_setup(&options, &http)?;
+        let settings = self.thread_settings(&options, &setup)?;
+        let summary = Summary {
+            cwd: settings.cwd.clone(),
+            model: settings.model.clone(),
+            provider: setup.shown,
+            approval: settings.approval,
+            sandbox: settings.sandbox,
+            reasoning_effort: settings.reasoning_effort.clone(),
+            reasoning_summary: settings.reasoning_summary.clone(),
+        };
+        let services = ThreadServices {
+            model: Arc::clone(&setup.backend),
+            mcp: self.mcp_settings(&options, http),
+            home: self.home.clone(),
+            clock: self.clock,
+        };
+        let thread = codex_core::start_thread(options.begin, settings, services).await?;
+        Ok(Session {
+            thread,
+            summary,
+            notices: setup.notices,
+            recorded_prompt: setup.recorded_prompt,
+            model: setup.backend,
+        })
+    }
+
+    fn model_setup(
+        &self,
+        options: &StartOptions,
+        http: &HttpClient,
+    ) -> Result<ModelSetup, StartError> {
+        if let ModelSide::Replay(file) = &options.model_side {
+            return self.replay(file);
+        }
+        let model = provider::model(options.model.as_deref(), &self.config)?;
+        let identity = identity::of(self.frontend, &self.env);
+        let ChosenProvider { settings, notices } =
+            provider::provider(&self.config, &self.env, identity)?;
+        let (id, dialect) = (settings.id.clone(), settings.dialect);
+        let redaction = match &options.model_side {
+            ModelSide::Record(_) => Some(redaction::rules(&self.config, &self.env, &settings)),
+            ModelSide::Live | ModelSide::Replay(_) => None,
+        };
+        let mut backend: Arc<dyn ModelBackend> =
+            Arc::new(ResponsesApi::new(settings, http.clone(), self.clock));
+        if let (ModelSide::Record(file), Some(redaction)) = (&options.model_side, redaction) {
+            let settings = RecordSettings {
+                codex: VERSION.to_owned(),
+                created_at: self.clock.now(),
+                model: model.clone(),
+                provider: id.clone(),
+                redaction,
+                cwd: self.cwd.to_path_buf(),
+                home: self.user_home(),
+            };
+            backend = Arc::new(Recorder::create(file, backend, settings)?);
+        }
+        Ok(ModelSetup {
+            backend,
+            model,
+            shown: id.clone(),
+            provider: id,
+            dialect,
+            notices,
+            recorded_prompt: None,
+        })
+    }
+
+    /// A replay builds no client and resolves no address: it can never go live.
+    fn replay(&self, file: &Path) -> Result<ModelSetup, StartError> {
+        let context = ReplayContext {
+            cwd: self.cwd.to_path_buf(),
+            home: self.user_home(),
+        };
+        let replay = Replay::open(file, context)?;
+        let provider = replay.provider().to_owned();
+        let dialect = provider::dialect(&provider, &self.config);
+        Ok(ModelSetup {
+            model: replay.model().to_owned(),
+            recorded_prompt: replay.prompt().map(str::to_owned),
+            shown: format!("replay ({})", file.display()),
+            provider,
+            dialect,
+            notices: Vec::new(),
+            backend: Arc::new(replay),
+        })
+    }
+
+    fn thread_settings(
+        &self,
+        options: &StartOptions,
+        setup: &ModelSetup,
+    ) -> Result<ThreadSettings, StartError> {
+        let config = &self.config;
+        let mut settings = ThreadSettings::new(self.cwd.to_path_buf(), setup.model.clone());
+        settings.provider.clone_from(&setup.provider);
+        settings.dialect = setup.dialect;
+        settings.approval = options
+            .approval
+            .or(config.approval_policy)
+            .unwrap_or_default();
+        settings.sandbox = options.sandbox.or(config.sandbox_mode).unwrap_or_default();
+        settings.base_instructions = base_instructions(config)?;
+        settings
+            .developer_instructions
+            .clone_from(&config.developer_instructions);
+        if let Some(limit) = config.project_doc_max_bytes {
+            settings.project_doc_max_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
+        }
+        settings
+            .reasoning_effort
+            .clone_from(&config.model_reasoning_effort);
+        settings
+            .reasoning_summary
+            .clone_from(&config.model_reasoning_summary);
+        settings.verbosity.clone_from(&config.model_verbosity);
+        settings.service_tier.clone_from(&config.service_tier);
+        settings.web_search = web_search(config);
+        settings.update_plan = config.update_plan;
+        let grace = config
+            .mcp_optional_startup_grace
+            .unwrap_or(options.default_grace);
+        settings.optional_startup_grace = (!grace.is_zero()).then_some(grace);
+        settings.stream_deltas = options.stream_deltas;
+        settings.storage = options.storage;
+        settings.shell = shell(self.env.non_empty("SHELL"));
+        settings.timezone = jiff::tz::TimeZone::system();
+        settings.originator = identity::of(self.frontend, &self.env).originator;
+        settings.thread_source.clone_from(&options.thread_source);
+        Ok(settings)
+    }
+
+    fn mcp_settings(&self, options: &StartOptions, http: HttpClient) -> McpSettings {
+        let mut settings = McpSettings::new(
+            self.config.mcp_servers.clone(),
+            self.env.clone(),
+            self.cwd.clone(),
+            ClientInfo::codex(VERSION),
+            http,
+        );
+        if self.config.features.enabled(Feature::Mcp20260728) {
+            settings.probe = Probe::Modern;
+        }
+        settings.elicitation = options.elicitation.clone();
+        settings
+    }
+
+    fn user_home(&self) -> Option<PathBuf> {
+        self.env.non_empty("HOME").map(PathBuf::from)
+    }
+}
+
+impl Session {
+    /// Ends the model side after the last turn, also after one that failed: a recording is
+    /// completed, a replay is checked for answers that nobody asked for. Returns notices.
+    pub fn finish_model(&self) -> Result<Vec<String>, TurnError> {
+        self.model.finish().map_err(TurnError::from)
+    }
+}
+
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn base_instructions(config: &Config) -> Result<Option<String>, StartError> {
+    let Some(path) = &config.model_instructions_file else {
+        return Ok(config.base_instructions.clone());
+    };
+    let text = std::fs::read_to_string(path).map_err(|source| StartError::Instructions {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(Some(text))
+}
+
+fn web_search(config: &Config) -> codex_core::WebSearchMode {
+    use codex_config::WebSearchMode as Configured;
+    match config.web_search {
+        Some(Configured::Disabled) => codex_core::WebSearchMode::Disabled,
+        Some(Configured::Cached) => codex_core::WebSearchMode::Cached,
+        Some(Configured::Live) => codex_core::WebSearchMode::Live,
+        // The old switch meant the live web.
+        None if config.features.enabled(Feature::WebSearchRequest) => {
+            codex_core::WebSearchMode::Live
+        }
+        None => codex_core::WebSearchMode::default(),
+    }
+}
+
+/// Returns the name of the user's shell for the model.
+fn shell(variable: Option<&str>) -> String {
+    let name = variable.and_then(|path| Path::new(path).file_name()?.to_str());
+    name.unwrap_or("bash").to_owned()
+}
