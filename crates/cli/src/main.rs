@@ -1,2 +1,3 @@
 //! The command tree.
+mod mcp;
 fn main() {}

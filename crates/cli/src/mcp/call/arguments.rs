@@ -1,0 +1,191 @@
+//! What the user typed as arguments, and what it means for this tool.
+
+use std::io::Read;
+
+use codex_host::AbsPath;
+use serde_json::{Map, Value};
+
+use crate::mcp::live::{EXIT_FAILED, EXIT_USAGE, LiveError};
+
+/// Largest file or stdin; arguments are not data files.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Arguments before the schema is known.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum RawArguments {
+    /// A whole object.
+    Object(Map<String, Value>),
+    /// `-a key=value`, as typed.
+    Pairs(Vec<(String, String)>),
+}
+
+impl Default for RawArguments {
+    fn default() -> Self {
+        Self::Object(Map::new())
+    }
+}
+
+/// Reads the arguments from where the user put them.
+pub(super) fn read(
+    args: Option<&str>,
+    pairs: &[String],
+    cwd: &AbsPath,
+) -> Result<RawArguments, LiveError> {
+    let text = match args {
+        None => return split(pairs),
+        Some("-") => read_all(std::io::stdin().lock(), "stdin")?,
+        Some(args) => match args.strip_prefix('@') {
+            Some(file) => {
+                let path = cwd.join(file);
+                let opened = std::fs::File::open(&path);
+                let opened = opened.map_err(|error| cannot_read(file, &error.to_string()))?;
+                read_all(opened, file)?
+            }
+            None => return parse(args, "the arguments", EXIT_USAGE).map(RawArguments::Object),
+        },
+    };
+    parse(&text, "the input", EXIT_FAILED).map(RawArguments::Object)
+}
+
+fn read_all(source: impl Read, name: &str) -> Result<String, LiveError> {
+    let mut text = String::new();
+    let read = source.take(MAX_BYTES + 1).read_to_string(&mut text);
+    read.map_err(|error| cannot_read(name, &error.to_string()))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(cannot_read(name, "more than 16 MiB"));
+    }
+    Ok(text)
+}
+
+fn cannot_read(name: &str, why: &str) -> LiveError {
+    LiveError::new(
+        EXIT_FAILED,
+        format!("cannot read the arguments from `{name}`"),
+    )
+    .cause(why)
+}
+
+fn parse(text: &str, what: &str, exit: u8) -> Result<Map<String, Value>, LiveError> {
+    if text.trim().is_empty() {
+        return Ok(Map::new());
+    }
+    let value: Result<Value, _> = serde_json::from_str(text);
+    match value {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(LiveError::new(
+            exit,
+            format!("{what} must be a JSON object"),
+        )),
+        Err(error) => Err(
+            LiveError::new(exit, format!("{what} must be a JSON object")).cause(error.to_string()),
+        ),
+    }
+}
+
+fn split(pairs: &[String]) -> Result<RawArguments, LiveError> {
+    let split = |pair: &String| match pair.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_owned(), value.to_owned()))
+        }
+        Some(_) => Err(LiveError::new(
+            EXIT_USAGE,
+            format!("Empty key in argument: {pair}"),
+        )),
+        None => Err(LiveError::new(
+            EXIT_USAGE,
+            format!("Invalid argument (missing '='): {pair}"),
+        )),
+    };
+    pairs
+        .iter()
+        .map(split)
+        .collect::<Result<_, _>>()
+        .map(RawArguments::Pairs)
+}
+
+impl RawArguments {
+    /// Gives each typed value its type. Where the schema wants text, the typed text is the value:
+    /// `-a id=007` is not the number 7.
+    pub(super) fn against(self, schema: &Value) -> Result<Map<String, Value>, LiveError> {
+        let pairs = match self {
+            Self::Object(object) => return Ok(object),
+            Self::Pairs(pairs) => pairs,
+        };
+        let mut arguments = Map::new();
+        for (key, typed) in pairs {
+            let wants_text = schema["properties"][&key]["type"] == "string";
+            let value = match codex_config::parse_value::<Value>(&typed) {
+                Some(value) if (!wants_text || value.is_string()) && !holds_date(&value) => value,
+                _ => Value::String(typed),
+            };
+            arguments.insert(key, value);
+        }
+        Ok(arguments)
+    }
+}
+
+/// Whether a TOML date is in it: JSON has none, so the typed text is what the tool wants.
+fn holds_date(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.starts_with("$__toml_private") || holds_date(value)),
+        Value::Array(values) => values.iter().any(holds_date),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn typed(pairs: &[&str]) -> String {
+        let schema = json!({"properties": {"id": {"type": "string"}, "n": {"type": "integer"}}});
+        let pairs: Vec<String> = pairs.iter().map(|&pair| pair.to_owned()).collect();
+        let raw = read(None, &pairs, &AbsPath::new("/").unwrap());
+        match raw.and_then(|raw| raw.against(&schema)) {
+            Ok(arguments) => Value::Object(arguments).to_string(),
+            Err(error) => format!("{} [{}]", error.message, error.exit),
+        }
+    }
+
+    #[test]
+    fn values_are_toml_or_else_text() {
+        assert_eq!(
+            typed(&[
+                "n=5",
+                "day=2026-11-21",
+                "b=true",
+                "list=[1, \"x\"]",
+                "t={a = 1}",
+                "s=\"q\"",
+                "zone=Europe/Berlin",
+                "eq=a=b"
+            ]),
+            r#"{"n":5,"day":"2026-11-21","b":true,"list":[1,"x"],"t":{"a":1},"s":"q","zone":"Europe/Berlin","eq":"a=b"}"#
+        );
+    }
+
+    #[test]
+    fn where_text_is_wanted_the_typed_text_is_the_value() {
+        assert_eq!(typed(&["id=007"]), r#"{"id":"007"}"#);
+        assert_eq!(typed(&["id=\"7\""]), r#"{"id":"7"}"#);
+    }
+
+    #[test]
+    fn slips_are_named() {
+        assert_eq!(typed(&["n"]), "Invalid argument (missing '='): n [2]");
+        assert_eq!(typed(&["=5"]), "Empty key in argument: =5 [2]");
+    }
+
+    #[test]
+    fn only_an_object_will_do() {
+        let error = read(Some("[1]"), &[], &AbsPath::new("/").unwrap()).unwrap_err();
+        assert_eq!(
+            (error.exit, error.message.as_str()),
+            (EXIT_USAGE, "the arguments must be a JSON object")
+        );
+    }
+}

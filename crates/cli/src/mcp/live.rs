@@ -1,0 +1,306 @@
+//! What the live verbs (`mcp tools`, `mcp call`) share: servers for one command, exit codes, the end.
+//!
+//! A live verb is the manager of the agent with fewer servers in it, so that what works here works
+//! there. Every server counts as required: its failure is told by the verb itself, with the exit code
+//! of the step that failed.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use codex_config::{Config, Feature, McpServerConfig};
+use codex_host::{AbsPath, Env};
+use codex_http::HttpClient;
+use codex_mcp::{
+    ClientInfo, ElicitationPolicy, FailedStep, ListChanges, McpHandle, McpManager, McpNotice,
+    McpSettings, Probe, ServerState, StartFailure,
+};
+use codex_protocol::ServerName;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the servers may take to end after the verb is done.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
+/// Notices that may wait to be printed.
+const NOTICES_CAPACITY: usize = 64;
+
+/// The command worked.
+pub(crate) const EXIT_OK: u8 = 0;
+/// Not found, or trouble with files.
+pub(crate) const EXIT_FAILED: u8 = 1;
+/// The command line was not understood.
+pub(crate) const EXIT_USAGE: u8 = 2;
+/// The entry in the config cannot be used.
+pub(crate) const EXIT_CONFIG: u8 = 10;
+/// Turned off, or filtered.
+pub(crate) const EXIT_POLICY: u8 = 11;
+/// Program, directory or variable missing.
+const EXIT_ENVIRONMENT: u8 = 12;
+/// Not reachable, or ended.
+pub(crate) const EXIT_CONNECT: u8 = 13;
+/// A login is needed.
+pub(crate) const EXIT_AUTH: u8 = 14;
+/// It does not speak MCP as it should.
+pub(crate) const EXIT_PROTOCOL: u8 = 15;
+/// Its tools cannot be listed or used.
+pub(crate) const EXIT_CATALOG: u8 = 16;
+/// Interrupted by the user.
+pub(crate) const EXIT_INTERRUPTED: u8 = 130;
+
+/// Where a live verb works and speaks.
+pub(crate) struct LiveContext<'a> {
+    /// The settings.
+    pub(crate) config: &'a Config,
+    /// The environment of this process.
+    pub(crate) env: Env,
+    /// The working directory, `-C` applied.
+    pub(crate) cwd: AbsPath,
+    /// Cancelled by Ctrl-C.
+    pub(crate) cancel: CancellationToken,
+    /// The result.
+    pub(crate) out: &'a mut dyn Write,
+    /// Everything else.
+    pub(crate) err: &'a mut dyn Write,
+    /// Whether a person sits at stdin and stderr.
+    pub(crate) terminal: Terminal,
+}
+
+/// Whether a person can be asked and shown progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Terminal {
+    /// stdin and stderr are a terminal.
+    Interactive,
+    /// Only stderr is one.
+    WatchOnly,
+    /// Neither.
+    None,
+}
+
+/// Why a live verb failed: the sentence, its causes, what to do now, and the exit code.
+#[derive(Debug)]
+pub(crate) struct LiveError {
+    pub(crate) exit: u8,
+    pub(crate) message: String,
+    pub(crate) causes: Vec<String>,
+    pub(crate) hints: Vec<String>,
+}
+
+impl LiveError {
+    pub(crate) fn new(exit: u8, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: Vec<String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
+    /// What Ctrl-C leaves.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(EXIT_INTERRUPTED, "interrupted")
+    }
+}
+
+/// A closed stdout ends a verb quietly; other trouble with it is an error.
+impl From<io::Error> for LiveError {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::new(EXIT_OK, ""),
+            _ => Self::new(EXIT_FAILED, "cannot write the result").cause(error.to_string()),
+        }
+    }
+}
+
+/// Finds a server by name, or says what is near.
+pub(crate) fn find_server<'a>(
+    config: &'a Config,
+    name: &str,
+) -> Result<&'a McpServerConfig, LiveError> {
+    let wanted = ServerName::from_config(name);
+    config.mcp_servers.get(&wanted).ok_or_else(|| {
+        let error = LiveError::new(EXIT_FAILED, format!("No MCP server named '{name}' found."));
+        let names = config.mcp_servers.keys().map(ServerName::as_str);
+        match codex_utils_fuzzy_match::nearest(name, names) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error,
+        }
+    })
+}
+
+/// Says that a tool is not there, and what is near.
+pub(crate) fn no_such_tool<'a>(
+    server: &ServerName,
+    tool: &str,
+    others: impl IntoIterator<Item = &'a str>,
+) -> LiveError {
+    let error = LiveError::new(
+        EXIT_FAILED,
+        format!("MCP server '{server}' has no tool named '{tool}'."),
+    );
+    match codex_utils_fuzzy_match::nearest(tool, others) {
+        Some(near) => error.hint(format!("did you mean `{near}`?")),
+        None => error.hint(format!("`codex mcp tools {server}` lists its tools")),
+    }
+}
+
+/// The servers of one command.
+pub(crate) struct LiveServers {
+    pub(crate) handle: McpHandle,
+    notices: mpsc::Receiver<McpNotice>,
+    tasks: TaskTracker,
+}
+
+impl LiveServers {
+    /// Starts these servers side by side and returns at once.
+    pub(crate) fn start(
+        context: &LiveContext<'_>,
+        servers: impl IntoIterator<Item = McpServerConfig>,
+        startup_timeout: Option<Duration>,
+        elicitation: ElicitationPolicy,
+    ) -> Self {
+        let servers: BTreeMap<ServerName, McpServerConfig> = servers
+            .into_iter()
+            .map(|mut server| {
+                server.required = true;
+                server.startup_timeout = startup_timeout.or(server.startup_timeout);
+                (server.name.clone(), server)
+            })
+            .collect();
+        let http = HttpClient::from_env(context.env.clone());
+        let client = ClientInfo::codex(env!("CARGO_PKG_VERSION"));
+        let mut settings = McpSettings::new(
+            servers,
+            context.env.clone(),
+            context.cwd.clone(),
+            client,
+            http,
+        );
+        settings.elicitation = elicitation;
+        let features = &context.config.features;
+        if features.enabled(Feature::Mcp20260728) {
+            settings.probe = Probe::Modern;
+        }
+        if !features.enabled(Feature::McpToolListChanged) {
+            settings.list_changes = ListChanges::Ignore;
+        }
+        let tasks = TaskTracker::new();
+        let (sender, notices) = mpsc::channel(NOTICES_CAPACITY);
+        // Not a child of the verb's token: after Ctrl-C the call is cancelled first and the servers
+        // are told, then they are stopped in order.
+        let handle = McpManager::start(settings, &tasks, &CancellationToken::new(), sender);
+        Self {
+            handle,
+            notices,
+            tasks,
+        }
+    }
+
+    /// Waits until each server is ready or failed, and prints what there is to say meanwhile.
+    pub(crate) async fn settle(&mut self, context: &mut LiveContext<'_>) -> Result<(), LiveError> {
+        let handle = self.handle.clone();
+        let cancel = context.cancel.clone();
+        let ready = handle.ready(None, &cancel);
+        tokio::pin!(ready);
+        loop {
+            tokio::select! {
+                biased;
+                // A required server that failed is told by the verb, from its status.
+                _ = &mut ready => break,
+                Some(notice) = self.notices.recv() => print_notice(context.err, &notice)?,
+            }
+        }
+        self.print_notices(context)?;
+        if context.cancel.is_cancelled() {
+            Err(LiveError::interrupted())
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Returns the next notice.
+    pub(crate) async fn notice(&mut self) -> Option<McpNotice> {
+        self.notices.recv().await
+    }
+
+    /// Prints the notices that have arrived.
+    pub(crate) fn print_notices(&mut self, context: &mut LiveContext<'_>) -> io::Result<()> {
+        while let Ok(notice) = self.notices.try_recv() {
+            print_notice(context.err, &notice)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the failure of each server that did not start.
+    pub(crate) fn failures(&self) -> Vec<LiveError> {
+        let statuses = self.handle.statuses().into_iter();
+        statuses
+            .filter_map(|status| match status.state {
+                ServerState::Failed(failure) => Some(failure_error(&status.server, &failure)),
+                ServerState::Off(why) => Some(off_error(&status.server, &why)),
+                ServerState::Starting | ServerState::Restarting | ServerState::Ready(_) => None,
+            })
+            .collect()
+    }
+
+    /// Ends every server; none is alive afterwards.
+    pub(crate) async fn stop(self) {
+        self.handle.shutdown(SHUTDOWN_LIMIT).await;
+        drop(self.handle);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+pub(crate) fn print_notice(err: &mut dyn Write, notice: &McpNotice) -> io::Result<()> {
+    let kind = if notice.server.is_some() {
+        "warning"
+    } else {
+        "note"
+    };
+    writeln!(err, "{kind}: {notice}")
+}
+
+pub(crate) fn off_error(server: &ServerName, why: &str) -> LiveError {
+    let error = LiveError::new(
+        EXIT_POLICY,
+        format!("MCP server '{server}' is disabled: {why}"),
+    );
+    if why == "enabled = false" {
+        return error.hint(format!(
+            "for this once: -c 'mcp_servers.\"{server}\".enabled=true'"
+        ));
+    }
+    error
+}
+
+fn failure_error(server: &ServerName, failure: &StartFailure) -> LiveError {
+    let exit = match failure.step() {
+        FailedStep::Config => EXIT_CONFIG,
+        FailedStep::Environment => EXIT_ENVIRONMENT,
+        FailedStep::Connect => EXIT_CONNECT,
+        FailedStep::Auth => EXIT_AUTH,
+        FailedStep::Handshake => EXIT_PROTOCOL,
+        FailedStep::Catalog => EXIT_CATALOG,
+    };
+    let message = format!(
+        "MCP server '{server}' failed to start: {}",
+        failure.why(server)
+    );
+    LiveError::new(exit, message).hints(failure.hints())
+}
