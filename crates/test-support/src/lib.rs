@@ -12,6 +12,7 @@
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "dev only: a fixture that breaks must stop the test where it breaks"
 )]
 
@@ -20,6 +21,7 @@ mod fake_mcp;
 mod gate;
 mod home;
 mod http_server;
+mod parts;
 mod processes;
 mod programs;
 mod responses;
@@ -30,6 +32,7 @@ pub use fake_mcp::journal::Journal;
 pub use fake_mcp::stdio::FakeStdio;
 pub use gate::Gate;
 pub use home::TestHome;
+pub use parts::RealParts;
 pub use processes::{process_lives, wait_until_gone};
 pub use programs::{codex_program, fake_mcp_server, workspace_root};
 pub use responses::MockResponses;

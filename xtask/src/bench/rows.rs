@@ -1,0 +1,187 @@
+//! What is measured, and the bars.
+
+use anyhow::{Result, ensure};
+use codex_test_support::{
+    MockResponses, RecordedRequest, Reply, ev_assistant_message, ev_completed, ev_item_added,
+    ev_namespaced_call, ev_response_created, ev_text_delta, sse,
+};
+
+use super::subject::{Sample, Subject};
+use crate::workspace;
+
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// One scenario that both programs run.
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    pub(super) limits: Limits,
+    /// Takes seconds, so it runs in fewer rounds.
+    pub(super) heavy: bool,
+    pub(super) run: fn(&Subject) -> Result<Sample>,
+}
+
+/// The most that is allowed; what is not set is printed and not judged.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    pub(super) memory: Option<f64>,
+    pub(super) cpu_ratio: Option<f64>,
+    pub(super) first_request_ratio: Option<f64>,
+    pub(super) wall_ratio: Option<f64>,
+}
+
+/// Returns the rows in the order of the table.
+pub(super) fn all() -> Vec<Row> {
+    vec![
+        Row {
+            name: "--version",
+            limits: Limits {
+                memory: Some(6.0 * MIB),
+                ..Limits::default()
+            },
+            heavy: false,
+            run: |subject| subject.sample(&["--version"]),
+        },
+        Row {
+            name: "mcp list, 10 servers",
+            limits: Limits {
+                memory: Some(12.0 * MIB),
+                cpu_ratio: Some(0.5),
+                ..Limits::default()
+            },
+            heavy: false,
+            run: |subject| {
+                subject.configure(&stdio_servers(10)?)?;
+                subject.sample(&["mcp", "list"])
+            },
+        },
+        Row {
+            name: "exec, one turn",
+            limits: Limits {
+                memory: Some(25.0 * MIB),
+                cpu_ratio: Some(0.25),
+                first_request_ratio: Some(0.25),
+                ..Limits::default()
+            },
+            heavy: false,
+            run: one_turn,
+        },
+        Row {
+            name: "exec, 20 servers",
+            limits: Limits {
+                first_request_ratio: Some(0.6),
+                ..Limits::default()
+            },
+            heavy: true,
+            run: twenty_servers,
+        },
+        Row {
+            name: "50 calls, one by one",
+            limits: Limits {
+                wall_ratio: Some(0.4),
+                ..Limits::default()
+            },
+            heavy: true,
+            run: |subject| fifty_calls(subject, 1),
+        },
+        Row {
+            name: "50 calls, all at once",
+            limits: Limits {
+                wall_ratio: Some(0.4),
+                ..Limits::default()
+            },
+            heavy: true,
+            run: |subject| fifty_calls(subject, 50),
+        },
+        Row {
+            name: "5 MB in 64-byte deltas",
+            limits: Limits {
+                memory: Some(60.0 * MIB),
+                cpu_ratio: Some(0.4),
+                ..Limits::default()
+            },
+            heavy: true,
+            run: long_answer,
+        },
+    ]
+}
+
+pub(super) fn one_turn(subject: &Subject) -> Result<Sample> {
+    subject.configure("")?;
+    let provider = MockResponses::start();
+    provider.otherwise(answer("done"));
+    subject.exec(&provider)
+}
+
+fn twenty_servers(subject: &Subject) -> Result<Sample> {
+    subject.configure(&stdio_servers(20)?)?;
+    let provider = MockResponses::start();
+    provider.otherwise(answer("done"));
+    subject.exec(&provider)
+}
+
+/// Fifty calls of a real process, `at_once` of them in each response.
+fn fifty_calls(subject: &Subject, at_once: usize) -> Result<Sample> {
+    const CALLS: usize = 50;
+    subject.configure(&stdio_servers(1)?)?;
+    let provider = MockResponses::start();
+    for response in 0..CALLS / at_once {
+        let mut events = vec![ev_response_created("resp")];
+        for index in 0..at_once {
+            let call = format!("call_{}", response * at_once + index);
+            events.push(ev_namespaced_call(
+                &call,
+                "mcp__s0",
+                "echo",
+                "{\"text\":\"x\"}",
+            ));
+        }
+        events.push(ev_completed("resp"));
+        provider.queue(sse(events));
+    }
+    provider.otherwise(answer("done"));
+    let sample = subject.exec(&provider)?;
+    // A turn that calls nothing would be a fast one.
+    let turns: Vec<RecordedRequest> = provider.requests();
+    let last = turns
+        .last()
+        .map(|request| request.json().to_string())
+        .unwrap_or_default();
+    let n_echoes = last.matches("ECHO:x").count();
+    ensure!(
+        n_echoes >= CALLS,
+        "{}: only {n_echoes} of {CALLS} calls ran",
+        subject.name
+    );
+    Ok(sample)
+}
+
+fn long_answer(subject: &Subject) -> Result<Sample> {
+    const SIZE: usize = 5 * 1000 * 1000;
+    subject.configure("")?;
+    let piece = "0123456789abcdef".repeat(4);
+    let n_pieces = SIZE / piece.len();
+    let mut events = vec![ev_response_created("resp"), ev_item_added("msg")];
+    events.extend(std::iter::repeat_n(ev_text_delta("msg", &piece), n_pieces));
+    events.push(ev_assistant_message("msg", &piece.repeat(n_pieces)));
+    events.push(ev_completed("resp"));
+    let provider = MockResponses::start();
+    provider.queue(sse(events));
+    provider.otherwise(Reply::error(400, "unexpected", "one request was expected"));
+    subject.exec(&provider)
+}
+
+fn answer(text: &str) -> Reply {
+    sse(vec![
+        ev_response_created("resp"),
+        ev_assistant_message("msg", text),
+        ev_completed("resp"),
+    ])
+}
+
+/// Returns the tables of so many fake servers, from the release build.
+fn stdio_servers(count: usize) -> Result<String> {
+    let program = workspace::target()?.join("release/fake-mcp-server");
+    let program = serde_json::Value::from(program.to_string_lossy().into_owned());
+    let table = |index| format!("[mcp_servers.s{index}]\ncommand = {program}\nargs = []\n\n");
+    Ok((0..count).map(table).collect())
+}

@@ -1,0 +1,182 @@
+//! Every check and every suite, in the order in which a mistake shows soonest.
+//!
+//! A suite that cannot run (no npm, no network, no Python) is named as left out at the end; under
+//! CI that is a failure. Each step has a time limit.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+use crate::parts::{Installed, Part};
+use crate::{conformance, step, tidy, workspace};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TestArgs {
+    /// Leave out what needs an installed part (real servers, conformance)
+    #[arg(long)]
+    offline: bool,
+    /// Only this step: fmt, clippy, tidy, suites, docs, conformance
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
+}
+
+/// Runs all steps; goes on after a failure, so that one run tells everything.
+pub(crate) fn run(args: &TestArgs) -> Result<()> {
+    let mut report = Report {
+        only: args.only.clone(),
+        ..Report::default()
+    };
+    let parts = if args.offline {
+        None
+    } else {
+        Some(Installed::for_tests()?)
+    };
+    report.step("fmt", || {
+        step::run(
+            "cargo fmt",
+            workspace::cargo().args(["fmt", "--all", "--check"]),
+            MINUTE,
+        )
+    });
+    report.step("tidy", tidy::run);
+    report.step("clippy", || {
+        let mut command = workspace::cargo();
+        command.args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "-D",
+            "warnings",
+        ]);
+        step::run("cargo clippy", &mut command, 30 * MINUTE)
+    });
+    report.step("suites", || suites(parts.as_ref()));
+    report.step("docs", || {
+        let mut command = workspace::cargo();
+        command.args(["test", "--workspace", "--doc", "--quiet"]);
+        step::run("cargo test --doc", &mut command, 10 * MINUTE)
+    });
+    name_what_is_left_out(&mut report, parts.as_ref());
+    if let Some(parts) = parts.filter(|parts| parts.has(Part::Npm)) {
+        report.step_saying("conformance", || {
+            conformance::run_with(&parts.folder.join(Part::Npm.name()), "")
+        });
+    }
+    report.finish()
+}
+
+/// Unit tests and whole commands, with the real servers when they are installed.
+fn suites(parts: Option<&Installed>) -> Result<()> {
+    // Programs that tests start must be there before the first of them asks.
+    let mut build = workspace::cargo();
+    build.args(["build", "--workspace", "--bins", "--examples", "--quiet"]);
+    step::run("cargo build", &mut build, 30 * MINUTE)?;
+    let mut command = workspace::cargo();
+    match has_nextest() {
+        true => command.args(["nextest", "run", "--workspace", "--no-fail-fast"]),
+        false => command.args([
+            "test",
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--tests",
+            "--no-fail-fast",
+        ]),
+    };
+    if has_nextest() {
+        command.args(["--status-level", "fail", "--final-status-level", "fail"]);
+    }
+    match parts.filter(|parts| parts.missing.is_empty()) {
+        Some(parts) => command.env("CODEX_TEST_PARTS", &parts.folder),
+        // The tests themselves refuse to be left out under CI; the report names them below.
+        None => command.env_remove("CODEX_TEST_PARTS").env_remove("CI"),
+    };
+    step::run("the suites", &mut command, 30 * MINUTE)
+}
+
+fn has_nextest() -> bool {
+    let mut command: Command = workspace::cargo();
+    command.args(["nextest", "--version"]);
+    step::capture("cargo nextest", &mut command, MINUTE).is_ok_and(|(status, _)| status.success())
+}
+
+fn name_what_is_left_out(report: &mut Report, parts: Option<&Installed>) {
+    let Some(parts) = parts else {
+        report
+            .left_out
+            .push("real servers and conformance: --offline".to_owned());
+        return;
+    };
+    for (part, why) in &parts.missing {
+        let suites = match part {
+            Part::Npm => "real servers, conformance",
+            Part::Python => "real servers",
+            Part::Reference => "bench",
+        };
+        report.left_out.push(format!("{suites}: {why}"));
+    }
+}
+
+#[derive(Debug, Default)]
+struct Report {
+    only: Option<String>,
+    lines: Vec<String>,
+    left_out: Vec<String>,
+    n_failed: usize,
+}
+
+impl Report {
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+        self.step_saying(name, || work().map(|()| String::new()));
+    }
+
+    /// Runs a step whose success has something to say.
+    fn step_saying(&mut self, name: &str, work: impl FnOnce() -> Result<String>) {
+        if self.only.as_deref().is_some_and(|only| only != name) {
+            self.left_out.push(format!("{name}: --only"));
+            return;
+        }
+        eprintln!("==> {name}");
+        let start = Instant::now();
+        let outcome = work();
+        let seconds = start.elapsed().as_secs_f64();
+        self.lines.push(match outcome {
+            Ok(words) => format!("ok      {name:<12} {seconds:6.1} s  {words}"),
+            Err(error) => {
+                self.n_failed += 1;
+                eprintln!("{error:#}");
+                format!(
+                    "FAILED  {name:<12} {seconds:6.1} s  {}",
+                    first_line(&format!("{error:#}"))
+                )
+            }
+        });
+    }
+
+    fn finish(self) -> Result<()> {
+        println!("\n---- summary");
+        for line in &self.lines {
+            println!("{}", line.trim_end());
+        }
+        for left_out in &self.left_out {
+            println!("LEFT OUT  {left_out}");
+        }
+        if self.n_failed > 0 {
+            bail!("{} steps failed", self.n_failed);
+        }
+        if workspace::is_ci() && !self.left_out.is_empty() {
+            bail!("CI leaves nothing out");
+        }
+        println!("all is well");
+        Ok(())
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}

@@ -1,0 +1,38 @@
+//! The laws that a program can prove, as a list of findings.
+//!
+//! `floors` reads `cargo metadata`: floors, reasons, houses. `files` reads the repository: heads,
+//! words, links. The same findings are an ordinary test, so that `cargo test` shows them too.
+
+mod files;
+mod floors;
+
+use anyhow::{Result, bail};
+
+/// Checks everything and prints what is wrong.
+pub(crate) fn run() -> Result<()> {
+    let findings = check()?;
+    for finding in &findings {
+        eprintln!("tidy: {finding}");
+    }
+    match findings.len() {
+        0 => println!("tidy: floors, houses, heads, words and links hold"),
+        n_findings => bail!("tidy has {n_findings} findings"),
+    }
+    Ok(())
+}
+
+/// Returns everything that is wrong, one sentence each.
+pub(crate) fn check() -> Result<Vec<String>> {
+    let mut findings = floors::check(&crate::workspace::metadata()?);
+    findings.extend(files::check(crate::workspace::root())?);
+    Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_workspace_keeps_its_laws() {
+        let findings = super::check().expect("the repository can be read");
+        assert!(findings.is_empty(), "{findings:#?}");
+    }
+}
