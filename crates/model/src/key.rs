@@ -3,11 +3,15 @@
 //! The order of contract-model-api 2 is [`KeyCandidates::choose`], a pure function: whoever maps
 //! config to [`crate::ProviderSettings`] gathers the candidates and asks it.
 
+mod command;
+
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use codex_host::Secret;
+
+pub use command::CommandKey;
 
 /// Where the key of a provider comes from, decided.
 #[derive(Debug, Clone)]

@@ -29,7 +29,9 @@ use tokio_util::sync::CancellationToken;
 pub use error::{ErrorOrigin, ModelError};
 pub use event::{ModelEvent, ModelStream, Retrying};
 pub use identity::ClientIdentity;
-pub use key::{Address, EnvKey, Freshness, KeyCandidates, KeyError, KeySource, ProviderKey};
+pub use key::{
+    Address, CommandKey, EnvKey, Freshness, KeyCandidates, KeyError, KeySource, ProviderKey,
+};
 pub use prompt::{CallStatus, ItemOrigin, Prompt, PromptItem};
 pub use provider::{OPENAI_BASE_URL, ProviderSettings, ToolDialect, base_url};
 pub use recorder::{RecordError, RecordSettings, Recorder};

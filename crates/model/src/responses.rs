@@ -65,6 +65,11 @@ impl ResponsesApi {
         waits: Waits,
     ) -> Self {
         let mut secrets: Vec<Secret> = settings.headers.iter().map(|(_, v)| v.clone()).collect();
+        let in_query = settings
+            .query_params
+            .iter()
+            .map(|(_, value)| Secret::new(value));
+        secrets.extend(in_query);
         if let ProviderKey::Fixed(key) = &settings.key {
             secrets.push(key.clone());
         }

@@ -120,6 +120,49 @@ async fn a_run_is_written_with_marks_and_closed_with_a_hash() {
 }
 
 #[tokio::test]
+async fn what_was_recorded_is_replayed_in_another_folder() {
+    let run = Run::new(
+        vec![
+            vec![done(call(r#"{"in":"/srv/app"}"#)), end()],
+            vec![done(message("done in /srv/app")), end()],
+        ],
+        &[],
+    );
+    let output = ResponseItem::function_output("call_1", "x");
+    let output = PromptItem::call(output, CallStatus::Completed);
+    run.ask(vec![user("go to /srv/app")]).await;
+    run.ask(vec![user("go to /srv/app"), output.clone()]).await;
+    run.recorder.finish().unwrap();
+
+    let context = crate::ReplayContext {
+        cwd: PathBuf::from("/other"),
+        home: None,
+    };
+    let replay = crate::Replay::open(&run.folder.path().join("r.jsonl"), context).unwrap();
+    assert_eq!(replay.prompt(), Some("go to /other"));
+    let mut answers = Vec::new();
+    for input in [
+        vec![user("go to /other")],
+        vec![user("go to /other"), output],
+    ] {
+        let mut prompt = Prompt::new(ThreadId::generate(), "gpt-5.5", input);
+        prompt.tools = Arc::new(vec![ToolSpec::function("run", "", json!({}))]);
+        let cancel = CancellationToken::new();
+        let mut stream = replay.stream(prompt, RetryBudget::default(), cancel);
+        while let Some(event) = stream.next().await {
+            if let ModelEvent::ItemDone(item) = event.unwrap() {
+                answers.push(serde_json::to_value(item).unwrap());
+            }
+        }
+    }
+    assert_eq!(
+        answers,
+        [call(r#"{"in":"/other"}"#), message("done in /other")]
+    );
+    assert_eq!(replay.finish(), Ok(Vec::new()));
+}
+
+#[tokio::test]
 async fn secrets_never_reach_the_file_and_a_changed_call_is_told() {
     let secret = r#"hunter2"hunter2"#;
     let arguments = json!({"password": secret}).to_string();

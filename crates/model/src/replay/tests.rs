@@ -183,3 +183,12 @@ fn a_right_hash_is_accepted() {
     let content = format!("{body}{{\"type\":\"end\",\"requests\":2,\"sha256\":\"{hash}\"}}\n");
     assert!(open(&content).is_ok());
 }
+
+#[test]
+fn a_file_cut_at_any_byte_is_refused() {
+    let whole = format!("{FIRST}\n{TURN}\n{{\"type\":\"end\",\"requests\":2}}");
+    for length in 0..whole.len() {
+        assert!(open(&whole[..length]).is_err(), "cut after {length} bytes");
+    }
+    assert!(open(&whole).is_ok());
+}

@@ -105,8 +105,15 @@ impl Session {
     /// Returns the next event; `None` after the end.
     pub(super) async fn next(&mut self) -> Step {
         loop {
-            if matches!(self.state, State::Ended) {
-                return None;
+            match &mut self.state {
+                State::Ended => return None,
+                // What has already arrived needs no wait, and so no watch for the cancellation.
+                State::Read(reading) if !self.cancel.is_cancelled() => {
+                    if let Some(event) = reading.ready.pop_front() {
+                        return Some(Ok(event));
+                    }
+                }
+                State::Begin | State::Wait(_) | State::Send | State::Read(_) => {}
             }
             let cancel = self.cancel.clone();
             let step = tokio::select! {
@@ -144,26 +151,21 @@ impl Session {
                 }
                 Err(failure) => Some(self.on_failure(failure, 0)),
             },
-            State::Read(reading) => {
-                if let Some(event) = reading.ready.pop_front() {
-                    return Some(Ok(event));
+            State::Read(reading) => match reading.end.take() {
+                None => {
+                    reading.read().await;
+                    None
                 }
-                match reading.end.take() {
-                    None => {
-                        reading.read().await;
-                        None
-                    }
-                    Some(Ok(usage)) => {
-                        reading.drain().await;
-                        self.state = State::Ended;
-                        Some(Ok(ModelEvent::Completed { usage }))
-                    }
-                    Some(Err(failure)) => {
-                        let n_done = reading.n_done;
-                        Some(self.on_failure(failure, n_done))
-                    }
+                Some(Ok(usage)) => {
+                    reading.drain().await;
+                    self.state = State::Ended;
+                    Some(Ok(ModelEvent::Completed { usage }))
                 }
-            }
+                Some(Err(failure)) => {
+                    let n_done = reading.n_done;
+                    Some(self.on_failure(failure, n_done))
+                }
+            },
             State::Ended => None,
         }
     }

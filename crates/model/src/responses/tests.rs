@@ -626,3 +626,21 @@ async fn the_engine_can_change_its_history_while_the_answer_arrives() {
         "the session holds no copy of the history"
     );
 }
+
+#[tokio::test]
+async fn an_answer_cut_at_any_byte_ends_as_broken_or_complete() {
+    let provider = MockResponses::start();
+    let mut settings = settings(&provider);
+    settings.stream_max_retries = 0;
+    let api = api(settings);
+    let body = "data: {\"type\":\"response.output_item.done\",\"item\":{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"n\",\"arguments\":\"\u{e4}\"}}\n\ndata: {\"type\":\"response.completed\"}\n\n";
+    for n_bytes in (0..body.len()).step_by(3) {
+        provider.queue(Reply::sse_text(body).cut_after(n_bytes));
+        let stream = api.stream(prompt(), RetryBudget::default(), CancellationToken::new());
+        let events = collect(stream).await;
+        match events.last() {
+            Some(Err(error)) => assert_eq!(error.origin, ErrorOrigin::Stream, "{n_bytes}: {error}"),
+            other => panic!("{n_bytes}: {other:?}"),
+        }
+    }
+}
