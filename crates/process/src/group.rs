@@ -7,9 +7,6 @@ use std::time::Duration;
 #[cfg(unix)]
 const STRAGGLER_GRACE: Duration = Duration::from_millis(250);
 
-#[cfg(unix)]
-const STRAGGLER_POLL: Duration = Duration::from_millis(10);
-
 /// A signal of the stop ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -68,24 +65,31 @@ impl Group {
     }
 
     /// Ends what outlived the leader, which must have been reaped just now: the number of a group
-    /// cannot be given away while a member lives.
+    /// cannot be given away while a member is there.
     #[cfg(unix)]
     pub(crate) async fn sweep(self) {
-        use nix::sys::signal::killpg;
-        use nix::unistd::Pid;
-
         if !self.signal(Stop::Term) {
             return;
         }
+        let mut pause = Duration::from_millis(1);
         let mut waited = Duration::ZERO;
         while waited < STRAGGLER_GRACE {
-            tokio::time::sleep(STRAGGLER_POLL).await;
-            waited += STRAGGLER_POLL;
-            if killpg(Pid::from_raw(self.0), None).is_err() {
+            tokio::time::sleep(pause).await;
+            waited += pause;
+            pause *= 2;
+            if !self.has_living_member() {
                 return;
             }
         }
         self.signal(Stop::Kill);
+    }
+
+    #[cfg(unix)]
+    fn has_living_member(self) -> bool {
+        use nix::sys::signal::killpg;
+        use nix::unistd::Pid;
+
+        killpg(Pid::from_raw(self.0), None).is_ok() && !only_zombies(self.0)
     }
 
     #[cfg(not(unix))]
@@ -118,6 +122,30 @@ impl Drop for GroupGuard {
         #[cfg(unix)]
         crate::guardian::forget(self.group.0);
     }
+}
+
+/// Whether all members of a group are dead and only wait to be reaped.
+///
+/// Orphans are reaped by process 1, which in a container may be slow or may never do it; signals
+/// reach such zombies, so that asking by signal 0 would count them as alive.
+#[cfg(target_os = "linux")]
+fn only_zombies(group: i32) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    let mut members = processes.filter_map(|entry| {
+        let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
+        // "123 (any name) S ppid pgrp …": the name may hold anything, a parenthesis too.
+        let mut words = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, member_of) = (words.next()?, words.nth(1)?);
+        (member_of.parse() == Ok(group)).then(|| state.to_owned())
+    });
+    members.all(|state| state == "Z" || state == "X")
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn only_zombies(_group: i32) -> bool {
+    false
 }
 
 /// Whether the kernel may be asked to kill the child together with this very thread.

@@ -222,18 +222,24 @@ fn nobody_survives_a_parent_that_is_killed() {
 
 #[test]
 fn nobody_survives_a_parent_that_spawned_on_another_thread() {
-    assert_parent_takes_all_along(&["on another thread"]);
+    assert_parent_takes_all_along(&["thread"]);
 }
 
-/// Starts a parent whose tree ignores everything, kills the parent with SIGKILL, looks around.
+#[test]
+fn a_guardian_that_is_killed_is_replaced_and_the_new_one_knows_everybody() {
+    // On another thread: there the guardian is the only one who ends the leaders.
+    assert_parent_takes_all_along(&["thread", "twice"]);
+}
+
+/// Starts a parent whose trees ignore everything, kills the parent with SIGKILL, looks around.
 fn assert_parent_takes_all_along(words: &[&str]) {
     let home = tempfile::tempdir().unwrap();
-    let pids = home.path().join("pids");
-    let made = Command::new("mkfifo").arg(&pids).status().unwrap();
+    let pipe = home.path().join("pids");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
     assert!(made.success());
     let script = format!(
-        "trap '' TERM HUP INT; sleep 1000 & echo $! $$ > '{}'; sleep 1000; sleep 1000",
-        pids.display()
+        "trap '' TERM HUP INT; sleep 1000 & echo $! > '{}'; sleep 1000; sleep 1000",
+        pipe.display()
     );
     let mut parent = Command::new(env!("CARGO_BIN_EXE_process-test-parent"))
         .arg(script)
@@ -241,20 +247,30 @@ fn assert_parent_takes_all_along(words: &[&str]) {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut ready = String::new();
     let mut stdout = BufReader::new(parent.stdout.take().unwrap());
-    stdout.read_line(&mut ready).unwrap();
-    assert_eq!(ready, "ready\n");
-    let living = std::fs::read_to_string(&pids).unwrap();
-    assert_eq!(living.split_whitespace().count(), 2);
-    assert!(living.split_whitespace().all(is_alive));
+    let n_trees = if words.contains(&"twice") { 2 } else { 1 };
+    // Open for writing too, so that the pipe never ends between two writers.
+    let pids = std::fs::File::options().read(true).write(true).open(&pipe);
+    let mut pids = BufReader::new(pids.unwrap());
+    let mut living = Vec::new();
+    for _ in 0..n_trees {
+        living.push(line(&mut stdout));
+        living.push(line(&mut pids));
+    }
+    assert!(living.iter().all(|pid| is_alive(pid)), "{living:?}");
 
     parent.kill().unwrap();
     parent.wait().unwrap();
-    living.split_whitespace().for_each(assert_ends);
+    living.iter().for_each(|pid| assert_ends(pid));
     // The guardian does not keep our stdout open either.
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
+}
+
+fn line(reader: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    line.trim().to_owned()
 }
 
 fn script(path: &Path, text: &str) {
