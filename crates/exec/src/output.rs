@@ -59,12 +59,12 @@ impl Output {
         }
     }
 
-    /// Writes one line of talk to stderr.
-    pub(crate) async fn talk(&self, line: &str) {
-        let _ = self
-            .queue
-            .send(Piece::Talk(format!("{line}\n").into_bytes()))
-            .await;
+    /// Writes lines of talk to stderr.
+    pub(crate) async fn talk(&self, lines: &str) {
+        if !lines.is_empty() {
+            let bytes = lines.as_bytes().to_vec();
+            let _ = self.queue.send(Piece::Talk(bytes)).await;
+        }
     }
 
     /// Returns when everything that was handed over is written.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use codex_config::TrustLevel;
+use codex_config::{ConfigFile, TrustLevel};
+use codex_host::AbsPath;
 
 use crate::Loaded;
 
@@ -11,7 +12,7 @@ use crate::Loaded;
 pub struct Project {
     /// Nearest folder upwards with `.git` (for a linked worktree its main repository), else the
     /// working directory.
-    pub root: PathBuf,
+    pub root: AbsPath,
     /// Whether there is a `.git`.
     pub in_git: bool,
     /// What the user said about it.
@@ -24,9 +25,15 @@ pub enum TrustError {
     /// The user said otherwise.
     #[error("`{}` is marked as untrusted in config.toml", .0.display())]
     Untrusted(PathBuf),
-    /// The writer of the user's file is not there yet.
-    #[error("--trust is not available yet")]
-    NotAvailable,
+    /// The file cannot be changed.
+    #[error("cannot save trust for `{}`", root.display())]
+    Save {
+        /// The project.
+        root: PathBuf,
+        /// Why.
+        #[source]
+        source: codex_config::EditError,
+    },
 }
 
 impl Loaded {
@@ -34,10 +41,11 @@ impl Loaded {
     pub fn project(&self) -> Project {
         let folder = git_folder(&self.cwd);
         let in_git = folder.is_some();
-        let root = folder.unwrap_or_else(|| self.cwd.to_path_buf());
-        let real = std::fs::canonicalize(&root).unwrap_or_else(|_| root.clone());
+        let root = folder.unwrap_or_else(|| self.cwd.clone());
+        let real = std::fs::canonicalize(&root).unwrap_or_else(|_| root.to_path_buf());
         let trust = self.config.projects.iter().find_map(|(path, level)| {
-            let same = *path == root || std::fs::canonicalize(path).is_ok_and(|path| path == real);
+            let same = path == root.as_path()
+                || std::fs::canonicalize(path).is_ok_and(|path| path == real);
             same.then_some(*level)
         });
         Project {
@@ -52,19 +60,28 @@ impl Loaded {
         let Project { root, trust, .. } = self.project();
         match trust {
             Some(TrustLevel::Trusted) => return Ok(()),
-            Some(TrustLevel::Untrusted) => return Err(TrustError::Untrusted(root)),
+            Some(TrustLevel::Untrusted) => return Err(TrustError::Untrusted(root.into_path_buf())),
             None => {}
         }
-        Err(TrustError::NotAvailable)
+        let save = || {
+            let mut file = ConfigFile::open(&self.home)?;
+            file.set_trust(&root, TrustLevel::Trusted)?;
+            file.save()
+        };
+        save().map(|_| ()).map_err(|source| TrustError::Save {
+            root: root.to_path_buf(),
+            source,
+        })
     }
 }
 
 /// Returns the folder whose trust counts for `cwd`, when it is in a git work tree.
-fn git_folder(cwd: &Path) -> Option<PathBuf> {
+fn git_folder(cwd: &AbsPath) -> Option<AbsPath> {
     let root = cwd
         .ancestors()
         .find(|folder| folder.join(".git").exists())?;
-    Some(main_repository(&root.join(".git")).unwrap_or_else(|| root.to_owned()))
+    let root = main_repository(&root.join(".git")).unwrap_or_else(|| root.to_owned());
+    AbsPath::new(root).ok()
 }
 
 /// A linked worktree has a file `.git` with `gitdir: <main>/.git/worktrees/<name>`.
@@ -85,14 +102,18 @@ fn main_repository(dot_git: &Path) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
+    fn found(dir: &Path) -> Option<PathBuf> {
+        git_folder(&AbsPath::new(dir).unwrap()).map(AbsPath::into_path_buf)
+    }
+
     #[test]
     fn the_nearest_git_folder_is_the_root() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("a/b");
         std::fs::create_dir_all(&inner).unwrap();
-        assert_eq!(git_folder(&inner), None);
+        assert_eq!(found(&inner), None);
         std::fs::create_dir(dir.path().join(".git")).unwrap();
-        assert_eq!(git_folder(&inner).as_deref(), Some(dir.path()));
+        assert_eq!(found(&inner).as_deref(), Some(dir.path()));
     }
 
     #[test]
@@ -100,13 +121,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let text = format!("gitdir: {}/main/.git/worktrees/w\n", dir.path().display());
         std::fs::write(dir.path().join(".git"), text).unwrap();
-        assert_eq!(git_folder(dir.path()), Some(dir.path().join("main")));
+        assert_eq!(found(dir.path()), Some(dir.path().join("main")));
     }
 
     #[test]
     fn a_submodule_is_its_own_root() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".git"), "gitdir: ../.git/modules/m\n").unwrap();
-        assert_eq!(git_folder(dir.path()).as_deref(), Some(dir.path()));
+        assert_eq!(found(dir.path()).as_deref(), Some(dir.path()));
     }
 }

@@ -3,10 +3,14 @@
 //! The order of keys and the choice of an address are rules of `codex-model`; here config and
 //! environment are only brought together.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use codex_config::{Config, Feature, ModelProviderConfig, WireApi};
 use codex_host::{Env, Secret};
 use codex_model::{
-    Address, ClientIdentity, EnvKey, KeyCandidates, ProviderSettings, ToolDialect, base_url,
+    Address, ClientIdentity, CommandKey, EnvKey, KeyCandidates, KeySource, ProviderSettings,
+    ToolDialect, base_url,
 };
 use url::Url;
 
@@ -73,6 +77,7 @@ pub(crate) fn model(typed: Option<&str>, config: &Config) -> Result<String, Prov
 pub(crate) fn provider(
     config: &Config,
     env: &Env,
+    cwd: &Path,
     identity: ClientIdentity,
 ) -> Result<ChosenProvider, ProviderError> {
     let id = provider_id(config);
@@ -84,7 +89,10 @@ pub(crate) fn provider(
             )));
         }
         None => return Err(ProviderError::NotFound(id.to_owned())),
-        Some(provider) => configured(id, provider, env, identity)?,
+        Some(provider) => {
+            let keys = keys(provider, env, cwd);
+            configured(id, provider, env, keys, identity)?
+        }
     };
     chosen.settings.unbounded_connection_retries =
         config.features.enabled(Feature::UnboundedConnectionRetries);
@@ -125,21 +133,17 @@ fn configured(
     id: &str,
     provider: &ModelProviderConfig,
     env: &Env,
+    keys: KeyCandidates,
     identity: ClientIdentity,
 ) -> Result<ChosenProvider, ProviderError> {
     if provider.wire_api == WireApi::Chat {
         let what = format!("wire_api = \"chat\" (model provider `{id}`)");
         return Err(ProviderError::NotAvailable(what));
     }
-    if provider.auth.is_some() {
-        return Err(ProviderError::NotAvailable(format!(
-            "auth of model provider `{id}`"
-        )));
-    }
     let key = format!("base_url of model provider `{id}`");
     let mut settings = ProviderSettings::new(id, absolute(&provider.base_url, &key)?, identity);
     let mut notices = Vec::new();
-    settings.key = keys(provider, env).choose();
+    settings.key = keys.choose();
     settings.query_params = provider
         .query_params
         .iter()
@@ -194,14 +198,20 @@ fn headers(
     headers
 }
 
-fn keys(provider: &ModelProviderConfig, env: &Env) -> KeyCandidates {
+fn keys(provider: &ModelProviderConfig, env: &Env, cwd: &Path) -> KeyCandidates {
     let (_, address) = base_url(Some(&provider.base_url), env.non_empty("OPENAI_BASE_URL"));
     let env_key = provider.env_key.as_ref().map(|variable| EnvKey {
         variable: variable.clone(),
         value: env.non_empty(variable).map(Secret::new),
         instructions: provider.env_key_instructions.clone(),
     });
+    let auth = provider.auth.as_ref().map(|auth| {
+        let (args, env, cwd) = (auth.args.clone(), env.clone(), cwd.to_owned());
+        let key = CommandKey::new(auth.command.clone(), args, auth.timeout, env, cwd);
+        Arc::new(key) as Arc<dyn KeySource>
+    });
     KeyCandidates {
+        auth,
         configured_token: provider.experimental_bearer_token.clone(),
         env_key,
         uses_openai_auth: provider.requires_openai_auth,

@@ -181,7 +181,7 @@ impl Loaded {
         let model = provider::model(options.model.as_deref(), &self.config)?;
         let identity = identity::of(self.frontend, &self.env);
         let ChosenProvider { settings, notices } =
-            provider::provider(&self.config, &self.env, identity)?;
+            provider::provider(&self.config, &self.env, &self.cwd, identity)?;
         let (id, dialect) = (settings.id.clone(), settings.dialect);
         let redaction = match &options.model_side {
             ModelSide::Record(_) => Some(redaction::rules(&self.config, &self.env, &settings)),

@@ -23,7 +23,7 @@ fn env(pairs: &[(&str, &str)]) -> Env {
 }
 
 fn told(config: &Config, pairs: &[(&str, &str)]) -> String {
-    match provider(config, &env(pairs), identity()) {
+    match provider(config, &env(pairs), Path::new("/"), identity()) {
         Err(error) => error.to_string(),
         Ok(chosen) => {
             let settings = chosen.settings;
@@ -142,7 +142,13 @@ fn a_header_without_its_variable_is_left_out_with_a_notice() {
             .env_http_headers
             .insert("c".to_owned(), "C_VARIABLE".to_owned());
     });
-    let chosen = provider(&config, &env(&[("C_VARIABLE", "3")]), identity()).unwrap();
+    let chosen = provider(
+        &config,
+        &env(&[("C_VARIABLE", "3")]),
+        Path::new("/"),
+        identity(),
+    )
+    .unwrap();
     let headers: Vec<_> = chosen
         .settings
         .headers
@@ -168,4 +174,20 @@ fn only_the_built_in_provider_has_a_default_model() {
         "no model is configured for model provider `p`"
     );
     assert!(error.hints()[0].contains("-m"));
+}
+
+#[test]
+fn a_program_gives_the_key_before_any_variable() {
+    let config = custom(|provider| {
+        provider.env_key = Some("PKEY".to_owned());
+        provider.auth = Some(codex_config::ProviderAuthCommand {
+            command: "print-token".to_owned(),
+            args: Vec::new(),
+            timeout: std::time::Duration::from_secs(5),
+        });
+    });
+    assert_eq!(
+        told(&config, &[("PKEY", "k")]),
+        "http://127.0.0.1:1/v1 source Plain"
+    );
 }
