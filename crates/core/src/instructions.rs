@@ -49,7 +49,13 @@ pub(crate) fn changes(
     now: Timestamp,
 ) -> Vec<ResponseItem> {
     let mut items = Vec::new();
-    if recorded.sandbox != settings.sandbox || recorded.approval != settings.approval {
+    // What the permissions say, and nothing else: the model and the directory are told elsewhere.
+    let now_permitted = TurnContext {
+        model: recorded.model.clone(),
+        cwd: recorded.cwd.clone(),
+        ..context_of(settings)
+    };
+    if now_permitted != *recorded {
         items.push(ResponseItem::input_message(
             "developer",
             vec![ContentItem::input_text(permissions(settings))],
@@ -71,6 +77,8 @@ pub(crate) fn context_of(settings: &ThreadSettings) -> TurnContext {
         model: settings.model.clone(),
         approval: settings.approval,
         sandbox: settings.sandbox,
+        writable_roots: settings.writable_roots.clone(),
+        network_access: settings.network_access,
     }
 }
 

@@ -28,8 +28,8 @@ const FAILED_START_LIMIT: Duration = Duration::from_millis(1500);
 
 /// A running thread.
 ///
-/// Dropping the handle ends the thread; call with [`Op::Shutdown`] and read until
-/// [`EventKind::Closed`](codex_protocol::EventKind::Closed) to wait for the servers' end.
+/// Dropping the handle and its senders ends the thread. To wait for the end of its servers, submit
+/// [`Op::Shutdown`] and read until [`EventKind::Closed`](codex_protocol::EventKind::Closed).
 #[derive(Debug)]
 pub struct ThreadHandle {
     /// The thread's id.

@@ -75,6 +75,12 @@ pub struct TurnContext {
     pub approval: AskForApproval,
     /// What commands may touch.
     pub sandbox: SandboxMode,
+    /// What commands may write besides the working directory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writable_roots: Vec<PathBuf>,
+    /// Whether commands may use the network in the sandbox.
+    #[serde(default)]
+    pub network_access: bool,
 }
 
 /// How a turn ended.

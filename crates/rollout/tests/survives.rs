@@ -43,6 +43,8 @@ fn context() -> RolloutLine {
         model: "gpt-5.5".to_owned(),
         approval: AskForApproval::Never,
         sandbox: SandboxMode::ReadOnly,
+        writable_roots: Vec::new(),
+        network_access: false,
     })
 }
 

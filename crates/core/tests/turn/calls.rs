@@ -121,3 +121,30 @@ async fn the_128th_call_of_a_response_runs_and_the_129th_fails_the_turn() {
     assert_eq!(count(r#""type":"function_call","#), 256);
     assert_eq!(count(r#""type":"function_call_output","#), 256);
 }
+
+#[tokio::test]
+async fn a_turn_without_an_end_is_ended_after_1000_requests() {
+    let room = Room::new(Vec::new());
+    room.model
+        .say_for_ever(vec![called("call_1", "nothing", "{}")]);
+    let mut thread = room.start().await;
+    let events = thread.turn("loop").await;
+    assert!(
+        events.ends_with("turn failed: the turn was ended after 1000 model requests"),
+        "{}",
+        &events[events.len() - 200..]
+    );
+    assert_eq!(room.model.n_requests(), 1000);
+}
+
+#[tokio::test]
+async fn a_turn_that_breaks_is_a_failed_turn_and_the_end_of_the_thread() {
+    // Without an answer in its script the model panics.
+    let room = Room::new(Vec::new());
+    let mut thread = room.start().await;
+    assert_snapshot!(thread.turn("break").await, @"
+    turn started
+    turn failed: the turn stopped unexpectedly; resume the thread to go on
+    ");
+    assert_eq!(thread.next().await, codex_protocol::EventKind::Closed);
+}

@@ -8,6 +8,7 @@
 
 mod calls;
 mod mcp;
+mod provider;
 mod resume;
 mod support;
 mod text;

@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 
 use crate::support::{LIMIT, Room, answer, called, called_in, line, said};
 
-fn stdio(name: &str, fake: &FakeStdio) -> McpServerConfig {
+pub(crate) fn stdio(name: &str, fake: &FakeStdio) -> McpServerConfig {
     let name = ServerName::from_config(name);
     let mut server = McpServerConfig::stdio(name, fake.program().to_string_lossy());
     let codex_config::McpTransport::Stdio(transport) = &mut server.transport else {
@@ -117,6 +117,22 @@ async fn a_tool_that_may_write_is_refused_under_never_until_it_is_approved() {
     room.settings.sandbox = SandboxMode::DangerFullAccess;
     let mut thread = room.start().await;
     assert!(thread.turn("write").await.contains("wrote x"));
+}
+
+#[tokio::test]
+async fn where_a_person_would_be_asked_and_nobody_can_the_call_is_refused_with_the_way_out() {
+    let mut room = Room::new(vec![
+        answer(vec![called("call_1", "mcp__test__write", "{}")]),
+        answer(vec![said("no")]),
+    ]);
+    room.settings.approval = codex_protocol::AskForApproval::OnRequest;
+    room.server(stdio("test", &FakeStdio::new().tools(["write"])));
+    let mut thread = room.start().await;
+    let events = thread.turn("write").await;
+    assert!(
+        events.contains("error=MCP tool call requires approval, and this frontend cannot ask; to allow it set [mcp_servers.test.tools.write] approval_mode = \"approve\""),
+        "{events}"
+    );
 }
 
 #[tokio::test]
@@ -363,4 +379,62 @@ async fn too_much_output_is_cut_and_kept_in_a_private_file() {
         "{told}"
     );
     assert_eq!(std::fs::metadata(file).unwrap().len(), 100_000);
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_wait_for_servers_too() {
+    let mut room = Room::new(vec![answer(vec![said("later")])]);
+    let journal = Journal::new(room.path("seen.jsonl"));
+    let fake = FakeStdio::new().hang_in_initialize().noting_in(&journal);
+    room.server(stdio("test", &fake));
+    let mut thread = room.start().await;
+    thread.say("hi").await;
+    let seen = journal.clone();
+    tokio::task::spawn_blocking(move || seen.wait_for("start", 1, LIMIT))
+        .await
+        .unwrap();
+    thread.handle.submit(Op::Interrupt).await.unwrap();
+    assert_eq!(thread.until_end().await, "turn started\nturn interrupted");
+    assert_eq!(room.model.n_requests(), 0);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_shutdown_ends_a_call_that_never_answers_and_every_process_within_its_limits() {
+    let mut room = Room::new(vec![answer(vec![called(
+        "call_1",
+        "mcp__test__never",
+        "{}",
+    )])]);
+    let journal = Journal::new(room.path("seen.jsonl"));
+    let fake = FakeStdio::new()
+        .tools(["never"])
+        .ignore_sigterm()
+        .ignore_stdin_end();
+    let mut server = stdio("test", &fake.grandchildren(1).noting_in(&journal));
+    server.default_tools_approval_mode = Some(ToolApprovalMode::Approve);
+    room.server(server);
+    let mut thread = room.start().await;
+    thread.say("wait").await;
+    while !matches!(thread.next().await, EventKind::ItemStarted(_)) {}
+    let seen = journal.clone();
+    tokio::task::spawn_blocking(move || seen.wait_for_method("tools/call", LIMIT))
+        .await
+        .unwrap();
+
+    let begin = std::time::Instant::now();
+    assert_snapshot!(thread.shutdown().await, @r#"
+    item_0 completed: test/never {} failed error=interrupted
+    turn interrupted
+    "#);
+    let took = begin.elapsed();
+    assert!(
+        took < std::time::Duration::from_secs(3),
+        "the end took {took:?}"
+    );
+    for pid in journal.pids() {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let is_alive = !state.is_empty() && !state.contains(") Z ");
+        assert!(!is_alive, "process {pid} is still there: {state}");
+    }
 }

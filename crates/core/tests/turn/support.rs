@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,12 +12,17 @@ use codex_core::{Begin, StartError, ThreadHandle, ThreadServices, ThreadSettings
 use codex_host::{AbsPath, Clock, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{ClientInfo, McpSettings};
-use codex_model::{ModelBackend, ModelError, ModelEvent, ModelStream, Prompt, RetryBudget};
+use codex_model::{
+    ClientIdentity, ModelBackend, ModelError, ModelEvent, ModelStream, Prompt, ProviderSettings,
+    ResponsesApi, RetryBudget,
+};
 use codex_protocol::{
     AskForApproval, EventKind, ItemDetails, ItemStatus, Op, ServerName, TokenUsage, UserInput,
 };
+use codex_test_support::MockResponses;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 /// Nothing that a test waits for may take longer.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -41,6 +47,9 @@ pub(crate) struct Asked {
 pub(crate) struct Script {
     answers: Mutex<VecDeque<Answer>>,
     asked: Mutex<Vec<Asked>>,
+    /// Said when the script is over; such requests are only counted.
+    for_ever: Mutex<Option<Vec<ModelEvent>>>,
+    n_requests: AtomicUsize,
 }
 
 impl std::fmt::Debug for Script {
@@ -53,10 +62,25 @@ impl Script {
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
+
+    pub(crate) fn say_for_ever(&self, events: Vec<ModelEvent>) {
+        *self.for_ever.lock().unwrap() = Some(events);
+    }
+
+    pub(crate) fn n_requests(&self) -> usize {
+        self.n_requests.load(Ordering::Relaxed)
+    }
 }
 
 impl ModelBackend for Script {
     fn stream(&self, prompt: Prompt, _: RetryBudget, _: CancellationToken) -> ModelStream {
+        self.n_requests.fetch_add(1, Ordering::Relaxed);
+        if let Some(events) = self.for_ever.lock().unwrap().clone() {
+            let Answer::Events(events) = answer(events) else {
+                unreachable!("made whole")
+            };
+            return ModelStream::ready(events);
+        }
         self.asked.lock().unwrap().push(Asked {
             input: prompt
                 .input
@@ -119,6 +143,8 @@ pub(crate) fn answer(events: Vec<ModelEvent>) -> Answer {
 pub(crate) struct Room {
     folder: tempfile::TempDir,
     pub(crate) model: Arc<Script>,
+    /// Asked instead of the script.
+    pub(crate) backend: Option<Arc<dyn ModelBackend>>,
     pub(crate) settings: ThreadSettings,
     servers: BTreeMap<ServerName, McpServerConfig>,
 }
@@ -133,14 +159,27 @@ impl Room {
         settings.web_search = codex_core::WebSearchMode::Disabled;
         let model = Script {
             answers: Mutex::new(answers.into()),
-            asked: Mutex::default(),
+            ..Script::default()
         };
         Self {
             folder,
+            backend: None,
             model: Arc::new(model),
             settings,
             servers: BTreeMap::new(),
         }
+    }
+
+    /// Asks a real provider's client, which talks to `provider`.
+    pub(crate) fn asking(provider: &MockResponses) -> Self {
+        let mut room = Self::new(Vec::new());
+        let identity = ClientIdentity::new("codex_test", None, "0", "os", "");
+        let url = Url::parse(&provider.base_url()).unwrap();
+        let mut settings = ProviderSettings::new("mock", url, identity);
+        settings.dialect = codex_core::ToolDialect::OpenAi;
+        let http = HttpClient::from_env(Env::from_pairs([("", ""); 0]));
+        room.backend = Some(Arc::new(ResponsesApi::new(settings, http, Clock::system())));
+        room
     }
 
     pub(crate) fn script(&self, answers: Vec<Answer>) {
@@ -173,7 +212,7 @@ impl Room {
         let cwd = AbsPath::new(&self.settings.cwd).unwrap();
         let http = HttpClient::from_env(env.clone());
         let services = ThreadServices {
-            model: Arc::clone(&self.model) as Arc<dyn ModelBackend>,
+            model: self.backend.clone().unwrap_or_else(|| self.model.clone()),
             mcp: McpSettings::new(self.servers.clone(), env, cwd, client, http),
             home: self.home(),
             clock: Clock::fixed("2026-11-20T12:00:00Z".parse().unwrap()),
