@@ -192,7 +192,7 @@ impl Loaded {
         if let (ModelSide::Record(file), Some(redaction)) = (&options.model_side, redaction) {
             let settings = RecordSettings {
                 codex: VERSION.to_owned(),
-                created_at: self.clock.now(),
+                created_at: whole_second(self.clock.now()),
                 model: model.clone(),
                 provider: id.clone(),
                 redaction,
@@ -329,6 +329,11 @@ fn web_search(config: &Config) -> codex_core::WebSearchMode {
         }
         None => codex_core::WebSearchMode::default(),
     }
+}
+
+/// A recording tells when it was made, not how fast.
+fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
+    jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
 /// Returns the name of the user's shell for the model.
