@@ -105,6 +105,21 @@ async fn call_tools(
             .map_err(|error| format!("{tool}: {error}"))?;
         eprintln!("{tool}: {}", Value::Array(outcome.content));
     }
+    read_resources(servers, server, cancel).await
+}
+
+async fn read_resources(
+    servers: &McpHandle,
+    server: &ServerName,
+    cancel: &CancellationToken,
+) -> Result<(), String> {
+    let resources = servers.list_resources(server, cancel).await;
+    for resource in resources.map_err(|error| error.to_string())? {
+        let uri = resource.get("uri").and_then(Value::as_str).unwrap_or("");
+        let read = servers.read_resource(server, uri, cancel).await;
+        let contents = read.map_err(|error| format!("{uri}: {error}"))?;
+        eprintln!("{uri}: {contents}");
+    }
     Ok(())
 }
 

@@ -9,7 +9,8 @@ mod handle;
 mod server;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use codex_config::{Enablement, McpServerConfig, OffReason};
 use codex_protocol::ServerName;
@@ -26,6 +27,8 @@ use crate::notice::McpNotice;
 use crate::settings::McpSettings;
 use server::ServerTask;
 
+/// How long a server may take to end when its owner does not say otherwise.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1800);
 /// Reports that may wait for the actor.
 const INBOX_CAPACITY: usize = 64;
 /// Notices that may wait for their reader; beyond it the newest are dropped and counted.
@@ -47,7 +50,7 @@ impl McpManager {
         notices: mpsc::Sender<McpNotice>,
     ) -> McpHandle {
         let settings = Arc::new(settings);
-        let cancel = cancel.child_token();
+        let stop = Arc::new(Stop::new(cancel.child_token()));
         let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
         let slots: BTreeMap<ServerName, Slot> = settings
             .servers
@@ -66,7 +69,7 @@ impl McpManager {
                 config.clone(),
                 settings.clone(),
                 inbox_sender.clone(),
-                cancel.clone(),
+                stop.clone(),
             );
             servers.spawn(task.run());
         }
@@ -87,9 +90,29 @@ impl McpManager {
             n_dropped: 0,
             notices: Some(notices),
         };
-        let n_tasks_done = servers.clone();
-        tasks.spawn(actor.run(cancel.clone(), n_tasks_done));
-        McpHandle::new(settings, shared, catalogs, inbox_sender, cancel, servers)
+        tasks.spawn(actor.run(stop.clone(), servers.clone()));
+        McpHandle::new(settings, shared, catalogs, inbox_sender, stop, servers)
+    }
+}
+
+/// The end of everything: when, and how long each server may take.
+#[derive(Debug)]
+struct Stop {
+    token: CancellationToken,
+    limit: OnceLock<Duration>,
+}
+
+impl Stop {
+    fn new(token: CancellationToken) -> Self {
+        Self {
+            token,
+            limit: OnceLock::new(),
+        }
+    }
+
+    /// How long one server may take to end.
+    fn limit(&self) -> Duration {
+        self.limit.get().copied().unwrap_or(SHUTDOWN_LIMIT)
     }
 }
 
@@ -189,9 +212,9 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, cancel: CancellationToken, servers: TaskTracker) {
+    async fn run(mut self, stop: Arc<Stop>, servers: TaskTracker) {
         let stopped = async {
-            cancel.cancelled().await;
+            stop.token.cancelled().await;
             servers.wait().await;
         };
         tokio::pin!(stopped);

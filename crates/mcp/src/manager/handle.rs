@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{Connection, Input, Shared, Slot};
+use super::{Connection, Input, Shared, Slot, Stop};
 use crate::catalog::{HiddenReason, ToolCatalog};
 use crate::error::{CallError, RequiredFailure, StartError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
@@ -33,7 +33,7 @@ pub struct McpHandle {
     shared: watch::Receiver<Arc<Shared>>,
     catalogs: watch::Sender<Arc<ToolCatalog>>,
     inbox: mpsc::Sender<Input>,
-    cancel: CancellationToken,
+    stop: Arc<Stop>,
     servers: TaskTracker,
 }
 
@@ -86,7 +86,7 @@ impl McpHandle {
         shared: watch::Receiver<Arc<Shared>>,
         catalogs: watch::Sender<Arc<ToolCatalog>>,
         inbox: mpsc::Sender<Input>,
-        cancel: CancellationToken,
+        stop: Arc<Stop>,
         servers: TaskTracker,
     ) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl McpHandle {
             shared,
             catalogs,
             inbox,
-            cancel,
+            stop,
             servers,
         }
     }
@@ -135,7 +135,7 @@ impl McpHandle {
             tokio::select! {
                 changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
                 () = cancel.cancelled() => return Err(StartError::Cancelled),
-                () = self.cancel.cancelled() => return Err(StartError::Cancelled),
+                () = self.stop.token.cancelled() => return Err(StartError::Cancelled),
                 () = until(grace_end) => {
                     grace_end = None;
                     grace_is_over = true;
@@ -168,7 +168,7 @@ impl McpHandle {
             tokio::select! {
                 changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
                 () = cancel.cancelled() => return Err(StartError::Cancelled),
-                () = self.cancel.cancelled() => return Err(StartError::Cancelled),
+                () = self.stop.token.cancelled() => return Err(StartError::Cancelled),
             }
         }
     }
@@ -295,7 +295,9 @@ impl McpHandle {
 
     /// Stops all servers side by side; none is alive when it returns, at the latest after `limit`.
     pub async fn shutdown(&self, limit: Duration) {
-        self.cancel.cancel();
+        // A tenth is left for the reports; the first limit that is given holds.
+        let _ = self.stop.limit.set(limit.mul_f32(0.9));
+        self.stop.token.cancel();
         // Beyond the limit the owner's runtime ends, and with it each server's process group.
         let _ = tokio::time::timeout(limit, self.servers.wait()).await;
     }
@@ -397,7 +399,7 @@ impl McpHandle {
                     changed.map_err(|_| not_running("it was stopped".to_owned(), Vec::new()))?;
                 }
                 () = cancel.cancelled() => return Err(CallError::Cancelled),
-                () = self.cancel.cancelled() => return Err(not_running("it was stopped".to_owned(), Vec::new())),
+                () = self.stop.token.cancelled() => return Err(not_running("it was stopped".to_owned(), Vec::new())),
                 () = tokio::time::sleep_until(deadline) => {
                     return Err(not_running(format!("it was not ready within {limit:?}"), Vec::new()));
                 }

@@ -17,9 +17,8 @@ use codex_rmcp_client::{
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Input};
+use super::{Connection, Input, Stop};
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
@@ -30,17 +29,28 @@ use crate::settings::{ElicitationPolicy, ElicitationRequest, ListChanges, McpSet
 const EVENTS_CAPACITY: usize = 64;
 /// A server that announces changes all the time is listed at most this often.
 const RELIST_GAP: Duration = Duration::from_millis(250);
-/// How long a server may take to end when its owner does not say otherwise.
-pub(super) const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1800);
-
 /// The task of one server.
 pub(super) struct ServerTask {
     config: McpServerConfig,
     settings: Arc<McpSettings>,
     inbox: mpsc::Sender<Input>,
-    cancel: CancellationToken,
+    stop: Arc<Stop>,
     /// Sentences that were said already.
     said: HashSet<String>,
+}
+
+/// A connection that is ready to be served.
+struct Connected {
+    connection: Arc<Connection>,
+    events: mpsc::Receiver<ServerEvent>,
+    /// Until when the first list of tools must be there.
+    deadline: Instant,
+}
+
+/// A connection that ended on its own.
+struct Ended {
+    status: String,
+    lived: Duration,
 }
 
 /// Why serving a connection ended.
@@ -58,62 +68,72 @@ impl ServerTask {
         config: McpServerConfig,
         settings: Arc<McpSettings>,
         inbox: mpsc::Sender<Input>,
-        cancel: CancellationToken,
+        stop: Arc<Stop>,
     ) -> Self {
         Self {
             config,
             settings,
             inbox,
-            cancel,
+            stop,
             said: HashSet::new(),
         }
     }
 
     /// Runs until the server is given up or the owner cancels.
     pub(super) async fn run(mut self) {
-        let cancel = self.cancel.clone();
+        let stop = self.stop.clone();
         let mut n_restarts: u32 = 0;
+        let mut has_run = false;
         loop {
-            let (connection, events, deadline) = match self.connect().await {
-                Ok(connected) => connected,
-                Err(_) if cancel.is_cancelled() => return,
-                Err(failure) => return self.give_up(failure).await,
-            };
-            let since = Instant::now();
-            let end = self.serve(&connection, events, deadline).await;
-            let status = match end {
-                End::Closed(status) if !cancel.is_cancelled() => status,
-                End::Stopped | End::Closed(_) => {
-                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
-                    return;
+            match self.connect().await {
+                Ok(connected) => {
+                    has_run = true;
+                    let Some(end) = self.serve_to_the_end(connected).await else {
+                        return;
+                    };
+                    if end.lived >= self.settings.restart.stable_after {
+                        n_restarts = 0;
+                    }
+                    if n_restarts == self.settings.restart.max_restarts {
+                        let (n_times, status) = (n_restarts + 1, end.status);
+                        let failure = StartFailure::KeepsEnding { n_times, status };
+                        return self.give_up(failure, has_run).await;
+                    }
+                    let notice = McpNotice::ended(self.name(), &end.status);
+                    self.send(Input::Notice(notice)).await;
+                    let server = self.name().clone();
+                    self.send(Input::Restarting { server }).await;
                 }
-                End::NoTools(error) => {
-                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
-                    return self.give_up(StartFailure::Catalog(error)).await;
-                }
-            };
-            // What the leader left behind ends too, before its successor starts.
-            connection.client.shutdown(SHUTDOWN_LIMIT).await;
-            if since.elapsed() >= self.settings.restart.stable_after {
-                n_restarts = 0;
+                Err(_) if stop.token.is_cancelled() => return,
+                // That it is being restarted was said; a further attempt needs no further notice.
+                Err(_) if has_run && n_restarts < self.settings.restart.max_restarts => {}
+                Err(failure) => return self.give_up(failure, has_run).await,
             }
-            if n_restarts == self.settings.restart.max_restarts {
-                let n_times = n_restarts + 1;
-                return self
-                    .give_up(StartFailure::KeepsEnding { n_times, status })
-                    .await;
-            }
-            self.send(Input::Notice(McpNotice::ended(self.name(), &status)))
-                .await;
-            self.send(Input::Restarting {
-                server: self.name().clone(),
-            })
-            .await;
             let delay = self.restart_delay(n_restarts);
             n_restarts += 1;
             tokio::select! {
-                () = cancel.cancelled() => return,
+                () = stop.token.cancelled() => return,
                 () = tokio::time::sleep(delay) => {}
+            }
+        }
+    }
+
+    /// Serves a connection and ends what is left of it; `None` when this task is done.
+    async fn serve_to_the_end(&mut self, connected: Connected) -> Option<Ended> {
+        let connection = connected.connection.clone();
+        let since = Instant::now();
+        let end = self.serve(connected).await;
+        // What the leader left behind ends too, before any successor starts.
+        connection.client.shutdown(self.stop.limit()).await;
+        match end {
+            End::Closed(status) if !self.stop.token.is_cancelled() => {
+                let lived = since.elapsed();
+                Some(Ended { status, lived })
+            }
+            End::Stopped | End::Closed(_) => None,
+            End::NoTools(error) => {
+                self.give_up(StartFailure::Catalog(error), false).await;
+                None
             }
         }
     }
@@ -143,12 +163,13 @@ impl ServerTask {
         }
     }
 
-    async fn give_up(&self, failure: StartFailure) {
+    /// Gives the server up. The failure of a required server's first start fails the whole start, and
+    /// that sentence says it; everything else is a notice.
+    async fn give_up(&self, failure: StartFailure, has_run: bool) {
         let failure = Arc::new(failure);
-        // A required server fails the whole start, and that sentence says it; later it is a notice too.
-        let notice =
-            McpNotice::failed_to_start(self.name(), &failure.why(self.name()), failure.hints());
-        if !self.config.required || matches!(*failure, StartFailure::KeepsEnding { .. }) {
+        if has_run || !self.config.required {
+            let why = failure.why(self.name());
+            let notice = McpNotice::failed_to_start(self.name(), &why, failure.hints());
             self.send(Input::Notice(notice)).await;
         }
         self.send(Input::Failed {
@@ -159,9 +180,7 @@ impl ServerTask {
     }
 
     /// Connects, and lists the tools unless being connected is ready enough.
-    async fn connect(
-        &mut self,
-    ) -> Result<(Arc<Connection>, mpsc::Receiver<ServerEvent>, Instant), StartFailure> {
+    async fn connect(&mut self) -> Result<Connected, StartFailure> {
         let deadline = Instant::now() + self.config.startup_timeout();
         let resolved = resolve_endpoint(&self.config, &self.settings.env, &self.settings.cwd)?;
         for warning in resolved.warnings.clone() {
@@ -186,12 +205,12 @@ impl ServerTask {
                 reason = connection.client.closed() => {
                     Err(ConnectionError::Closed { reason: closed_text(&reason) })
                 }
-                () = self.cancel.cancelled() => Err(ConnectionError::Cancelled),
+                () = self.stop.token.cancelled() => Err(ConnectionError::Cancelled),
             };
             match listed {
                 Ok(list) => self.publish_list(&connection, list).await,
                 Err(error) => {
-                    connection.client.shutdown(SHUTDOWN_LIMIT).await;
+                    connection.client.shutdown(self.stop.limit()).await;
                     return Err(StartFailure::Catalog(error));
                 }
             }
@@ -201,7 +220,11 @@ impl ServerTask {
             connection: connection.clone(),
         })
         .await;
-        Ok((connection, events, deadline))
+        Ok(Connected {
+            connection,
+            events,
+            deadline,
+        })
     }
 
     async fn connect_once(
@@ -215,7 +238,7 @@ impl ServerTask {
         {
             let headers = tokio::select! {
                 headers = helper.run(self.name()) => headers?,
-                () = self.cancel.cancelled() => {
+                () = self.stop.token.cancelled() => {
                     return Err(ConnectError::Cancelled { server: self.name().clone() }.into());
                 }
             };
@@ -228,13 +251,13 @@ impl ServerTask {
         let options = ConnectOptions {
             server: self.name().clone(),
             client: self.settings.client.clone(),
-            startup_timeout: deadline.saturating_duration_since(Instant::now()),
+            startup_timeout: whole_millis(deadline.saturating_duration_since(Instant::now())),
             probe,
             elicitation: ElicitationSupport::FormAndUrl,
             http: self.settings.http.clone(),
         };
         let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
-        let client = McpClient::connect(endpoint, options, sender, self.cancel.clone()).await?;
+        let client = McpClient::connect(endpoint, options, sender, self.stop.token.clone()).await?;
         Ok((client, events))
     }
 
@@ -251,13 +274,13 @@ impl ServerTask {
     }
 
     /// Watches a connection until it ends.
-    async fn serve(
-        &mut self,
-        connection: &Arc<Connection>,
-        mut events: mpsc::Receiver<ServerEvent>,
-        deadline: Instant,
-    ) -> End {
-        let cancel = self.cancel.clone();
+    async fn serve(&mut self, connected: Connected) -> End {
+        let Connected {
+            connection,
+            mut events,
+            deadline,
+        } = connected;
+        let stop = self.stop.clone();
         let mut lists: JoinSet<Result<ToolList, ConnectionError>> = JoinSet::new();
         let mut is_first = self.config.startup_readiness == StartupReadiness::Connection;
         let mut list_at: Option<Instant> = is_first.then(Instant::now);
@@ -266,7 +289,7 @@ impl ServerTask {
             let due = list_at.filter(|_| lists.is_empty());
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => return End::Stopped,
+                () = stop.token.cancelled() => return End::Stopped,
                 reason = connection.client.closed() => return match reason {
                     ClosedReason::Shutdown => End::Stopped,
                     reason => End::Closed(closed_text(&reason)),
@@ -289,7 +312,7 @@ impl ServerTask {
                 Some(listed) = lists.join_next() => {
                     list_at = list_at.map(|_| Instant::now() + RELIST_GAP);
                     match listed {
-                        Ok(Ok(list)) => self.publish_list(connection, list).await,
+                        Ok(Ok(list)) => self.publish_list(&connection, list).await,
                         Ok(Err(error)) if is_first => return End::NoTools(error),
                         Ok(Err(ConnectionError::Closed { .. })) => {}
                         Ok(Err(error)) => {
@@ -349,6 +372,11 @@ impl ServerTask {
         )))
         .await;
     }
+}
+
+/// Rounds up, because the limit is read in messages: `400ms`, not `399.977549ms`.
+fn whole_millis(limit: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX))
 }
 
 async fn sleep_until(deadline: Option<Instant>) {
