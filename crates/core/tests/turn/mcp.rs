@@ -281,6 +281,13 @@ async fn a_server_that_dies_in_a_call_fails_the_item_and_is_noticed() {
         "{events}"
     );
     assert!(events.ends_with("turn completed: 20 in, 4 out"), "{events}");
+    let is_noticed =
+        |line: &str| line.starts_with("notice: MCP server `test` ended unexpectedly (");
+    if !events.lines().any(is_noticed) {
+        // The turn was faster than the end of the process.
+        let notice = line(&thread.next().await);
+        assert!(is_noticed(&notice), "{notice}");
+    }
 }
 
 #[tokio::test]
