@@ -139,6 +139,21 @@ impl ResponseItem {
         })
     }
 
+    /// Returns the `type` on the wire; of an unknown item whatever it says, or `item`.
+    pub fn kind(&self) -> &str {
+        match self {
+            Self::Message(_) => "message",
+            Self::Reasoning(_) => "reasoning",
+            Self::FunctionCall(_) => "function_call",
+            Self::CustomToolCall(_) => "custom_tool_call",
+            Self::WebSearchCall(_) => "web_search_call",
+            Self::LocalShellCall(_) => "local_shell_call",
+            Self::FunctionCallOutput(_) => "function_call_output",
+            Self::CustomToolCallOutput(_) => "custom_tool_call_output",
+            Self::Other(raw) => raw.get("type").and_then(Value::as_str).unwrap_or("item"),
+        }
+    }
+
     /// Returns the id of a call that we have to answer.
     pub fn pending_call(&self) -> Option<&str> {
         match self {

@@ -21,13 +21,13 @@ pub enum ProviderKey {
     /// A key that does not change.
     Fixed(Secret),
     /// A key that is fetched, and fetched anew after a 401.
-    Source(Arc<dyn KeySource>),
+    Source(Arc<dyn AuthProvider>),
     /// A key was expected and is not there: the turn fails before any request.
     Missing(KeyError),
 }
 
-/// Fetches a key that can change: an `auth` command, a stored login.
-pub trait KeySource: fmt::Debug + Send + Sync {
+/// Fetches a key that can change: an `auth` command, a stored login (`codex-login` will be one).
+pub trait AuthProvider: fmt::Debug + Send + Sync {
     /// Returns the key. With [`Freshness::Renewed`] the last one was refused with a 401.
     fn key(
         &self,
@@ -60,7 +60,7 @@ pub struct KeyCandidates {
     /// `experimental_bearer_token`.
     pub configured_token: Option<Secret>,
     /// `auth = {command, …}`.
-    pub auth: Option<Arc<dyn KeySource>>,
+    pub auth: Option<Arc<dyn AuthProvider>>,
     /// `env_key` with the value of its variable.
     pub env_key: Option<EnvKey>,
     /// The provider is `openai`, or has `requires_openai_auth = true`.

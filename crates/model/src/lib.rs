@@ -30,7 +30,7 @@ pub use error::{ErrorOrigin, ModelError};
 pub use event::{ModelEvent, ModelStream, Retrying};
 pub use identity::ClientIdentity;
 pub use key::{
-    Address, CommandKey, EnvKey, Freshness, KeyCandidates, KeyError, KeySource, ProviderKey,
+    Address, AuthProvider, CommandKey, EnvKey, Freshness, KeyCandidates, KeyError, ProviderKey,
 };
 pub use prompt::{CallStatus, ItemOrigin, Prompt, PromptItem};
 pub use provider::{OPENAI_BASE_URL, ProviderSettings, ToolDialect, base_url};

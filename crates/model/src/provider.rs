@@ -1,5 +1,6 @@
 //! A provider, resolved: no name of an environment variable is left in it.
 
+use std::fmt;
 use std::time::Duration;
 
 use codex_host::Secret;
@@ -14,7 +15,7 @@ pub const OPENAI_BASE_URL: &str = "https://api.openai.com/v1";
 const MAX_RETRIES: u32 = 10;
 
 /// Everything that [`crate::ResponsesApi`] needs to know about its provider.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ProviderSettings {
     /// Id of the provider in config.
     pub id: String,
@@ -86,6 +87,24 @@ impl ProviderSettings {
             streams: self.stream_max_retries.min(MAX_RETRIES),
             unbounded_connection: self.unbounded_connection_retries,
         }
+    }
+}
+
+// Query values and user info may be secrets: only names are shown.
+impl fmt::Debug for ProviderSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let query: Vec<_> = self.query_params.iter().map(|(name, _)| name).collect();
+        f.debug_struct("ProviderSettings")
+            .field("id", &self.id)
+            .field("base_url", &codex_http::shown_url(&self.base_url))
+            .field("key", &self.key)
+            .field("headers", &self.headers)
+            .field("query_params", &query)
+            .field("retries", &self.retry_limits())
+            .field("stream_idle_timeout", &self.stream_idle_timeout)
+            .field("dialect", &self.dialect)
+            .field("identity", &self.identity)
+            .finish()
     }
 }
 
@@ -169,6 +188,17 @@ mod tests {
             base_url(Some("http://e/"), Some("http://e")),
             ("http://e/", Address::FromEnv)
         );
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let mut settings = settings("http://u:hunter2@h/v1?k=hunter2");
+        settings.key = ProviderKey::Fixed(Secret::new("hunter2"));
+        settings.headers = vec![("x".to_owned(), Secret::new("hunter2"))];
+        settings.query_params = vec![("q".to_owned(), "hunter2".to_owned())];
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("x") && shown.contains("\"q\""), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
     }
 
     #[test]

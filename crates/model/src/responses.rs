@@ -7,11 +7,12 @@
 mod headers;
 mod session;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use codex_host::{Clock, Secret};
-use codex_http::HttpClient;
+use codex_http::{HttpClient, shown_url};
 use futures_util::stream;
 use http::HeaderMap;
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,6 @@ pub struct ResponsesApi {
 }
 
 /// What every request of a provider has in common.
-#[derive(Debug)]
 struct Shared {
     http: HttpClient,
     clock: Clock,
@@ -87,6 +87,17 @@ impl ResponsesApi {
         Self {
             shared: Arc::new(shared),
         }
+    }
+}
+
+// The address may carry a token in its query.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("url", &shown_url(&self.url))
+            .field("limits", &self.limits)
+            .field("idle", &self.idle)
+            .finish_non_exhaustive()
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use codex_config::{Config, Feature, ModelProviderConfig, WireApi};
 use codex_host::{Env, Secret};
 use codex_model::{
-    Address, ClientIdentity, CommandKey, EnvKey, KeyCandidates, KeySource, ProviderSettings,
+    Address, AuthProvider, ClientIdentity, CommandKey, EnvKey, KeyCandidates, ProviderSettings,
     ToolDialect, base_url,
 };
 use url::Url;
@@ -208,7 +208,7 @@ fn keys(provider: &ModelProviderConfig, env: &Env, cwd: &Path) -> KeyCandidates 
     let auth = provider.auth.as_ref().map(|auth| {
         let (args, env, cwd) = (auth.args.clone(), env.clone(), cwd.to_owned());
         let key = CommandKey::new(auth.command.clone(), args, auth.timeout, env, cwd);
-        Arc::new(key) as Arc<dyn KeySource>
+        Arc::new(key) as Arc<dyn AuthProvider>
     });
     KeyCandidates {
         auth,

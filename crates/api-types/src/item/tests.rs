@@ -9,6 +9,8 @@ fn sent_back(wire: &str) -> String {
     let bytes = serde_json::to_string(&item).unwrap();
     let again: ResponseItem = serde_json::from_str(&bytes).unwrap();
     let second = serde_json::to_string(&again).unwrap();
+    let kind = serde_json::to_value(&item).unwrap()["type"].clone();
+    assert_eq!(kind.as_str().unwrap_or("item"), item.kind());
     assert_eq!(second, bytes, "what is stored reads back to the same bytes");
     bytes
 }

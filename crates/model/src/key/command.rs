@@ -12,7 +12,7 @@ use codex_process::{ChildSpec, ProcessTree};
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::Mutex;
 
-use super::{Freshness, KeyError, KeySource};
+use super::{AuthProvider, Freshness, KeyError};
 
 /// More than any token has.
 const MAX_OUTPUT: u64 = 64 * 1024;
@@ -86,7 +86,7 @@ impl CommandKey {
     }
 }
 
-impl KeySource for CommandKey {
+impl AuthProvider for CommandKey {
     fn key(
         &self,
         freshness: Freshness,

@@ -153,7 +153,7 @@ impl Session {
             },
             State::Read(reading) => match reading.end.take() {
                 None => {
-                    reading.read().await;
+                    reading.read(self.shared.idle).await;
                     None
                 }
                 Some(Ok(usage)) => {
@@ -199,7 +199,8 @@ impl Session {
         request.headers = headers;
         request.limits = Limits {
             headers: Some(shared.idle),
-            idle: Some(shared.idle),
+            // Silence is measured in events, below: comments alone keep no answer alive.
+            idle: None,
             body: None,
         };
         if let Some(key) = self.key.as_ref().filter(|_| !has_own_key) {
@@ -317,9 +318,14 @@ impl Reading {
     }
 
     /// Waits for one event; deltas that are already here join it.
-    async fn read(&mut self) {
-        let item = self.events.next().await;
-        self.take(item);
+    async fn read(&mut self, idle: Duration) {
+        match tokio::time::timeout(idle, self.events.next()).await {
+            Ok(item) => self.take(item),
+            Err(_) => {
+                let silent = format!("the answer was silent for {idle:?}");
+                self.end = Some(Err(Failure::stream(silent)));
+            }
+        }
         while self.end.is_none() && self.may_join() {
             match self.events.next().now_or_never() {
                 Some(item) => self.take(item),
@@ -472,20 +478,31 @@ fn build_body(prompt: &Prompt) -> Result<Bytes, ModelError> {
 }
 
 fn biggest_item(input: &[PromptItem]) -> Option<String> {
-    let sizes = input.iter().enumerate().map(|(index, item)| {
-        let json = serde_json::to_value(item).unwrap_or_default();
-        let kind = json
-            .get("type")
-            .and_then(|kind| kind.as_str())
-            .unwrap_or("item")
-            .to_owned();
-        (json.to_string().len(), index + 1, kind)
-    });
-    let (size, number, kind) = sizes.max_by_key(|(size, ..)| *size)?;
-    let size = size >> 20;
+    let sizes = input.iter().map(json_size).enumerate();
+    let (index, size) = sizes.max_by_key(|(_, size)| *size)?;
+    let (number, kind, size) = (index + 1, input.get(index)?.item.kind(), size >> 20);
     Some(format!(
         "; the biggest item is number {number}, a `{kind}` of {size} MiB"
     ))
+}
+
+/// Measures without writing: the item may be huge.
+fn json_size(item: &PromptItem) -> usize {
+    struct Counter(usize);
+    impl std::io::Write for Counter {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counter = Counter(0);
+    match serde_json::to_writer(&mut counter, item) {
+        Ok(()) => counter.0,
+        Err(_) => 0,
+    }
 }
 
 /// Makes the failure of something that went wrong on our side.

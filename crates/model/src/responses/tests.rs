@@ -17,7 +17,8 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
-    ClientIdentity, ErrorOrigin, Freshness, KeyError, KeySource, ModelError, ModelEvent, PromptItem,
+    AuthProvider, ClientIdentity, ErrorOrigin, Freshness, KeyError, ModelError, ModelEvent,
+    PromptItem,
 };
 
 /// Nothing here takes longer.
@@ -245,7 +246,7 @@ async fn a_wrong_key_fails_at_once_with_a_hint_and_is_never_shown() {
 #[derive(Debug)]
 struct Renewable;
 
-impl KeySource for Renewable {
+impl AuthProvider for Renewable {
     fn key(
         &self,
         freshness: Freshness,
@@ -448,6 +449,18 @@ async fn a_silent_answer_is_given_up_after_its_limit() {
         ),
         "{events:?}"
     );
+}
+
+#[tokio::test]
+async fn comments_alone_keep_no_answer_alive() {
+    let provider = MockResponses::start();
+    let comments = Reply::sse_text(": still here\n".repeat(2000));
+    provider.queue(comments.slowly(13, Duration::from_millis(10)));
+    let mut settings = settings(&provider);
+    settings.stream_idle_timeout = Duration::from_millis(100);
+    settings.stream_max_retries = 0;
+    assert_snapshot!(told(&ask(settings).await),
+        @"error the answer was silent for 100ms ResponseStreamDisconnected { status: Some(200) } hints []");
 }
 
 #[tokio::test]
