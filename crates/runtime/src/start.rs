@@ -7,10 +7,10 @@ use std::time::Duration;
 use codex_config::{Config, Feature};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
-use codex_mcp::{ClientInfo, ElicitationPolicy, McpSettings, Probe};
+use codex_mcp::{ClientInfo, ElicitationPolicy, ListChanges, McpSettings, Probe};
 use codex_model::{
-    ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext, ReplayError,
-    ResponsesApi,
+    ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
+    ReplayError, ResponsesApi,
 };
 use codex_protocol::{AskForApproval, SandboxMode, TurnError};
 
@@ -143,8 +143,11 @@ impl Loaded {
     pub async fn start(self, options: StartOptions) -> Result<Session, StartError> {
         // One pool for the model and for every server; nothing is built before its first request.
         let http = HttpClient::from_env(self.env.clone());
-        let setup = self.model_setup(&options, &http)?;
-        let settings = self.thread_settings(&options, &setup)?;
+        let identity = identity::of(self.frontend, &self.env);
+        let originator = identity.originator.clone();
+        let setup = self.model_setup(&options, &http, identity)?;
+        let mut settings = self.thread_settings(&options, &setup)?;
+        settings.originator = originator;
         let summary = Summary {
             cwd: settings.cwd.clone(),
             model: settings.model.clone(),
@@ -174,12 +177,12 @@ impl Loaded {
         &self,
         options: &StartOptions,
         http: &HttpClient,
+        identity: ClientIdentity,
     ) -> Result<ModelSetup, StartError> {
         if let ModelSide::Replay(file) = &options.model_side {
             return self.replay(file);
         }
         let model = provider::model(options.model.as_deref(), &self.config)?;
-        let identity = identity::of(self.frontend, &self.env);
         let ChosenProvider { settings, notices } =
             provider::provider(&self.config, &self.env, &self.cwd, identity)?;
         let (id, dialect) = (settings.id.clone(), settings.dialect);
@@ -271,7 +274,6 @@ impl Loaded {
         settings.storage = options.storage;
         settings.shell = shell(self.env.non_empty("SHELL"));
         settings.timezone = jiff::tz::TimeZone::system();
-        settings.originator = identity::of(self.frontend, &self.env).originator;
         settings.thread_source.clone_from(&options.thread_source);
         Ok(settings)
     }
@@ -286,6 +288,9 @@ impl Loaded {
         );
         if self.config.features.enabled(Feature::Mcp20260728) {
             settings.probe = Probe::Modern;
+        }
+        if !self.config.features.enabled(Feature::McpToolListChanged) {
+            settings.list_changes = ListChanges::Ignore;
         }
         settings.elicitation = options.elicitation.clone();
         settings
