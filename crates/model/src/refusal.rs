@@ -89,7 +89,6 @@ pub(crate) fn refused(
     };
     let kind = match status {
         401 | 403 => TurnErrorKind::Unauthorized,
-        402 => TurnErrorKind::UsageLimitExceeded,
         429 if quota => TurnErrorKind::UsageLimitExceeded,
         429 => TurnErrorKind::RateLimitExceeded,
         503 | 529 => TurnErrorKind::ServerOverloaded,
