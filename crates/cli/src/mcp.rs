@@ -1,5 +1,147 @@
 //! `codex mcp`: the servers, from the configuration to a live call.
 
+mod add;
 pub(crate) mod call;
+mod get;
+mod list;
 pub(crate) mod live;
+mod login;
+mod remove;
 pub(crate) mod tools;
+mod view;
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::{Args, Subcommand};
+use codex_config::McpServerConfig;
+use codex_protocol::ServerName;
+use codex_runtime::{Invocation, Loaded};
+use codex_utils_cli::CliConfigOverrides;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::CliError;
+use crate::tree::Leaf;
+use live::{LiveContext, LiveError, Terminal};
+
+#[derive(Debug, Args)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct McpArgs {
+    #[command(flatten)]
+    overrides: CliConfigOverrides,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// List the configured servers
+    List(Leaf<list::ListArgs>),
+    /// Show one server
+    Get(Leaf<get::GetArgs>),
+    /// Add a server, or change how one is started
+    Add(Box<Leaf<add::AddArgs>>),
+    /// Remove a server
+    Remove(Leaf<remove::RemoveArgs>),
+    /// Log in to a server (not available yet)
+    Login(Leaf<login::LoginArgs>),
+    /// Log out of a server (not available yet)
+    Logout(Leaf<login::LogoutArgs>),
+    /// Connect to servers and list their tools
+    Tools(Leaf<tools::ToolsArgs>),
+    /// Call one tool of a server
+    Call(Leaf<call::CallArgs>),
+}
+
+impl McpArgs {
+    /// Joins the flags of every level.
+    pub(crate) fn split(self, outer: CliConfigOverrides) -> (CliConfigOverrides, Verb) {
+        let inner = match &self.verb {
+            Verb::List(leaf) => &leaf.overrides,
+            Verb::Get(leaf) => &leaf.overrides,
+            Verb::Add(leaf) => &leaf.overrides,
+            Verb::Remove(leaf) => &leaf.overrides,
+            Verb::Login(leaf) => &leaf.overrides,
+            Verb::Logout(leaf) => &leaf.overrides,
+            Verb::Tools(leaf) => &leaf.overrides,
+            Verb::Call(leaf) => &leaf.overrides,
+        };
+        (outer.then(self.overrides).then(inner.clone()), self.verb)
+    }
+}
+
+pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
+    match verb {
+        Verb::List(leaf) => list::run(&leaf.args, &crate::load(invocation)?),
+        Verb::Get(leaf) => get::run(&leaf.args, &crate::load(invocation)?),
+        Verb::Add(leaf) => add::run(leaf.args, invocation),
+        Verb::Remove(leaf) => remove::run(&leaf.args, &crate::load(invocation)?),
+        Verb::Login(leaf) => login::login(&leaf.args, &crate::load(invocation)?),
+        Verb::Logout(leaf) => login::logout(&leaf.args, &crate::load(invocation)?),
+        Verb::Tools(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| {
+                tools::run(leaf.args, context).await
+            })
+        }
+        Verb::Call(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| call::run(leaf.args, context).await)
+        }
+    }
+}
+
+/// Finds a server by its name.
+fn find<'l>(
+    loaded: &'l Loaded,
+    name: &str,
+    missing: &str,
+) -> Result<&'l McpServerConfig, CliError> {
+    let servers = &loaded.config.mcp_servers;
+    servers.get(&ServerName::from_config(name)).ok_or_else(|| {
+        let names = servers.keys().map(ServerName::as_str);
+        CliError::new(format!("No MCP server named '{name}' found{missing}."))
+            .did_you_mean(name, names)
+    })
+}
+
+/// Runs a verb that connects. The first Ctrl-C stops it cleanly, the second one at once.
+fn live(
+    loaded: &Loaded,
+    verb: impl AsyncFnOnce(LiveContext<'_>) -> Result<u8, LiveError>,
+) -> Result<u8, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let (mut out, mut err) = (io::stdout().lock(), io::stderr());
+    let terminal = match (io::stdin().is_terminal(), err.is_terminal()) {
+        (true, true) => Terminal::Interactive,
+        (false, true) => Terminal::WatchOnly,
+        (_, false) => Terminal::None,
+    };
+    let cancel = CancellationToken::new();
+    let context = LiveContext {
+        config: &loaded.config,
+        env: loaded.env.clone(),
+        cwd: loaded.cwd.clone(),
+        cancel: cancel.clone(),
+        out: &mut out,
+        err: &mut err,
+        terminal,
+    };
+    let result = runtime.block_on(async {
+        let work = verb(context);
+        let mut work = std::pin::pin!(work);
+        tokio::select! {
+            result = &mut work => return result,
+            Ok(()) = tokio::signal::ctrl_c() => cancel.cancel(),
+        }
+        tokio::select! {
+            result = &mut work => result,
+            // Dropping the work ends every server by its process group.
+            Ok(()) = tokio::signal::ctrl_c() => Err(LiveError::interrupted()),
+        }
+    });
+    runtime.shutdown_background();
+    out.flush()?;
+    Ok(result?)
+}

@@ -15,11 +15,15 @@ mod group;
 #[cfg(unix)]
 mod guardian;
 mod lookup;
+#[cfg(unix)]
+mod raise;
 mod spec;
 mod stderr;
 mod tree;
 
 pub use exit::Exit;
+#[cfg(unix)]
+pub use raise::end_by_signal;
 pub use spec::{ChildSpec, SpawnError};
 pub use stderr::StderrTail;
 pub use tree::{Ladder, LastStep, ProcessTree, StopReport};

@@ -1,0 +1,322 @@
+//! `codex mcp add`: judges everything, then writes once.
+//!
+//! A name that exists keeps everything but how it is started, because installers run `add` again and
+//! again. Approvals do not follow to another command or origin: they were given to something else.
+
+mod existing;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use codex_config::{
+    ConfigFile, Enablement, EnvVar, HttpTransport, McpServerConfig, McpTransport, OffReason, Saved,
+    StdioTransport,
+};
+use codex_host::Secret;
+use codex_protocol::ServerName;
+use codex_runtime::{Invocation, Loaded};
+
+use super::call::parse_seconds;
+use crate::error::CliError;
+use crate::mask::{is_secret_setting, looks_secret};
+
+#[derive(Debug, Args)]
+#[command(override_usage = "codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)")]
+pub(crate) struct AddArgs {
+    /// Name for the server
+    name: String,
+    #[command(flatten)]
+    transport: TransportArgs,
+    /// Variable of the server's process
+    #[arg(short = 'e', long, value_name = "KEY=VALUE", value_parser = key_value, conflicts_with = "url")]
+    env: Vec<(String, String)>,
+    /// Variables copied from the environment of codex
+    #[arg(
+        long,
+        value_name = "NAME,NAME",
+        value_delimiter = ',',
+        conflicts_with = "url"
+    )]
+    env_var: Vec<String>,
+    /// Directory that the server runs in
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    cwd: Option<PathBuf>,
+    /// Variable that holds the bearer token
+    #[arg(long, value_name = "ENV_VAR", conflicts_with = "command")]
+    bearer_token_env_var: Option<String>,
+    /// Header of every request; `${VAR}` as the value names a variable
+    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header, conflicts_with = "command")]
+    header: Vec<(String, String)>,
+    /// Value of `resource` in a login
+    #[arg(long, value_name = "OAUTH_RESOURCE", conflicts_with = "command")]
+    oauth_resource: Option<String>,
+    // Part of a login, which is not there yet.
+    #[arg(
+        long,
+        value_name = "CLIENT_ID",
+        conflicts_with = "command",
+        hide = true
+    )]
+    oauth_client_id: Option<String>,
+    #[arg(
+        long,
+        value_name = "CLIENT_SECRET",
+        conflicts_with = "command",
+        hide = true
+    )]
+    oauth_client_secret: Option<String>,
+    #[arg(
+        long,
+        value_name = "AUTO|CIMD|DCR",
+        conflicts_with = "command",
+        hide = true
+    )]
+    oauth_client_registration: Option<String>,
+    /// Limit of the start
+    #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
+    startup_timeout: Option<Duration>,
+    /// Limit of a silent tool call
+    #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
+    tool_timeout: Option<Duration>,
+    /// Fail a run when this server does not start
+    #[arg(long)]
+    required: bool,
+    /// Offer only these tools
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    enabled_tools: Option<Vec<String>>,
+    /// Do not offer these tools
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    disabled_tools: Option<Vec<String>>,
+    /// File to write
+    #[arg(long, value_name = "SCOPE", default_value = "user")]
+    scope: Scope,
+    /// Begin with an empty entry when the name exists
+    #[arg(long)]
+    replace: bool,
+    /// Neither look for a login nor start one
+    #[arg(long, conflicts_with = "command")]
+    no_login: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct TransportArgs {
+    /// Command that starts the server; --url is for a server that is reached by HTTP
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, num_args = 1..)]
+    command: Vec<String>,
+    /// URL of a streamable HTTP server
+    #[arg(long, value_name = "URL", value_parser = url)]
+    url: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    User,
+    Project,
+}
+
+pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError> {
+    let name = ServerName::parse(&args.name).map_err(|error| CliError::new(error.to_string()))?;
+    refuse_unavailable(&args)?;
+    if let [word] = args.transport.command.as_slice()
+        && (word.starts_with("http://") || word.starts_with("https://"))
+    {
+        let hint = format!("use `codex mcp add {name} --url <URL>`");
+        return Err(CliError::usage(format!("the command `{word}` is a URL")).hint(hint));
+    }
+    let loaded = crate::load(invocation)?;
+    let transport = transport(&args, &loaded);
+    let warnings = warnings(&transport);
+
+    let mut file = ConfigFile::open(&loaded.home)?;
+    let old = file.mcp_server(&name).filter(|_| !args.replace);
+    let mut server = McpServerConfig::new(name.clone(), transport);
+    let mut notes = Vec::new();
+    if let Some(old) = old {
+        notes = existing::keep(&mut server, old, &file.mcp_server_keys(&name));
+    }
+    apply_flags(&mut server, &args);
+    if args.replace {
+        file.remove_mcp_server(&name)?;
+    }
+    file.set_mcp_server(&server)?;
+    let saved = file.save()?;
+
+    crate::print(&format!("Added global MCP server '{name}'.\n"))?;
+    let notes = notes.iter().filter(|_| saved == Saved::Written);
+    for line in warnings.iter().chain(notes) {
+        crate::say(line)?;
+    }
+    if server.enablement == Enablement::Off(OffReason::User) {
+        crate::say(&format!("warning: `{name}` is disabled: enabled = false"))?;
+    }
+    if asks_for_login(&server) && !args.no_login {
+        crate::print(&format!(
+            "MCP server may or may not require login. Run `codex mcp login {name}` to login.\n"
+        ))?;
+    }
+    Ok(0)
+}
+
+/// What belongs to a login, or to files that are not read yet, is refused before anything happens.
+fn refuse_unavailable(args: &AddArgs) -> Result<(), CliError> {
+    let asked = [
+        ("--oauth-client-id", args.oauth_client_id.is_some()),
+        ("--oauth-client-secret", args.oauth_client_secret.is_some()),
+        (
+            "--oauth-client-registration",
+            args.oauth_client_registration.is_some(),
+        ),
+        ("--scope project", args.scope == Scope::Project),
+    ];
+    match asked.iter().find(|(_, asked)| *asked) {
+        Some((flag, _)) => Err(CliError::not_available(&format!("codex mcp add {flag}"))),
+        None => Ok(()),
+    }
+}
+
+fn transport(args: &AddArgs, loaded: &Loaded) -> McpTransport {
+    if let Some(url) = &args.transport.url {
+        return McpTransport::StreamableHttp(Box::new(http(url, args)));
+    }
+    let mut words = args.transport.command.iter().cloned();
+    McpTransport::Stdio(StdioTransport {
+        command: words.next().unwrap_or_default(),
+        args: words.collect(),
+        env: args
+            .env
+            .iter()
+            .map(|(key, value)| (key.clone(), Secret::new(value.clone())))
+            .collect(),
+        env_vars: args
+            .env_var
+            .iter()
+            .map(|name| EnvVar {
+                name: name.clone(),
+                source: None,
+            })
+            .collect(),
+        cwd: args
+            .cwd
+            .as_ref()
+            .map(|cwd| loaded.cwd.join(cwd).into_path_buf()),
+        inherit_env: false,
+    })
+}
+
+fn http(url: &str, args: &AddArgs) -> HttpTransport {
+    let mut http = HttpTransport {
+        url: url.to_owned(),
+        bearer_token_env_var: args.bearer_token_env_var.clone(),
+        oauth_resource: args.oauth_resource.clone(),
+        ..HttpTransport::default()
+    };
+    let (mut literal, mut named) = (BTreeMap::new(), BTreeMap::new());
+    for (name, value) in &args.header {
+        let bearer = value.strip_prefix("Bearer ").and_then(variable);
+        match (variable(value), bearer) {
+            (Some(variable), _) => {
+                named.insert(name.clone(), variable.to_owned());
+            }
+            (None, Some(variable)) if name.eq_ignore_ascii_case("authorization") => {
+                http.bearer_token_env_var = Some(variable.to_owned());
+            }
+            (None, _) => {
+                literal.insert(name.clone(), Secret::new(value.clone()));
+            }
+        }
+    }
+    http.http_headers = literal;
+    http.env_http_headers = named;
+    http
+}
+
+/// Returns `VAR` of `${VAR}`.
+fn variable(value: &str) -> Option<&str> {
+    let name = value.strip_prefix("${")?.strip_suffix('}')?;
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    (plain && !name.is_empty()).then_some(name)
+}
+
+fn apply_flags(server: &mut McpServerConfig, args: &AddArgs) {
+    server.startup_timeout = args.startup_timeout.or(server.startup_timeout);
+    server.tool_timeout = args.tool_timeout.or(server.tool_timeout);
+    server.required |= args.required;
+    if args.enabled_tools.is_some() {
+        server.tools.enabled.clone_from(&args.enabled_tools);
+    }
+    if let Some(disabled) = &args.disabled_tools {
+        server.tools.disabled.clone_from(disabled);
+    }
+}
+
+fn asks_for_login(server: &McpServerConfig) -> bool {
+    super::view::auth_status(server) == codex_protocol::McpAuthStatus::Unknown
+}
+
+/// Says what is stored, or sent, more openly than people think.
+fn warnings(transport: &McpTransport) -> Vec<String> {
+    let in_clear = |what: &str| {
+        format!("warning: {what} is stored in clear; prefer --env-var / --bearer-token-env-var")
+    };
+    let mut warnings = Vec::new();
+    let named: Vec<(&String, &Secret)> = match transport {
+        McpTransport::Stdio(stdio) => {
+            if stdio.args.iter().any(|word| looks_secret(word)) {
+                warnings.push(in_clear("an argument that looks like a secret"));
+            }
+            stdio.env.iter().collect()
+        }
+        McpTransport::StreamableHttp(http) => {
+            if is_open_http(&http.url) {
+                warnings.push(
+                    "warning: http:// sends everything in clear over the network; prefer https://"
+                        .to_owned(),
+                );
+            }
+            http.http_headers.iter().collect()
+        }
+    };
+    let secret = named
+        .into_iter()
+        .filter(|(name, value)| is_secret_setting(name, value.expose()));
+    warnings.extend(secret.map(|(name, _)| in_clear(&format!("the value of `{name}`"))));
+    warnings
+}
+
+/// Returns whether a URL is plain http to another machine.
+fn is_open_http(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| {
+        let loopback = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        url.scheme() == "http" && !loopback
+    })
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("environment entries must be in KEY=VALUE form".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let fault = || "headers must be in `NAME: VALUE` form".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(fault)?;
+    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    if name.is_empty() || !name.chars().all(token) || value.chars().any(char::is_control) {
+        return Err(fault());
+    }
+    Ok((name.to_owned(), value.trim().to_owned()))
+}
+
+fn url(text: &str) -> Result<String, String> {
+    McpServerConfig::check_url(text).map_err(|why| format!("it {why}"))?;
+    Ok(text.to_owned())
+}

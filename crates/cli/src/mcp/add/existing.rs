@@ -1,0 +1,118 @@
+//! What an entry keeps when `add` names it again.
+
+use codex_config::{McpServerConfig, McpTransport};
+use codex_protocol::ToolApprovalMode;
+
+/// Keys that say how a server is reached; `add` replaces them as a whole.
+const ENDPOINT_KEYS: &[&str] = &[
+    "command",
+    "args",
+    "env",
+    "env_vars",
+    "cwd",
+    "url",
+    "bearer_token_env_var",
+    "http_headers",
+    "env_http_headers",
+    "http_headers_helper",
+    "auth",
+    "oauth",
+    "oauth_resource",
+];
+
+/// Gives the new server everything of the old one but its endpoint; returns what there is to say.
+pub(super) fn keep(
+    new: &mut McpServerConfig,
+    old: McpServerConfig,
+    old_keys: &[String],
+) -> Vec<String> {
+    let name = new.name.clone();
+    let same_peer = same_peer(&new.transport, &old.transport);
+    let new_transport = new.transport.clone();
+    *new = old.clone();
+    new.enablement = kept_enablement(&old);
+    new.transport = with_peer_settings(new_transport, &old.transport);
+    let dropped = if same_peer {
+        Vec::new()
+    } else {
+        drop_approvals(new)
+    };
+
+    let own_kind = std::mem::discriminant(&new.transport) == std::mem::discriminant(&old.transport);
+    let is_kept = |key: &&String| {
+        let of_other_kind = matches!(key.as_str(), "inherit_env" | "http") && !own_kind;
+        let gone = key.as_str() == "default_tools_approval_mode"
+            && new.default_tools_approval_mode.is_none();
+        !ENDPOINT_KEYS.contains(&key.as_str()) && !of_other_kind && !gone
+    };
+    let kept: Vec<&str> = old_keys
+        .iter()
+        .filter(is_kept)
+        .map(String::as_str)
+        .collect();
+    let mut notes = vec![match kept.as_slice() {
+        [] => format!("note: replaced how `{name}` is started"),
+        kept => format!(
+            "note: replaced how `{name}` is started; kept {} (use --replace for an empty start)",
+            kept.join(", ")
+        ),
+    }];
+    if !dropped.is_empty() {
+        notes.push(format!(
+            "note: dropped the approval of {}: it was given to another command or address",
+            dropped.join(", ")
+        ));
+    }
+    notes
+}
+
+/// A broken entry that is made whole again is on, unless its user had turned it off.
+fn kept_enablement(old: &McpServerConfig) -> codex_config::Enablement {
+    use codex_config::{Enablement, OffReason};
+    match &old.enablement {
+        Enablement::Off(OffReason::User) => Enablement::Off(OffReason::User),
+        Enablement::Off(OffReason::Requirements { .. } | OffReason::Invalid { .. })
+        | Enablement::On => Enablement::On,
+    }
+}
+
+/// Proxy, certificates and the inherited environment are no part of the endpoint.
+fn with_peer_settings(mut new: McpTransport, old: &McpTransport) -> McpTransport {
+    match (&mut new, old) {
+        (McpTransport::Stdio(new), McpTransport::Stdio(old)) => new.inherit_env = old.inherit_env,
+        (McpTransport::StreamableHttp(new), McpTransport::StreamableHttp(old)) => {
+            new.http.clone_from(&old.http)
+        }
+        (McpTransport::Stdio(_), McpTransport::StreamableHttp(_))
+        | (McpTransport::StreamableHttp(_), McpTransport::Stdio(_)) => {}
+    }
+    new
+}
+
+fn same_peer(new: &McpTransport, old: &McpTransport) -> bool {
+    let origin = |url: &str| url::Url::parse(url).ok().map(|url| url.origin());
+    match (new, old) {
+        (McpTransport::Stdio(new), McpTransport::Stdio(old)) => new.command == old.command,
+        (McpTransport::StreamableHttp(new), McpTransport::StreamableHttp(old)) => {
+            origin(&new.url).is_some() && origin(&new.url) == origin(&old.url)
+        }
+        (McpTransport::Stdio(_), McpTransport::StreamableHttp(_))
+        | (McpTransport::StreamableHttp(_), McpTransport::Stdio(_)) => false,
+    }
+}
+
+/// Takes every `approve` away and returns whose it was.
+fn drop_approvals(server: &mut McpServerConfig) -> Vec<String> {
+    let mut dropped = Vec::new();
+    if server.default_tools_approval_mode == Some(ToolApprovalMode::Approve) {
+        server.default_tools_approval_mode = None;
+        dropped.push("all tools".to_owned());
+    }
+    for (tool, settings) in &mut server.tool_settings {
+        if settings.approval_mode == Some(ToolApprovalMode::Approve) {
+            settings.approval_mode = None;
+            dropped.push(format!("`{tool}`"));
+        }
+    }
+    dropped
+}

@@ -1,0 +1,118 @@
+//! `codex mcp get`: one server in full, without starting or asking it.
+
+use std::time::Duration;
+
+use clap::Args;
+use codex_config::{McpServerConfig, McpTransport};
+use codex_protocol::ToolApprovalMode;
+use codex_runtime::Loaded;
+
+use super::view;
+use crate::error::CliError;
+use crate::mask::{Secrets, printable};
+use crate::table::pretty;
+
+#[derive(Debug, Args)]
+pub(crate) struct GetArgs {
+    /// Name of the server
+    name: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Show configured values of variables and headers
+    #[arg(long)]
+    show_secrets: bool,
+}
+
+pub(super) fn run(args: &GetArgs, loaded: &Loaded) -> Result<u8, CliError> {
+    let server = super::find(loaded, &args.name, "")?;
+    let secrets = Secrets::from_flag(args.show_secrets);
+    let text = match args.json {
+        true => pretty(&view::get_json(server, secrets))?,
+        false => text(server, secrets),
+    };
+    crate::print(&text)?;
+    Ok(0)
+}
+
+fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+    let name = printable(server.name.as_str());
+    if !server.is_enabled() {
+        return format!("{name} ({})\n", printable(&view::status_words(server)));
+    }
+    let mut text = format!("{name}\n");
+    let mut line = |key: &str, value: &str| {
+        let value = if value.is_empty() {
+            "-".to_owned()
+        } else {
+            printable(value)
+        };
+        text.push_str(&format!("  {key}: {value}\n"));
+    };
+    line("enabled", "true");
+    if let Some(tools) = &server.tools.enabled {
+        line("enabled_tools", &tools.join(", "));
+    }
+    if !server.tools.disabled.is_empty() {
+        line("disabled_tools", &server.tools.disabled.join(", "));
+    }
+    match &server.transport {
+        McpTransport::Stdio(stdio) => {
+            line("transport", "stdio");
+            line("command", &stdio.command);
+            line("args", &stdio.args.join(" "));
+            line(
+                "cwd",
+                &stdio
+                    .cwd
+                    .as_ref()
+                    .map(|cwd| cwd.display().to_string())
+                    .unwrap_or_default(),
+            );
+            line("env", &view::env_words(stdio, secrets));
+        }
+        McpTransport::StreamableHttp(http) => {
+            line("transport", "streamable_http");
+            line("url", &secrets.url(&http.url));
+            line(
+                "bearer_token_env_var",
+                http.bearer_token_env_var.as_deref().unwrap_or_default(),
+            );
+            line("http_headers", &view::header_words(http, secrets));
+            let from_env = http
+                .env_http_headers
+                .iter()
+                .map(|(name, variable)| format!("{name}={variable}"));
+            line("env_http_headers", &from_env.collect::<Vec<_>>().join(", "));
+            line(
+                "http_headers_helper",
+                http.http_headers_helper.as_deref().unwrap_or_default(),
+            );
+        }
+    }
+    if let Some(limit) = server.startup_timeout {
+        line("startup_timeout_sec", &seconds(limit));
+    }
+    if let Some(limit) = server.tool_timeout {
+        line("tool_timeout_sec", &seconds(limit));
+    }
+    if let Some(mode) = server.default_tools_approval_mode {
+        line("default_tools_approval_mode", mode_word(mode));
+    }
+    line("remove", &format!("codex mcp remove {}", server.name));
+    text
+}
+
+/// Whole seconds have no fraction.
+fn seconds(limit: Duration) -> String {
+    limit.as_secs_f64().to_string()
+}
+
+fn mode_word(mode: ToolApprovalMode) -> &'static str {
+    match mode {
+        ToolApprovalMode::Auto => "auto",
+        ToolApprovalMode::Prompt => "prompt",
+        ToolApprovalMode::Writes => "writes",
+        ToolApprovalMode::Approve => "approve",
+    }
+}
