@@ -1,0 +1,211 @@
+//! `codex exec`: signals in each phase; no process is left and the last line is whole.
+
+use std::os::unix::process::ExitStatusExt;
+use std::time::Duration;
+
+use codex_test_support::{
+    FakeStdio, Gate, Journal, MockResponses, RunningCodex, TestHome, codex_program, wait_until_gone,
+};
+use serde_json::json;
+
+use crate::exec_support::{LIMIT, calls, json, last_line, mcp_calls, says, types};
+
+/// What the contract gives a run that was told to end, with room for a busy machine.
+const END_LIMIT: Duration = Duration::from_secs(4);
+/// Signal numbers as the shell shows them.
+const SIGHUP: i32 = 1;
+const SIGTERM: i32 = 15;
+
+struct Run {
+    provider: MockResponses,
+    home: TestHome,
+    journal: Journal,
+}
+
+/// A home with a server that notes what happens to it.
+fn with_server(server: FakeStdio, more: &str) -> Run {
+    let provider = MockResponses::start();
+    let home = TestHome::new();
+    let journal = Journal::new(home.path().join("journal.jsonl"));
+    let url = provider.base_url();
+    let table = server.noting_in(&journal).toml("test");
+    home.write_config(&format!("openai_base_url = \"{url}\"\n{table}{more}"));
+    Run {
+        provider,
+        home,
+        journal,
+    }
+}
+
+impl Run {
+    fn start(&self) -> RunningCodex {
+        json(&self.home, &["hi"]).env("CODEX_API_KEY", "k").spawn()
+    }
+
+    fn nothing_is_left(&self) {
+        for pid in self.journal.pids() {
+            assert!(
+                wait_until_gone(pid, Duration::from_secs(1)),
+                "process {pid} is left"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_in_mid_call_completes_the_item_and_cancels_the_call() {
+    let run = with_server(FakeStdio::new().tools(["slow"]), "");
+    run.provider.queue(calls("test", "slow", "{}"));
+    let running = run.start();
+    run.journal.wait_for_method("tools/call", LIMIT);
+    let begun = std::time::Instant::now();
+    running.interrupt();
+    let output = running.wait();
+    assert!(begun.elapsed() < END_LIMIT, "{:?}", begun.elapsed());
+    assert_eq!(output.exit(), Some(130), "{output}");
+    assert_eq!(mcp_calls(&output)[0]["status"], "failed");
+    assert_eq!(
+        last_line(&output),
+        json!({"type": "turn.failed", "error": {"message": "interrupted"}})
+    );
+    run.journal
+        .wait_for_method("notifications/cancelled", LIMIT);
+    run.nothing_is_left();
+}
+
+#[test]
+fn a_termination_while_the_model_thinks_ends_by_the_signal() {
+    let run = with_server(FakeStdio::new(), "");
+    let gate = Gate::new();
+    run.provider.queue(says("never told").hold_until(&gate));
+    let running = run.start();
+    run.provider.wait_for_requests(1, LIMIT);
+    running.terminate();
+    let output = running.wait();
+    assert_eq!(output.signal(), Some(SIGTERM), "{output}");
+    assert_eq!(last_line(&output)["type"], "turn.failed");
+    run.nothing_is_left();
+    gate.open();
+}
+
+#[test]
+fn a_hang_up_while_servers_start_ends_by_the_signal() {
+    let server = FakeStdio::new().hang_in_initialize().grandchildren(1);
+    let run = with_server(server, "");
+    let running = run.start();
+    run.journal.wait_for_method("initialize", LIMIT);
+    running.hang_up();
+    let output = running.wait();
+    assert_eq!(output.signal(), Some(SIGHUP), "{output}");
+    assert!(["error", "turn.failed"].contains(&types(&output).last().map_or("", |last| last)));
+    assert!(run.provider.requests().is_empty());
+    run.nothing_is_left();
+}
+
+#[test]
+fn an_interrupt_while_a_required_server_starts_is_an_error_line() {
+    let server = FakeStdio::new().hang_in_initialize();
+    let run = with_server(server, "required = true\n");
+    let running = run.start();
+    run.journal.wait_for_method("initialize", LIMIT);
+    running.interrupt();
+    let output = running.wait();
+    assert_eq!(output.exit(), Some(130), "{output}");
+    assert_eq!(
+        output.json_lines(),
+        [json!({"type": "error", "message": "interrupted"})]
+    );
+    run.nothing_is_left();
+}
+
+#[test]
+fn a_server_that_ignores_everything_does_not_hold_the_run_up() {
+    let server = FakeStdio::new()
+        .tools(["never"])
+        .ignore_sigterm()
+        .ignore_stdin_end()
+        .grandchildren(2);
+    let run = with_server(server, "default_tools_approval_mode = \"approve\"\n");
+    run.provider.queue(calls("test", "never", "{}"));
+    let running = run.start();
+    run.journal.wait_for_method("tools/call", LIMIT);
+    let begun = std::time::Instant::now();
+    running.terminate();
+    let output = running.wait();
+    assert!(begun.elapsed() < END_LIMIT, "{:?}", begun.elapsed());
+    assert_eq!(output.signal(), Some(SIGTERM), "{output}");
+    assert_eq!(last_line(&output)["type"], "turn.failed");
+    run.nothing_is_left();
+}
+
+#[test]
+fn a_second_signal_ends_at_once_and_leaves_nothing() {
+    let server = FakeStdio::new()
+        .tools(["never"])
+        .ignore_sigterm()
+        .ignore_stdin_end();
+    let run = with_server(server, "default_tools_approval_mode = \"approve\"\n");
+    run.provider.queue(calls("test", "never", "{}"));
+    let running = run.start();
+    run.journal.wait_for_method("tools/call", LIMIT);
+    running.interrupt();
+    running.wait_for_stdout("turn.failed");
+    running.interrupt();
+    assert_eq!(running.wait().exit(), Some(130));
+    run.nothing_is_left();
+}
+
+#[test]
+fn a_reader_that_has_stalled_cannot_keep_a_run_from_ending() {
+    let run = with_server(
+        FakeStdio::new().tools(["big"]),
+        "default_tools_approval_mode = \"approve\"\n",
+    );
+    run.provider
+        .queue(calls("test", "big", r#"{"bytes":4000000}"#))
+        .queue(says("done"));
+    let mut child = std::process::Command::new(codex_program())
+        .args(["exec", "--json", "--skip-git-repo-check", "hi"])
+        .env_clear()
+        .envs(run.home.env_pairs())
+        .env("CODEX_API_KEY", "k")
+        .current_dir(run.home.cwd())
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // The second request means that the result is on its way into the pipe, which nobody reads.
+    run.provider.wait_for_requests(2, LIMIT);
+    let begun = std::time::Instant::now();
+    let pid = child.id().to_string();
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert_eq!(child.wait().unwrap().signal(), Some(SIGTERM));
+    assert!(begun.elapsed() < END_LIMIT, "{:?}", begun.elapsed());
+    run.nothing_is_left();
+}
+
+#[test]
+fn after_a_kill_no_child_is_alive() {
+    let run = with_server(FakeStdio::new().tools(["slow"]).grandchildren(1), "");
+    run.provider.queue(calls("test", "slow", "{}"));
+    let running = run.start();
+    run.journal.wait_for_method("tools/call", LIMIT);
+    running.kill();
+    drop(running.wait());
+    run.nothing_is_left();
+}
+
+#[test]
+fn a_run_that_ends_well_leaves_no_child() {
+    let run = with_server(FakeStdio::new().grandchildren(1), "");
+    run.provider.queue(says("done"));
+    assert_eq!(run.start().wait().exit(), Some(0));
+    run.nothing_is_left();
+}
