@@ -33,10 +33,10 @@ use crate::http_transport::HttpWire;
 use crate::stdio::StdioTransport;
 use crate::wire::Tap;
 
-/// How long an HTTP server may think about `server/discover`.
+/// How long an HTTP server may think about `server/discover`, at most a third of the whole start.
 const HTTP_PROBE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a stdio server may think about it.
+/// The same for a stdio server.
 const STDIO_PROBE_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long after the end of stdout the exit status is awaited.
@@ -134,6 +134,10 @@ impl<'a> Plan<'a> {
         process.as_ref().map_or_else(String::new, stderr_text)
     }
 
+    fn probe_limit(&self, limit: Duration) -> Duration {
+        limit.min(self.options.startup_timeout / 3)
+    }
+
     fn ear(&self) -> Ear {
         Ear {
             config: client_config(self.options),
@@ -195,7 +199,9 @@ impl<'a> Plan<'a> {
         let serving = async {
             match era {
                 Era::Legacy => Some(serving.await),
-                Era::Modern => timeout(STDIO_PROBE_LIMIT, serving).await.ok(),
+                Era::Modern => timeout(self.probe_limit(STDIO_PROBE_LIMIT), serving)
+                    .await
+                    .ok(),
             }
         };
         let outcome = tokio::select! {
@@ -222,7 +228,7 @@ impl<'a> Plan<'a> {
                 self.end_process().await;
                 return Err(Attempt::OtherEra(ConnectError::Timeout {
                     server: server.clone(),
-                    limit: STDIO_PROBE_LIMIT,
+                    limit: self.probe_limit(STDIO_PROBE_LIMIT),
                     stderr_tail: String::new(),
                 }));
             }
@@ -258,7 +264,7 @@ impl<'a> Plan<'a> {
     pub(crate) async fn http(&self, endpoint: &HttpEndpoint) -> Result<Live, ConnectError> {
         if self.options.probe != Probe::Legacy {
             let probing = self.http_attempt(endpoint, Era::Modern);
-            match timeout(HTTP_PROBE_LIMIT, probing).await {
+            match timeout(self.probe_limit(HTTP_PROBE_LIMIT), probing).await {
                 Ok(Ok(live)) => return Ok(live),
                 Ok(Err(Attempt::Final(error))) => return Err(error),
                 Ok(Err(Attempt::OtherEra(_))) | Err(_) => {}

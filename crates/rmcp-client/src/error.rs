@@ -78,13 +78,13 @@ pub enum ConnectError {
         body_start: String,
     },
     /// No HTTP answer came.
-    #[error("MCP server `{server}` cannot be reached at {url}: {why}")]
+    #[error("MCP server `{server}` {why}")]
     Unreachable {
         /// The server.
         server: ServerName,
-        /// Where.
+        /// Where, without secrets.
         url: String,
-        /// Why.
+        /// What it did, as the rest of a sentence about the server.
         why: String,
     },
     /// The server speaks a revision that we do not.

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::RoleClient;
-use rmcp::model::{ClientRequest, CustomRequest, ErrorCode, ErrorData, RequestId, ServerResult};
+use rmcp::model::{
+    ClientRequest, CustomRequest, ErrorCode, ErrorData, ProgressToken, RequestId, ServerResult,
+};
 use rmcp::service::{Peer, PeerRequestOptions, RequestHandle, ServiceError};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +23,9 @@ use crate::wire::Tap;
 
 /// How long telling the server about a cancelled request may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a caller waits until the server was told.
+const CANCEL_PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a request whose connection ended waits for the reason.
 const REASON_LIMIT: Duration = Duration::from_secs(2);
@@ -67,10 +73,16 @@ impl Wire {
         let mut open = OpenRequest {
             wire: self,
             id: handle.id.clone(),
+            progress_token: handle.progress_token.clone(),
             handle: Some(handle),
             reason: "the caller no longer waits",
         };
-        open.answer(options, alive.subscribe(), cancel).await
+        let answer = open.answer(options, alive.subscribe(), cancel).await;
+        if let Some(telling) = open.give_up() {
+            // The word shall be out before the caller goes on, and perhaps ends the connection.
+            let _ = timeout(CANCEL_PATIENCE, telling).await;
+        }
+        answer
     }
 
     /// The error of a request on a connection that has just ended.
@@ -98,6 +110,7 @@ pub(crate) fn closed_error(reason: &ClosedReason) -> CallError {
 struct OpenRequest<'a> {
     wire: &'a Wire,
     id: RequestId,
+    progress_token: ProgressToken,
     handle: Option<RequestHandle<RoleClient>>,
     reason: &'static str,
 }
@@ -181,16 +194,22 @@ impl OpenRequest<'_> {
     }
 }
 
+impl OpenRequest<'_> {
+    /// Tells the server, unless the request has ended.
+    fn give_up(&mut self) -> Option<JoinHandle<()>> {
+        let handle = self.handle.take()?;
+        let reason = self.reason.to_owned();
+        Some(self.wire.tasks.spawn(async move {
+            let _ = timeout(CANCEL_LIMIT, handle.cancel(Some(reason))).await;
+        }))
+    }
+}
+
 impl Drop for OpenRequest<'_> {
     fn drop(&mut self) {
         self.wire.tap.take(&self.id);
-        if let Some(handle) = self.handle.take() {
-            self.wire.ear.unregister(&handle.progress_token);
-            let reason = self.reason.to_owned();
-            self.wire.tasks.spawn(async move {
-                let _ = timeout(CANCEL_LIMIT, handle.cancel(Some(reason))).await;
-            });
-        }
+        self.wire.ear.unregister(&self.progress_token);
+        self.give_up();
     }
 }
 
@@ -256,5 +275,45 @@ impl Clocks {
         } else {
             self.max_total
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn clocks() -> Clocks {
+        Clocks::start(&CallOptions::with_idle_timeout(10 * SECOND))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_prolongs_a_call_up_to_its_hard_limit() {
+        let started = Instant::now();
+        let mut clocks = clocks();
+        assert_eq!(clocks.deadline() - started, 10 * SECOND);
+        for _ in 0..6 {
+            advance(6 * SECOND).await;
+            clocks.restart_idle();
+        }
+        assert_eq!(clocks.deadline() - started, 40 * SECOND);
+        assert_eq!(clocks.ended_limit(), 40 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn both_clocks_stand_still_while_the_user_thinks() {
+        let started = Instant::now();
+        let mut clocks = clocks();
+        advance(SECOND).await;
+        clocks.pause(true);
+        advance(100 * SECOND).await;
+        clocks.pause(true);
+        clocks.pause(false);
+        assert_eq!(clocks.idle_ends - started, 111 * SECOND);
+        assert_eq!(clocks.total_ends - started, 140 * SECOND);
+        assert_eq!(clocks.ended_limit(), 10 * SECOND);
     }
 }

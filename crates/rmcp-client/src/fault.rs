@@ -78,13 +78,25 @@ impl HttpFault {
                 status,
                 body_start: start,
             },
-            Self::Network { why, .. } | Self::Unsendable { why } => ConnectError::Unreachable {
-                server,
-                url: codex_http::shown_url(url),
-                why,
-            },
+            Self::Network { why, .. } | Self::Unsendable { why } => {
+                let url = codex_http::shown_url(url);
+                ConnectError::Unreachable {
+                    server,
+                    why: predicate(&why, &url),
+                    url,
+                }
+            }
             Self::Cancelled => ConnectError::Cancelled { server },
         }
+    }
+}
+
+/// What a server did, as the rest of a sentence about it; the address is named once.
+fn predicate(why: &str, url: &str) -> String {
+    let reason = why.strip_prefix("cannot reach `");
+    match reason.and_then(|rest| rest.split_once("`: ")) {
+        Some((_, reason)) => format!("cannot be reached at `{url}`: {reason}"),
+        None => format!("gave no usable answer: {why}"),
     }
 }
 

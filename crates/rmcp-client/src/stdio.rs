@@ -70,7 +70,8 @@ impl StdioTransport {
         let answered = self.line.ids().find(|id| unanswered.contains(id));
         let failed = match answered {
             Some(id) => vec![id],
-            None => unanswered,
+            None if self.line.may_be_an_answer() => unanswered,
+            None => return,
         };
         for id in failed {
             if let Ok(message) = serde_json::from_value(Tap::fault(&id, &why)) {
@@ -212,6 +213,12 @@ impl Line {
         }
     }
 
+    /// Whether a too long line is more than noise or a notification.
+    fn may_be_an_answer(&self) -> bool {
+        let begin = String::from_utf8_lossy(&self.bytes);
+        begin.trim_start().starts_with('{') && !begin.contains("\"method\"")
+    }
+
     /// The ids that the two ends of a too long line mention, last one first: the SDKs write the id
     /// either before or after the result.
     fn ids(&self) -> impl Iterator<Item = RequestId> {
@@ -243,8 +250,8 @@ mod tests {
             if read == Read::End {
                 return seen;
             }
-            let text = String::from_utf8_lossy(line.text()).chars().take(20);
-            seen.push((read, text.collect()));
+            let text = String::from_utf8_lossy(line.text());
+            seen.push((read, text.chars().take(20).collect()));
             line.clear();
         }
     }
