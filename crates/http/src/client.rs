@@ -122,11 +122,16 @@ impl HttpClient {
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
-        let connect_limit = self.0.settings.connect_timeout;
-        self.library()?
-            .execute(request)
-            .await
-            .map_err(|error| HttpError::from_library(url, connect_limit, &error))
+        let settings = &self.0.settings;
+        proxy::check(&settings.env, url)?;
+        let answer = self.library()?.execute(request).await;
+        answer.map_err(|error| {
+            let error = HttpError::from_library(url, settings.connect_timeout, &error);
+            match proxy::variable_for(&settings.env, url).filter(|_| error.is_connect()) {
+                Some((name, _)) => error.with_note(&format!("{name} sets a proxy")),
+                None => error,
+            }
+        })
     }
 
     fn library(&self) -> Result<&reqwest::Client, HttpError> {
@@ -155,7 +160,7 @@ fn build(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
         .retry(reqwest::retry::never())
         .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true);
-    for proxy in proxy::proxies(&settings.env)? {
+    for proxy in proxy::proxies(&settings.env) {
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| {

@@ -40,7 +40,7 @@ impl Resolve for Resolver {
 }
 
 /// Whether a host is `localhost` or below it.
-fn is_localhost(host: &str) -> bool {
+pub(crate) fn is_localhost(host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
 }

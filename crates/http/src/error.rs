@@ -105,11 +105,27 @@ impl HttpError {
         self.retry() == Retry::Safe || matches!(self.kind, Kind::Tls | Kind::Proxy)
     }
 
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<&'static str> {
+        match self.kind {
+            HttpErrorKind::Dns => vec!["check the host name in the URL"],
+            HttpErrorKind::Refused => vec!["check that the server runs and that the port is right"],
+            HttpErrorKind::Tls => {
+                vec!["a CA of your own goes into a PEM file that SSL_CERT_FILE names"]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn new(kind: HttpErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into().into_boxed_str(),
         }
+    }
+
+    pub(crate) fn with_note(self, note: &str) -> Self {
+        Self::new(self.kind, format!("{} ({note})", self.message))
     }
 
     pub(crate) fn bad_url(url: &Url) -> Self {
@@ -215,8 +231,11 @@ impl Cause {
                 if next.is_none() {
                     text = plain_io_text(io_error);
                 }
-            } else if error.is::<rustls::Error>() {
+            } else if let Some(tls_error) = error.downcast_ref::<rustls::Error>() {
                 kind = CauseKind::Tls;
+                if let rustls::Error::InvalidMessage(_) = tls_error {
+                    text = "the server does not speak TLS there".to_owned();
+                }
             } else if error.is::<NameNotFound>() {
                 kind = CauseKind::Dns;
                 next = None;

@@ -6,31 +6,51 @@
 
 use codex_host::Env;
 use reqwest::{NoProxy, Proxy};
-use url::Url;
+use url::{Host, Url};
 
-use crate::error::{HttpError, HttpErrorKind, shown_url};
+use crate::dns::is_localhost;
+use crate::error::{HttpError, HttpErrorKind};
 
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Returns the proxies for the client.
-pub(crate) fn proxies(env: &Env) -> Result<Vec<Proxy>, HttpError> {
+/// Returns the proxies for the client. One that cannot be used is left out: [`check`] tells it to
+/// those whom it would have served.
+pub(crate) fn proxies(env: &Env) -> Vec<Proxy> {
     let exceptions = match variable(env, "NO_PROXY") {
         Some((_, list)) => format!("{LOOPBACK},{list}"),
         None => LOOPBACK.to_owned(),
     };
-    let build = |names: [&'static str; 2], make: fn(Url) -> reqwest::Result<Proxy>| {
-        let found = names.iter().find_map(|name| variable(env, name));
-        let Some((name, text)) = found else {
-            return Ok(None);
-        };
-        let proxy = make(address(&name, text)?).map_err(|_| unusable(&name, "bad address"))?;
-        Ok(Some(proxy.no_proxy(NoProxy::from_string(&exceptions))))
+    let build = |scheme: &str, make: fn(Url) -> reqwest::Result<Proxy>| {
+        let (name, text) = for_scheme(env, scheme)?;
+        let proxy = make(address(&name, text).ok()?).ok()?;
+        Some(proxy.no_proxy(NoProxy::from_string(&exceptions)))
     };
-    let found = [
-        build(["HTTPS_PROXY", "ALL_PROXY"], Proxy::https)?,
-        build(["HTTP_PROXY", "ALL_PROXY"], Proxy::http)?,
-    ];
-    Ok(found.into_iter().flatten().collect())
+    let found = [build("https", Proxy::https), build("http", Proxy::http)];
+    found.into_iter().flatten().collect()
+}
+
+/// Fails when the proxy for a URL cannot be used: going there without it is not what was wanted.
+pub(crate) fn check(env: &Env, url: &Url) -> Result<(), HttpError> {
+    match variable_for(env, url) {
+        Some((name, text)) => address(&name, text).map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// Returns the variable that sets a proxy for URLs like this one, and its value.
+/// Whether `NO_PROXY` makes an exception is not looked at.
+pub(crate) fn variable_for<'a>(env: &'a Env, url: &Url) -> Option<(String, &'a str)> {
+    let is_loopback = match url.host()? {
+        Host::Domain(name) => is_localhost(name),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    for_scheme(env, url.scheme()).filter(|_| !is_loopback)
+}
+
+fn for_scheme<'a>(env: &'a Env, scheme: &str) -> Option<(String, &'a str)> {
+    let own = format!("{}_PROXY", scheme.to_ascii_uppercase());
+    variable(env, &own).or_else(|| variable(env, "ALL_PROXY"))
 }
 
 /// Returns a variable that is set and not empty, with the spelling that was found.
@@ -51,18 +71,12 @@ fn address(name: &str, text: &str) -> Result<Url, HttpError> {
     };
     let url: Url = whole.parse().map_err(|_| unusable(name, "not a URL"))?;
     match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err(unusable(
-            name,
-            &format!(
-                "`{}` is not supported, only http and https proxies are",
-                shown_url(&url)
-            ),
-        )),
+        "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h" if url.has_host() => Ok(url),
+        _ => Err(unusable(name, "it is no http, https or socks proxy")),
     }
 }
 
-fn unusable(name: &str, why: &str) -> HttpError {
+fn unusable(name: &str, why: &'static str) -> HttpError {
     HttpError::new(
         HttpErrorKind::Proxy,
         format!("cannot use the proxy in {name}: {why}"),
@@ -73,30 +87,50 @@ fn unusable(name: &str, why: &str) -> HttpError {
 mod tests {
     use super::*;
 
-    fn count(pairs: &[(&str, &str)]) -> Result<usize, String> {
-        match proxies(&Env::from_pairs(pairs.iter().copied())) {
-            Ok(proxies) => Ok(proxies.len()),
-            Err(error) => Err(error.to_string()),
-        }
+    fn env(name: &str, value: &str) -> Env {
+        Env::from_pairs([(name, value)])
+    }
+
+    fn checked(name: &str, value: &str, url: &str) -> Result<(), String> {
+        check(&env(name, value), &url.parse().unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn each_variable_serves_its_scheme() {
-        assert_eq!(count(&[]), Ok(0));
-        assert_eq!(count(&[("HTTPS_PROXY", "http://p:1")]), Ok(1));
-        assert_eq!(count(&[("http_proxy", "p:1"), ("HTTPS_PROXY", "")]), Ok(1));
-        assert_eq!(count(&[("ALL_PROXY", "https://u:pw@p:1")]), Ok(2));
+        let rows = [
+            ("HTTPS_PROXY", "http://p:1", 1),
+            ("http_proxy", "p:1", 1),
+            ("https_proxy", "", 0),
+            ("ALL_PROXY", "https://u:pw@p:1", 2),
+            ("ALL_PROXY", "socks5h://p:1", 2),
+            ("all_proxy", "gopher://p:1", 0),
+        ];
+        for (name, value, n_proxies) in rows {
+            assert_eq!(
+                proxies(&env(name, value)).len(),
+                n_proxies,
+                "{name}={value}"
+            );
+        }
     }
 
     #[test]
     fn what_cannot_be_used_is_said_without_the_password() {
-        let error = count(&[("ALL_PROXY", "socks5://me:secret@p:1")]).unwrap_err();
+        let error = checked("ALL_PROXY", "gopher://me:secret@p:1", "http://h.example/");
+        let expected = "cannot use the proxy in ALL_PROXY: it is no http, https or socks proxy";
+        assert_eq!(error.unwrap_err(), expected);
+        let error = checked("http_proxy", "http://", "http://h.example/");
+        assert!(error.unwrap_err().ends_with("in http_proxy: not a URL"));
+    }
+
+    #[test]
+    fn nobody_else_is_bothered_by_a_bad_proxy() {
+        for url in ["http://127.0.0.1/", "http://[::1]/", "http://localhost/"] {
+            assert_eq!(checked("ALL_PROXY", "gopher://p:1", url), Ok(()));
+        }
         assert_eq!(
-            error,
-            "cannot use the proxy in ALL_PROXY: \
-             `socks5://p:1` is not supported, only http and https proxies are"
+            checked("HTTPS_PROXY", "gopher://p:1", "http://h.example/"),
+            Ok(())
         );
-        let error = count(&[("http_proxy", "http://")]).unwrap_err();
-        assert_eq!(error, "cannot use the proxy in http_proxy: not a URL");
     }
 }

@@ -322,6 +322,53 @@ async fn a_proxy_gets_everything_but_loopback() {
     assert!(seen.contains("proxy-authorization: Basic "), "{seen}");
 }
 
+#[tokio::test]
+async fn a_socks_proxy_resolves_the_name() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("socks5h://{}", listener.local_addr().unwrap());
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = [0; 3];
+        stream.read_exact(&mut greeting).await.unwrap();
+        assert_eq!(greeting, [5, 1, 0]);
+        stream.write_all(&[5, 0]).await.unwrap();
+        let mut wish = [0; 4 + 1 + 11 + 2];
+        stream.read_exact(&mut wish).await.unwrap();
+        assert_eq!(&wish[..5], [5, 1, 0, 3, 11]);
+        assert_eq!(&wish[5..16], b"far.invalid");
+        stream
+            .write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0])
+            .await
+            .unwrap();
+        let mut request = [0; 3];
+        stream.read_exact(&mut request).await.unwrap();
+        assert_eq!(&request, b"GET");
+        stream.write_all(&ok("through")).await.unwrap();
+        stream
+    };
+    let client = client(&[("ALL_PROXY", &address)]);
+    let far = Request::get("http://far.invalid/".parse().unwrap());
+    let (answer, _stream) = limited(async { tokio::join!(client.send(far), serve) }).await;
+    assert_eq!(text(answer.unwrap()).await.unwrap(), "through");
+}
+
+#[tokio::test]
+async fn a_proxy_that_is_not_there_is_named() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let client = client(&[("https_proxy", &address)]);
+    let far = Request::get("https://far.invalid/".parse().unwrap());
+    let error = limited(client.send(far)).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Refused);
+    assert_eq!(
+        error.to_string(),
+        "cannot reach `https://far.invalid`: connection refused (https_proxy sets a proxy)"
+    );
+}
+
 /// A TLS server for `localhost` and the file with its certificate.
 async fn tls_server(directory: &std::path::Path) -> (Server, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
@@ -359,6 +406,27 @@ async fn only_trusted_certificates_are_accepted() {
     let trusting = client(&[("SSL_CERT_FILE", &file)]);
     let answer = limited(trusting.send(request)).await.unwrap();
     assert_eq!(text(answer).await.unwrap(), "safe");
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_told_as_such() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async {
+        use tokio::io::AsyncWriteExt;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await.unwrap();
+        stream
+    };
+    let url = format!("https://127.0.0.1:{port}/").parse().unwrap();
+    let (answer, _stream) = tokio::join!(send(Request::get(url)), serve);
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Tls);
+    let text = error.to_string();
+    assert!(
+        text.ends_with("the server does not speak TLS there"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
