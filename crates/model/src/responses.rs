@@ -4,7 +4,9 @@
 //! [`session::Session`]. Nothing runs in the background: the stream works only while it is polled, so
 //! dropping it closes the connection.
 
+mod body;
 mod headers;
+mod reading;
 mod session;
 
 use std::fmt;
