@@ -12,6 +12,8 @@ use codex_mcp::McpSettings;
 use codex_model::{ModelBackend, ToolDialect};
 use codex_protocol::{AskForApproval, SandboxMode, ThreadId};
 
+use crate::models;
+
 /// How a thread behaves.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -96,6 +98,12 @@ impl ThreadSettings {
             originator: "codex".to_owned(),
             thread_source: None,
         }
+    }
+
+    /// Returns the reasoning effort that is sent: the configured one, else the model's default.
+    pub fn effective_reasoning_effort(&self) -> Option<&str> {
+        let configured = self.reasoning_effort.as_deref();
+        configured.or_else(|| models::default_effort(&self.model))
     }
 }
 

@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::calls::{CallServices, Calls, Done};
 use crate::conversation::Conversation;
-use crate::models;
 use crate::plan;
 use crate::tools::{self, Route, Routed};
 use crate::turn::shown::Shown;
@@ -267,10 +266,7 @@ impl Turn {
                 .offered
                 .for_catalog(catalog, || tools::specs(settings, catalog)),
             reasoning: ReasoningOptions {
-                effort: settings
-                    .reasoning_effort
-                    .clone()
-                    .or_else(|| models::default_effort(&settings.model).map(str::to_owned)),
+                effort: settings.effective_reasoning_effort().map(str::to_owned),
                 summary: settings.reasoning_summary.clone(),
             },
             text: TextOptions {
