@@ -1,0 +1,178 @@
+//! A token per request: what a connection asks before it sends, and tells when it was refused.
+//!
+//! One source per server and process; clones of its `Arc` share one flight, so that a hundred calls
+//! renew once. A refused token is compared with the stored one first: somebody may have renewed it,
+//! here or in another process, and then the answer is simply to send again.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use codex_host::Secret;
+use codex_protocol::ServerName;
+use http::{HeaderValue, Method};
+use url::Url;
+
+use crate::{Challenge, Scopes};
+
+mod stored;
+
+pub use stored::{LoginQuestion, StoredTokenSource};
+
+/// A future in a box, as a trait object needs it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Gives tokens for the requests to one MCP server.
+pub trait TokenSource: fmt::Debug + Send + Sync {
+    /// Returns the token for the next request, renewed when it is due; `None` when there is no login
+    /// (the request then goes without one and its refusal says what is wanted).
+    fn token(&self) -> BoxFuture<'_, Result<Option<AccessToken>, TokenError>>;
+
+    /// Says what to do after a 401, or after a 403 with a challenge.
+    fn rejected<'a>(
+        &'a self,
+        sent: Option<&'a AccessToken>,
+        rejection: &'a Rejection,
+    ) -> BoxFuture<'a, Retry>;
+}
+
+/// How a token is presented. DPoP (RFC 9449) joins here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenScheme {
+    /// RFC 6750.
+    Bearer,
+}
+
+/// A token for one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    pub(crate) scheme: TokenScheme,
+    pub(crate) token: Secret,
+}
+
+impl AccessToken {
+    /// Makes a bearer token.
+    pub fn bearer(token: Secret) -> Self {
+        Self {
+            scheme: TokenScheme::Bearer,
+            token,
+        }
+    }
+
+    /// Returns the value of `Authorization` for a request with this method and URL, marked as
+    /// sensitive; `None` when the token has characters that a header cannot carry. A token that is
+    /// bound to a request will need both arguments.
+    pub fn authorization(&self, _method: &Method, _url: &Url) -> Option<HeaderValue> {
+        let text = match self.scheme {
+            TokenScheme::Bearer => format!("Bearer {}", self.token.expose()),
+        };
+        let mut value = HeaderValue::from_str(&text).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
+
+/// A refusal as a connection saw it.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// 401 or 403.
+    pub status: u16,
+    /// What the server asks for, if it says.
+    pub challenge: Option<Challenge>,
+    /// What was tried, for the bound on step-ups: the method and, for a call, the tool.
+    pub operation: String,
+}
+
+/// What to do after a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Retry {
+    /// Send the same request once more, with the token that [`TokenSource::token`] now returns.
+    Again,
+    /// The user must log in.
+    Login(LoginWanted),
+    /// Nothing will help; the sentence says why.
+    Refused(String),
+    /// No token could be had now; the sentence says why. The login is untouched.
+    NotNow(String),
+}
+
+/// Why the user must log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhyLogin {
+    /// There is no login.
+    None,
+    /// There was one; the server no longer takes it.
+    Expired,
+    /// The login is good but does not grant this.
+    MoreScopes,
+}
+
+/// A login that a frontend should offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginWanted {
+    /// The server.
+    pub server: ServerName,
+    /// Why.
+    pub why: WhyLogin,
+    /// For more scopes: everything to ask for, the old ones included.
+    pub scopes: Option<Scopes>,
+    /// The challenge that the login starts from.
+    pub challenge: Option<Challenge>,
+}
+
+impl LoginWanted {
+    /// Returns the command that helps.
+    pub fn command(&self) -> String {
+        let scopes: Vec<&str> = self.scopes.iter().flat_map(Scopes::iter).collect();
+        match scopes.is_empty() {
+            true => format!("codex mcp login {}", self.server),
+            false => format!(
+                "codex mcp login {} --scopes {}",
+                self.server,
+                scopes.join(",")
+            ),
+        }
+    }
+}
+
+impl fmt::Display for LoginWanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (server, command) = (&self.server, self.command());
+        match self.why {
+            WhyLogin::None | WhyLogin::Expired => {
+                write!(f, "MCP server `{server}` wants a login. Run `{command}`.")
+            }
+            WhyLogin::MoreScopes => {
+                write!(
+                    f,
+                    "MCP server `{server}` wants more scopes. Run `{command}`."
+                )
+            }
+        }
+    }
+}
+
+/// Why there is no token now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum TokenError {
+    /// The user must log in.
+    #[error("{0}")]
+    LoginRequired(LoginWanted),
+    /// It could not be renewed now; the login is untouched.
+    #[error("cannot renew the login of MCP server `{server}`: {why}")]
+    NotNow {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
+    },
+    /// The store cannot be read or written.
+    #[error("cannot use the stored login of MCP server `{server}`: {why}")]
+    Store {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
+    },
+}

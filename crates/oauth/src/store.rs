@@ -1,0 +1,142 @@
+//! Logins in the store of secrets: both records of a server, read and written together.
+//!
+//! Order matters when a process dies in between: the client goes first, so that a login never stands
+//! there without what renews it; a client without a login is harmless.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use codex_credentials::KeyLock;
+use codex_credentials::{Collection, Deleted, SecretStore, StoreSettings};
+use codex_host::{Clock, LockError};
+
+use crate::record::{ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
+
+/// Why a login could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store of secrets failed.
+    #[error("{0}")]
+    Secrets(#[from] codex_credentials::StoreError),
+    /// Another process held the lock all the time.
+    #[error("{0}")]
+    Lock(#[from] LockError),
+    /// What is stored cannot be used.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// A record cannot be spelled; a defect.
+    #[error("{0}")]
+    NotAnObject(#[from] codex_credentials::NotAnObject),
+}
+
+impl StoreError {
+    /// Returns the whole chain as one sentence.
+    pub fn sentence(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = match self {
+            // Its own message is ours already.
+            Self::Secrets(error) => std::error::Error::source(error),
+            Self::Lock(error) => std::error::Error::source(error),
+            Self::Record(_) | Self::NotAnObject(_) => None,
+        };
+        while let Some(error) = next {
+            text = format!("{text}: {error}");
+            next = error.source();
+        }
+        text
+    }
+
+    /// Returns what the user can do.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Secrets(error) => error.hints(),
+            Self::Record(_) => vec!["log in again with `codex mcp login`".to_owned()],
+            Self::Lock(_) | Self::NotAnObject(_) => Vec::new(),
+        }
+    }
+}
+
+/// The logins of one Codex home. Cloning is cheap.
+#[derive(Clone)]
+pub struct LoginStore(Arc<Inner>);
+
+struct Inner {
+    logins: SecretStore,
+    clients: SecretStore,
+    clock: Clock,
+}
+
+impl LoginStore {
+    /// Opens the logins of a home. Nothing is read yet.
+    pub fn open(settings: StoreSettings, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            logins: SecretStore::open(Collection::LOGINS, settings.clone()),
+            clients: SecretStore::open(Collection::CLIENTS, settings),
+            clock,
+        }))
+    }
+
+    /// Returns the store of the tokens, for its notices and its test before a login.
+    pub fn logins(&self) -> &SecretStore {
+        &self.0.logins
+    }
+
+    /// Returns the store of the clients, for its notices.
+    pub fn clients(&self) -> &SecretStore {
+        &self.0.clients
+    }
+
+    /// Takes the lock of a login, between processes. Read again under it.
+    pub async fn lock(&self, key: &ServerKey, limit: Duration) -> Result<KeyLock, StoreError> {
+        Ok(self.0.logins.lock(&key.store_key(), limit).await?)
+    }
+
+    /// Reads a login. Needs no lock.
+    pub async fn load(&self, key: &ServerKey) -> Result<Option<OAuthTokens>, StoreError> {
+        let store_key = key.store_key();
+        let Some(stored) = self.0.logins.load(&store_key).await?.found else {
+            return Ok(None);
+        };
+        let login = StoredLogin::from_json(key, &stored.json)?;
+        let client = self.load_client(key).await?;
+        // A client of another login tells nothing about this one: the reference may have replaced
+        // the login and knows nothing of our second record.
+        let client = client.filter(|client| client.client_id == login.client_id);
+        Ok(Some(OAuthTokens { login, client }))
+    }
+
+    /// Reads the client record alone, which outlives a login.
+    pub async fn load_client(&self, key: &ServerKey) -> Result<Option<ClientRecord>, StoreError> {
+        match self.0.clients.load(&key.store_key()).await?.found {
+            Some(stored) => Ok(Some(ClientRecord::from_json(&stored.json)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Writes a login under its lock.
+    pub async fn save(&self, lock: &KeyLock, tokens: &OAuthTokens) -> Result<(), StoreError> {
+        let now = self.0.clock.now();
+        if let Some(client) = &tokens.client {
+            let record = client.to_record(now)?;
+            self.0.clients.save(lock, &record).await?;
+        }
+        let record = tokens.login.to_record(now)?;
+        self.0.logins.save(lock, &record).await?;
+        Ok(())
+    }
+
+    /// Deletes both records from every backend, and says what was deleted of the login.
+    pub async fn delete(&self, lock: &KeyLock) -> Deleted {
+        let mut deleted = self.0.logins.delete(lock).await;
+        let client = self.0.clients.delete(lock).await;
+        deleted.failed.extend(client.failed);
+        deleted
+    }
+}
+
+impl fmt::Debug for LoginStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginStore")
+    }
+}
