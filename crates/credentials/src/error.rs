@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_host::LockError;
+use codex_host::{LockError, SecretFileError};
 
 use crate::Backend;
 
@@ -69,15 +69,9 @@ impl KeyringError {
 /// Why the file was not used. Its old content is still there.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The path is a link; somebody may want the secrets elsewhere.
-    #[error("`{}` is a link, which is refused for a file of secrets", .0.display())]
-    Link(PathBuf),
-    /// The file has another owner.
-    #[error("`{}` belongs to another user", .0.display())]
-    ForeignOwner(PathBuf),
-    /// The path is a directory or a device.
-    #[error("`{}` is not a regular file", .0.display())]
-    NotAFile(PathBuf),
+    /// The file was refused, or the operating system refused.
+    #[error(transparent)]
+    Refused(#[from] SecretFileError),
     /// The file is not what was written: cut off, or edited.
     #[error("`{}` is damaged (line {line}, column {column}) and was left as it is", path.display())]
     Damaged {
@@ -88,48 +82,46 @@ pub enum FileError {
         /// Where reading stopped.
         column: usize,
     },
-    /// The file is larger than any set of logins.
-    #[error("`{}` is larger than {limit} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// The most that is read.
-        limit: u64,
-    },
-    /// Another process held the file all the time.
+    /// Another process held the file all the time, or its lock cannot be used.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// The operating system refused.
-    #[error("cannot {deed} `{}`", path.display())]
-    Io {
-        /// What was tried: `read`, `write`.
-        deed: &'static str,
-        /// The file.
+    /// The home directory cannot be opened or made.
+    #[error("cannot use the directory `{}`", path.display())]
+    Home {
+        /// The directory.
         path: PathBuf,
         /// Why.
         #[source]
         source: std::io::Error,
     },
+    /// The file system took the new content and gave another one back.
+    #[error("`{}` does not hold what was written to it", .0.display())]
+    NotKept(PathBuf),
+    /// The work was ended in the middle by a defect of ours.
+    #[error("the work on the credential file broke off")]
+    BrokeOff,
 }
 
 impl FileError {
     /// Returns what the user can do.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
-            Self::Link(path) => vec![format!(
-                "replace it by a plain file of your own, or remove it: `{}`",
+            Self::Refused(SecretFileError::Link(path)) => vec![format!(
+                "put a plain file of your own at `{}`, or remove what is there",
                 path.display()
             )],
-            Self::ForeignOwner(_) => {
+            Self::Refused(SecretFileError::ForeignOwner(_)) => {
                 vec!["run as the owner of the file, or set CODEX_HOME".to_owned()]
             }
             Self::Damaged { .. } => vec![
                 "repair or remove it; `codex mcp login` sets it aside and begins a new one"
                     .to_owned(),
             ],
-            Self::NotAFile(_) | Self::TooLarge { .. } | Self::Lock(_) | Self::Io { .. } => {
-                Vec::new()
-            }
+            Self::Refused(_)
+            | Self::Lock(_)
+            | Self::Home { .. }
+            | Self::NotKept(_)
+            | Self::BrokeOff => Vec::new(),
         }
     }
 }

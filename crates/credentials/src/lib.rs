@@ -10,8 +10,6 @@
 //! [`SecretStore::delete`] take it as proof. Read again after you got the lock.
 //! **Absent on purpose:** OAuth, config, protocol, printing, the network.
 
-#![expect(clippy::todo, dead_code, reason = "filled in at once")]
-
 mod error;
 mod file;
 mod key;

@@ -38,6 +38,11 @@ pub enum Notice {
     },
     /// The policy is `file`, so a copy in the keyring was neither looked for nor deleted.
     KeyringLeftAlone,
+    /// The file could not be read; the keyring's record is used.
+    FileUnread {
+        /// Why.
+        why: String,
+    },
     /// The record lies in the keyring now, but its old copy in the file could not be removed.
     FileCopyLeft {
         /// Why.
@@ -69,6 +74,9 @@ impl Notice {
                 "The keyring was left alone, as `mcp_oauth_credentials_store = \"file\"` says."
                     .to_owned()
             }
+            Self::FileUnread { why } => {
+                format!("The credential file was not read: {why}.")
+            }
             Self::FileCopyLeft { why } => {
                 format!("The old copy in the credential file could not be removed: {why}.")
             }
@@ -83,6 +91,7 @@ impl Notice {
             | Self::SetAside { .. }
             | Self::EntryKept { .. }
             | Self::KeyringLeftAlone
+            | Self::FileUnread { .. }
             | Self::FileCopyLeft { .. } => Vec::new(),
         }
     }

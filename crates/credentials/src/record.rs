@@ -39,9 +39,15 @@ impl SecretJson {
         &self.0
     }
 
+    /// Returns the object with its strings wiped when it goes.
+    pub(crate) fn to_map(&self) -> SecretMap {
+        // The text was checked when it came in.
+        SecretMap::parse(&self.0).unwrap_or_default()
+    }
+
     /// Returns the number in the field `name` of the object.
     pub(crate) fn number(&self, name: &str) -> Option<i64> {
-        SecretMap::parse(&self.0).ok()?.0.get(name)?.as_i64()
+        self.to_map().0.get(name)?.as_i64()
     }
 }
 
@@ -74,11 +80,35 @@ impl Record {
 }
 
 /// A parsed JSON object whose strings are wiped when it goes.
+#[derive(Default)]
 pub(crate) struct SecretMap(pub(crate) Map<String, Value>);
 
 impl SecretMap {
     pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         serde_json::from_str(text).map(Self)
+    }
+
+    pub(crate) fn from_slice(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes).map(Self)
+    }
+
+    /// Removes and wipes an entry; the others stay in their order.
+    pub(crate) fn remove(&mut self, key: &str) -> Option<()> {
+        let mut removed = self.0.shift_remove(key)?;
+        wipe(&mut removed);
+        Some(())
+    }
+
+    /// Puts an entry in, and wipes the one that it replaces.
+    pub(crate) fn insert(&mut self, key: &str, mut entry: Self) {
+        let entry = Value::Object(std::mem::take(&mut entry.0));
+        if let Some(mut replaced) = self.0.insert(key.to_owned(), entry) {
+            wipe(&mut replaced);
+        }
+    }
+
+    pub(crate) fn to_text(&self) -> Result<Zeroizing<String>, serde_json::Error> {
+        serde_json::to_string(&self.0).map(Zeroizing::new)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The process is read once, at the door: [`Env::from_process`], [`Clock::system`] and
 //! [`CodexHome::find`] turn it into values that are passed down. Whoever wants to write a file takes
-//! [`PrivateFile`]: atomic, 0600 from the first byte, a symlink stays a symlink.
+//! [`PrivateFile`]: atomic, 0600 from the first byte, a symlink stays a symlink; for a file of secrets
+//! [`PrivateDir`], which follows no link at all.
 //! **Absent on purpose:** file formats (toml, JSON), async, the network.
 
 mod clock;
@@ -10,6 +11,7 @@ mod env;
 mod home;
 mod lock;
 mod path;
+mod private_dir;
 mod private_file;
 mod secret;
 
@@ -18,5 +20,6 @@ pub use env::Env;
 pub use home::{CodexHome, CodexHomeError};
 pub use lock::{FileLock, LockError};
 pub use path::{AbsPath, NotAbsolute};
+pub use private_dir::{PrivateDir, SecretFile, SecretFileError};
 pub use private_file::{PreparedFile, PrivateFile, WriteError};
 pub use secret::Secret;
