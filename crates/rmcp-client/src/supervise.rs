@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::ClosedReason;
-use crate::connect::{Live, LiveKind, SharedProcess, lock, stderr_text};
+use crate::connect::{Live, LiveKind, SharedProcess, lock};
+use crate::last_words;
 
 /// How long the rest of stdout is read after the process has ended.
 const REST_LIMIT: Duration = Duration::from_millis(300);
@@ -74,7 +75,7 @@ impl Supervisor {
         let running = self
             .process
             .as_ref()
-            .and_then(|process| lock(process).as_ref().map(stderr_text));
+            .and_then(|process| lock(process).as_ref().map(last_words::of));
         running.unwrap_or_else(|| words(&self.last_words).clone())
     }
 
@@ -148,7 +149,7 @@ impl Watch {
                 if !asked && exit.is_none() {
                     exit = timeout(EXIT_LIMIT, exited).await.ok();
                 }
-                let tail = lock(&process).as_ref().map(stderr_text);
+                let tail = lock(&process).as_ref().map(last_words::of);
                 *words(&self.last_words) = tail.clone().unwrap_or_default();
                 self.closed.send_replace(Some(match exit {
                     _ if asked => ClosedReason::Shutdown,

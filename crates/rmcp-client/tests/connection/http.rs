@@ -300,6 +300,25 @@ async fn a_stream_with_an_event_id_is_resumed() {
 }
 
 #[tokio::test]
+async fn a_header_mismatch_fetches_the_tools_again_and_retries_once() {
+    let mismatch = || {
+        let error = json!({ "code": -32020, "message": "stale headers" });
+        let body = json!({ "jsonrpc": "2.0", "id": null, "error": error });
+        let kind = ("content-type".to_owned(), "application/json".to_owned());
+        HttpFault::StatusWith(400, vec![kind], body.to_string())
+    };
+    let server = FakeHttp::new().era(Era::Modern).start();
+    let client = connect_http(&server).await.unwrap();
+    server.fault("tools/call", mismatch());
+    let answer = call(&client, "echo", json!({ "text": "again" })).await;
+    assert_eq!(text(&answer.unwrap()), "ECHO:again");
+    assert_eq!(server.seen_of("tools/list").len(), 1);
+    server.fault_always("tools/call", mismatch());
+    let error = call(&client, "echo", json!({})).await.unwrap_err();
+    assert_eq!(error.to_string(), "stale headers (-32020)");
+}
+
+#[tokio::test]
 async fn an_unknown_revision_is_refused() {
     let server = FakeHttp::new().protocol_version("1999-01-01").start();
     let error = connect_http(&server).await.unwrap_err();
