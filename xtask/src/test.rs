@@ -167,7 +167,7 @@ impl Report {
             println!("LEFT OUT  {left_out}");
         }
         if self.n_failed > 0 {
-            bail!("{} steps failed", self.n_failed);
+            bail!("failed steps: {}", self.n_failed);
         }
         if workspace::is_ci() && !self.left_out.is_empty() {
             bail!("CI leaves nothing out");
