@@ -221,6 +221,14 @@ impl HttpWire {
                 return Err(Failure::Client(self.login(&response)));
             }
             StatusCode::NOT_FOUND if had_session => return Err(Failure::SessionExpired),
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT
+                if request_id.is_some() && !had_session =>
+            {
+                return Err(Failure::Client(HttpFault::NotMcp {
+                    status: status.as_u16(),
+                    start: "no answer to a request, and no stream for it".to_owned(),
+                }));
+            }
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
                 return Ok(StreamableHttpPostResponse::Accepted);
             }

@@ -116,6 +116,7 @@ impl Watch {
     async fn run(self, live: Live) {
         let Live {
             service,
+            ear,
             stop,
             kind,
             ..
@@ -136,6 +137,7 @@ impl Watch {
                 let mut exited = std::pin::pin!(exited);
                 let mut exit = None;
                 let mut asked = false;
+                let mut has_served = false;
                 tokio::select! {
                     biased;
                     () = is_asked(&mut shutdown) => asked = true,
@@ -144,7 +146,7 @@ impl Watch {
                         let _ = timeout(REST_LIMIT, end_of_stdout.cancelled()).await;
                     }
                     () = end_of_stdout.cancelled() => {}
-                    _ = &mut serving => {}
+                    _ = &mut serving => has_served = true,
                 }
                 if !asked && exit.is_none() {
                     exit = timeout(EXIT_LIMIT, exited).await.ok();
@@ -160,9 +162,12 @@ impl Watch {
                     None => ClosedReason::Transport("the server closed its stdout".to_owned()),
                 }));
                 stop.cancel();
+                ear.end();
                 let limit = self.limit();
-                // rmcp closes stdin when it ends; the ladder's first step counts on that.
-                let _ = timeout(limit / 6, serving).await;
+                if !has_served {
+                    // rmcp closes stdin when it ends; the ladder's first step counts on that.
+                    let _ = timeout(limit / 6, serving).await;
+                }
                 let tree = lock(&process).take();
                 if let Some(tree) = tree {
                     tree.stop(ladder(limit)).await;
@@ -180,6 +185,7 @@ impl Watch {
                 let is_shutdown = reason == ClosedReason::Shutdown;
                 self.closed.send_replace(Some(reason));
                 stop.cancel();
+                ear.end();
                 if is_shutdown {
                     // rmcp ends the session with a DELETE.
                     let _ = timeout(self.limit(), serving).await;

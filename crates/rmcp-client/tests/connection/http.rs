@@ -123,7 +123,7 @@ async fn a_server_that_never_answers_ends_with_the_limit() {
         let endpoint = ServerEndpoint::Http(http_endpoint(&server));
         let error = connect_with(endpoint, options).await.unwrap_err();
         let is_expected = match fault {
-            HttpFault::Accepted => matches!(error, ConnectError::Protocol { .. }),
+            HttpFault::Accepted => matches!(error, ConnectError::Http { status: 202, .. }),
             _ => matches!(error, ConnectError::Timeout { .. }),
         };
         assert!(is_expected, "{fault:?}: {error}");
