@@ -4,6 +4,7 @@
 //! The servers are the PyPI time server and the npm reference server over both transports.
 //! `cargo xtask test` installs them; without it these tests say that they are left out, and under
 //! CI they fail.
+#![expect(clippy::expect_used, reason = "a test that cannot prepare stops there")]
 
 use std::net::TcpListener;
 use std::time::Duration;
