@@ -90,9 +90,8 @@ pub async fn start_thread(
     let (events, receiver) = EventSink::new(id);
     let Opened {
         conversation,
-        notice,
+        notices: mut early_notices,
     } = open(begin, id, &settings, &services, &events)?;
-    let mut early_notices = Vec::from_iter(notice);
 
     let tasks = TaskTracker::new();
     let cancel = CancellationToken::new();
@@ -153,7 +152,7 @@ pub async fn start_thread(
 /// A conversation as it begins here.
 struct Opened {
     conversation: Conversation,
-    notice: Option<String>,
+    notices: Vec<String>,
 }
 
 /// Takes the history from where [`Begin`] says and opens the record.
@@ -173,12 +172,14 @@ fn open(
         let journal = new_journal(id, None, settings, services, events);
         return Ok(Opened {
             conversation: Conversation::empty(journal),
-            notice: None,
+            notices: Vec::new(),
         });
     };
     let path =
         codex_rollout::find_thread(&services.home, from).ok_or(StartError::NoRollout(from))?;
-    let recalled = Recalled::new(RolloutReader::read(&path)?);
+    let recorded = RolloutReader::read(&path)?;
+    let mut notices = Vec::from_iter(damage(recorded.n_damaged));
+    let recalled = Recalled::new(recorded);
     let journal = match (begin, settings.storage) {
         (Begin::Resume(_), Storage::Stored) => {
             Journal::open_on(RolloutWriter::append_to(&path)?, events.clone())
@@ -188,19 +189,29 @@ fn open(
             new_journal(id, forked_from, settings, services, events)
         }
     };
-    let notice = recalled
-        .model()
-        .filter(|model| *model != settings.model)
-        .map(|model| {
-            format!(
-                "this thread was recorded with the model `{model}`; it goes on with `{}`",
-                settings.model
-            )
-        });
+    if let Some(model) = recalled.model()
+        && model != settings.model
+    {
+        notices.push(format!(
+            "this thread was recorded with the model `{model}`; it goes on with `{}`",
+            settings.model
+        ));
+    }
     Ok(Opened {
         conversation: Conversation::recalled(recalled, journal),
-        notice,
+        notices,
     })
+}
+
+/// Says that a part of the history is lost, when it is.
+fn damage(n_lines: usize) -> Option<String> {
+    match n_lines {
+        0 => None,
+        1 => Some("1 line of the recorded thread is damaged and was left out".to_owned()),
+        n => Some(format!(
+            "{n} lines of the recorded thread are damaged and were left out"
+        )),
+    }
 }
 
 fn new_journal(
