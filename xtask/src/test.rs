@@ -96,6 +96,8 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
         // The tests themselves refuse to be left out under CI; the report names them below.
         None => command.env_remove("CODEX_TEST_PARTS").env_remove("CI"),
     };
+    // A snapshot that differs is a failure, not a file beside the sources.
+    command.env("INSTA_UPDATE", "no");
     step::run("the suites", &mut command, 30 * MINUTE)
 }
 
