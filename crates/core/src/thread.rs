@@ -15,6 +15,7 @@ use crate::actor::{self, ActorState, ThreadActor};
 use crate::calls::CallServices;
 use crate::conversation::{Conversation, Journal, Recalled};
 use crate::events::EventSink;
+use crate::resources::ResourceTools;
 use crate::settings::{Begin, Storage, ThreadServices, ThreadSettings};
 use crate::turn::TurnServices;
 use crate::{instructions, output};
@@ -124,6 +125,7 @@ pub async fn start_thread(
         instructions: Arc::from(instructions),
         calls: CallServices {
             settings: Arc::new(settings),
+            resources: ResourceTools::of(&mcp),
             mcp,
             events: events.clone(),
             spill_folder: output::spill_folder(services.home.path().as_path(), id),

@@ -11,13 +11,13 @@ use codex_api_types::{ReasoningOptions, ResponseItem, TextFormat, TextOptions, T
 use codex_mcp::ToolCatalog;
 use codex_model::{ModelBackend, ModelError, ModelEvent, Prompt, PromptItem, RetryBudget};
 use codex_protocol::{
-    EventKind, ItemDetails, ItemId, ThreadId, ThreadItem, TodoItem, TokenUsage, TurnError,
-    TurnErrorKind,
+    EventKind, ItemDetails, ItemId, ServerName, ThreadId, ThreadItem, TodoItem, TokenUsage,
+    TurnError, TurnErrorKind,
 };
 use codex_rollout::TurnEnd;
 use tokio_util::sync::CancellationToken;
 
-use crate::calls::{CallServices, Calls, Done};
+use crate::calls::{self, CallServices, Calls, Done, Work};
 use crate::conversation::Conversation;
 use crate::plan;
 use crate::tools::{self, Route, Routed};
@@ -215,17 +215,28 @@ impl Turn {
     }
 
     async fn dispatch(&mut self, item: &ResponseItem, catalog: &ToolCatalog, calls: &mut Calls) {
-        let settings = &self.services.calls.settings;
         let Some(Routed {
             call_id,
             wire,
             route,
-        }) = tools::route(item, settings, catalog)
+        }) = self.services.calls.toolbox(catalog).route(item)
         else {
             return;
         };
         match route {
             Route::Mcp { tool, arguments } => calls.start_mcp(call_id, wire, tool, arguments).await,
+            Route::Resources {
+                request,
+                tool,
+                arguments,
+            } => {
+                let server = request
+                    .shown_server()
+                    .map_or(tools::OWN, ServerName::as_str);
+                let call = calls::running(server, &tool, arguments);
+                let work = Work::Resources(request);
+                calls.start(call_id, wire, call, work).await;
+            }
             Route::Refused(refused) => calls.refuse(call_id, wire, refused).await,
             Route::Plan(items) => {
                 self.show_plan(items).await;
@@ -264,7 +275,7 @@ impl Turn {
             input: self.conversation.input(),
             tools: self
                 .offered
-                .for_catalog(catalog, || tools::specs(settings, catalog)),
+                .for_catalog(catalog, || self.services.calls.toolbox(catalog).specs()),
             reasoning: ReasoningOptions {
                 effort: settings.effective_reasoning_effort().map(str::to_owned),
                 summary: settings.reasoning_summary.clone(),

@@ -9,6 +9,7 @@
 mod calls;
 mod mcp;
 mod provider;
+mod resources;
 mod resume;
 mod support;
 mod text;
