@@ -239,7 +239,7 @@ async fn a_wrong_key_fails_at_once_with_a_hint_and_is_never_shown() {
         "wrong key sekrit-key-0123",
     ));
     assert_snapshot!(told(&ask(settings(&provider)).await),
-        @r#"error wrong key ***** (HTTP 401, code invalid_api_key) Unauthorized hints ["run `codex login`, or check the key of this provider"]"#);
+        @r#"error wrong key ***** (HTTP 401, code invalid_api_key) Unauthorized hints ["check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`"]"#);
     assert_eq!(n_requests(&provider), 1);
 }
 
@@ -277,7 +277,7 @@ async fn a_key_that_can_be_renewed_is_renewed_once() {
     settings.key = ProviderKey::Source(Arc::new(Renewable::default()));
     let events = ask(settings).await;
     assert!(told(&events).ends_with(
-        "Unauthorized hints [\"run `codex login`, or check the key of this provider\"]"
+        "Unauthorized hints [\"check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`\"]"
     ));
     assert_eq!(keys_sent(&provider), ["Bearer key-0", "Bearer key-1"]);
 }
