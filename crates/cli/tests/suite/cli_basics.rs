@@ -45,6 +45,18 @@ fn a_command_of_the_reference_that_is_not_there_says_so() {
         hint: set CODEX_API_KEY or OPENAI_API_KEY to a key of the provider
         [exit 1]
         ");
+    assert_snapshot!(home.codex(["what time is it"]).run(), @"
+        [stderr]
+        Error: the interactive interface is not available yet
+        hint: run `codex exec PROMPT` for one turn
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "check", "docs"]).run(), @"
+        [stderr]
+        Error: codex mcp check is not available yet
+        hint: `codex mcp tools NAME` connects to a server and says what fails
+        [exit 1]
+        ");
     assert_snapshot!(home.codex(["-p", "work", "mcp", "list"]).run(), @"
         [stderr]
         Error: failed to load configuration
