@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::error::CliError;
+use crate::mask::printable;
 
 /// How long the servers may take to end after the verb is done.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
@@ -213,13 +214,17 @@ impl LiveServers {
     }
 }
 
+/// Prints a notice. Tools that are left out are a matter of `mcp tools --show-hidden`.
 pub(crate) fn print_notice(err: &mut dyn Write, notice: &McpNotice) -> io::Result<()> {
+    if notice.tool.is_some() {
+        return Ok(());
+    }
     let kind = if notice.server.is_some() {
         "warning"
     } else {
         "note"
     };
-    writeln!(err, "{kind}: {notice}")
+    writeln!(err, "{kind}: {}", printable(&notice.text))
 }
 
 fn off_error(server: &ServerName, why: &str) -> CliError {

@@ -237,15 +237,16 @@ fn table(rows: &[ToolRow]) -> String {
     let header = ["Server", "Tool", "State", "Approval", "Description"].map(str::to_owned);
     let mut lines = vec![header];
     lines.extend(rows.iter().map(|row| {
-        let description = row
-            .description
-            .as_deref()
-            .or(row.title.as_deref())
-            .unwrap_or("-");
+        // A fault is a sentence: beside the state it would make the column wider than the screen.
+        let (state, description) = match (row.state, &row.reason) {
+            ("invalid", Some(why)) => (row.state.to_owned(), Some(why.as_str())),
+            _ => (row.state_cell(), row.description.as_deref()),
+        };
+        let description = description.or(row.title.as_deref()).unwrap_or("-");
         [
             printable(&row.server),
             printable(&row.name),
-            printable(&row.state_cell()),
+            printable(&state),
             row.approval_cell(),
             one_line(description),
         ]

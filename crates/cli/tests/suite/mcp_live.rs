@@ -41,6 +41,32 @@ fn tools_lists_every_enabled_server() {
 }
 
 #[test]
+fn a_bad_tool_is_told_where_tools_are_listed_and_not_beside_each_call() {
+    let home = one(&FakeStdio::new().tools(["echo", "remote_ref"]));
+    assert_snapshot!(home.codex(["mcp", "tools", "--show-hidden"]).run(), @"
+        Server  Tool        State    Approval  Description
+        x       echo        on       auto      The fake tool `echo`.
+        x       remote_ref  invalid  -         its input schema is bad: the schema refers to `http://127.0.0.1:[PORT]/x.json`, and remote schemas are n…
+        [exit 0]
+        ");
+    assert_snapshot!(home.codex(["mcp", "call", "x", "echo", "-a", "text=hi"]).run(), @r#"
+        ECHO:hi
+        {
+          "echo": "hi"
+        }
+        [exit 0]
+        "#);
+    assert_snapshot!(home.codex(["mcp", "call", "x", "remote_ref"]).run(), @"
+        [stderr]
+        Error: tool 'remote_ref' of MCP server 'x' cannot be used
+
+        Caused by:
+            its input schema is bad: the schema refers to `http://127.0.0.1:[PORT]/x.json`, and remote schemas are never fetched
+        [exit 16]
+        ");
+}
+
+#[test]
 fn one_tool_is_shown_in_full() {
     let home = one(&FakeStdio::new().tools(["add"]));
     assert_snapshot!(home.codex(["mcp", "tools", "x", "add"]).run(), @r#"
