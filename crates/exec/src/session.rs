@@ -192,32 +192,43 @@ async fn drive(
     view: &mut View<'_>,
     interrupt: &CancellationToken,
 ) -> End {
+    let thread = session.thread.sender();
     // A thread that has ended already says so by ending its events.
-    let _ = session.thread.submit(op).await;
+    let _ = thread.submit(op).await;
+    // The events are told by one future to their end: one that was dropped in the middle of a line
+    // would take the line with it, and the item that it ends.
+    let overdue = async {
+        interrupt.cancelled().await;
+        let _ = thread.submit(Op::Interrupt).await;
+        tokio::time::sleep(INTERRUPT_LIMIT).await;
+    };
     let end = tokio::select! {
-        end = events(&mut plan, &mut session, view) => end,
-        () = interrupt.cancelled() => End::Interrupted,
+        end = events(&mut plan, &mut session, view) => Some(end),
+        () = overdue => None,
     };
-    let limit = match end {
-        End::Completed | End::Failed => CLOSE_LIMIT,
-        End::Interrupted => {
-            let _ = session.thread.submit(Op::Interrupt).await;
-            let rest = events(&mut plan, &mut session, view);
-            let ended = timeout(INTERRUPT_LIMIT, rest).await;
-            // The engine did not manage in time: what is open is completed here.
-            if ended.is_err() {
-                view.interrupted().await;
-            }
-            // A recording is completed as far as it goes; there is no one left to tell.
-            let _ = session.finish_model();
-            INTERRUPTED_CLOSE_LIMIT
+    if matches!(end, None | Some(End::Interrupted)) {
+        // A recording is completed as far as it goes; there is no one left to tell.
+        let _ = session.finish_model();
+    }
+    match end {
+        Some(end) if interrupt.is_cancelled() => {
+            close(session, INTERRUPTED_CLOSE_LIMIT).await;
+            end
         }
-    };
-    close(session, limit).await;
-    end
+        Some(end) => {
+            close(session, CLOSE_LIMIT).await;
+            end
+        }
+        // The engine or our reader did not manage in time. What is open is completed here, and a
+        // reader who has stalled does not keep the servers from being told to end.
+        None => {
+            tokio::join!(view.interrupted(), close(session, INTERRUPTED_CLOSE_LIMIT));
+            End::Interrupted
+        }
+    }
 }
 
-/// Tells events up to the end of the turn. Cancel safe between two events.
+/// Tells events up to the end of the turn.
 async fn events(plan: &mut Plan, session: &mut Session, view: &mut View<'_>) -> End {
     let mut final_message: Option<String> = None;
     while let Some(event) = session.thread.next_event().await {
