@@ -98,7 +98,7 @@ pub async fn start_thread(
     let cancel = CancellationToken::new();
     let guard = cancel.clone().drop_guard();
     let (notice_sender, mut notices) = mpsc::channel(NOTICES);
-    let mcp = McpManager::start(services.mcp.clone(), &tasks, &cancel, notice_sender);
+    let mcp = McpManager::start(services.mcp, &tasks, &cancel, notice_sender);
     let required = {
         let ready = mcp.required_ready(&cancel);
         tokio::pin!(ready);
@@ -121,8 +121,9 @@ pub async fn start_thread(
         .unwrap_or(instructions::BASE);
     let turn_services = TurnServices {
         thread: id,
-        model: Arc::clone(&services.model),
+        model: services.model,
         instructions: Arc::from(instructions),
+        clock: services.clock,
         calls: CallServices {
             settings: Arc::new(settings),
             resources: ResourceTools::of(&mcp),
@@ -130,13 +131,13 @@ pub async fn start_thread(
             events: events.clone(),
             spill_folder: output::spill_folder(services.home.path().as_path(), id),
         },
+        home: services.home,
     };
     let actor = ThreadActor {
         ops: op_receiver,
         notices,
         events,
-        services,
-        turn_services,
+        services: turn_services,
         conversation: Some(conversation),
         cancel: guard.disarm(),
         tasks,

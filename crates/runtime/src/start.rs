@@ -256,6 +256,8 @@ impl Loaded {
         if let Some(limit) = config.project_doc_max_bytes {
             settings.project_doc_max_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
         }
+        settings.context_window = config.model_context_window;
+        settings.auto_compact_token_limit = config.model_auto_compact_token_limit;
         settings
             .reasoning_effort
             .clone_from(&config.model_reasoning_effort);

@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod compaction;
 mod mcp;
 mod provider;
 mod resources;
