@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     let bench = Bench::prepare(args)?;
     let wanted = |name: &str| args.only.as_deref().is_none_or(|text| name.contains(text));
     println!(
-        "{:<34} {:>11} {:>11} {:>7}  bar",
+        "{:<38} {:>11} {:>11} {:>7}  bar",
         "row (medians)", "theirs", "ours", "ratio"
     );
     let mut n_missed = 0;
@@ -234,7 +234,7 @@ fn print_line(
     let theirs = theirs.map_or_else(|| "-".to_owned(), show);
     let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
     println!(
-        "{name:<34} {theirs:>11} {:>11} {ratio:>7}  {bar}{verdict}",
+        "{name:<38} {theirs:>11} {:>11} {ratio:>7}  {bar}{verdict}",
         show(ours)
     );
     usize::from(missed)

@@ -27,6 +27,9 @@ pub(crate) struct DemoArgs {
     /// Use the self-contained server and install nothing
     #[arg(long)]
     offline: bool,
+    /// Run this program instead of a fresh release build
+    #[arg(long, hide = true, value_name = "PROGRAM")]
+    program: Option<PathBuf>,
     /// Make the recording anew instead of replaying it
     #[arg(long, hide = true)]
     record: bool,
@@ -34,7 +37,10 @@ pub(crate) struct DemoArgs {
 
 /// Builds, installs, replays and tells.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
-    let program = build("codex-cli", "codex")?;
+    let program = match &args.program {
+        Some(program) => std::path::absolute(program)?,
+        None => build("codex-cli", "codex")?,
+    };
     let server = match args.offline {
         true => Server::self_contained("--offline was given")?,
         false => {

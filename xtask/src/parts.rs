@@ -6,10 +6,12 @@
 //! | `python` | PyPI, `xtask/parts/python` | the time server |
 //! | `reference` | npm, `xtask/parts/reference` | the published binary, for `bench` only |
 //!
-//! Needed on the machine: `npm` with a Node, `python3` with `venv`. Nothing from apt: `strace` is
-//! used when it is there. Parts lie in the cache folder under a stamp of their lists, are made in a
-//! temporary folder and moved into place, so that two runs and a broken run do no harm. The
-//! registries are those that npm and pip are set up for; the lock files name none.
+//! Needed on the machine: `npm` with a Node, `python3` with `venv`, and `strace` for one row of
+//! `bench` (`parts/machine.rs`). Parts lie in the cache folder under a stamp of their lists, are
+//! made in a temporary folder and moved into place, so that two runs and a broken run do no harm.
+//! The registries are those that npm and pip are set up for; the lock files name none.
+
+mod machine;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,6 +20,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::{step, workspace};
+use machine::Need;
+pub(crate) use machine::STRACE;
 
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
@@ -38,11 +42,11 @@ impl Part {
         }
     }
 
-    /// The programs without which it cannot be installed.
-    fn needs(self) -> &'static [&'static str] {
+    /// What must be there before it can be installed.
+    fn needs(self) -> &'static Need {
         match self {
-            Self::Npm | Self::Reference => &["npm", "node"],
-            Self::Python => &["python3"],
+            Self::Npm | Self::Reference => &machine::NPM,
+            Self::Python => &machine::VENV,
         }
     }
 
@@ -69,16 +73,9 @@ impl Part {
         if folder.exists() {
             return Ok(folder);
         }
-        if let Some(missing) = self
-            .needs()
-            .iter()
-            .find(|name| workspace::which(name).is_none())
-        {
-            bail!(
-                "`{missing}` is not installed, so the part `{}` cannot be",
-                self.name()
-            );
-        }
+        self.needs()
+            .provide()
+            .with_context(|| format!("the part `{}`", self.name()))?;
         eprintln!(
             "installing the part `{}` into {}",
             self.name(),

@@ -96,6 +96,8 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
         // The tests themselves refuse to be left out under CI; the report names them below.
         None => command.env_remove("CODEX_TEST_PARTS").env_remove("CI"),
     };
+    // A snapshot that differs is a failure, not a file beside the sources.
+    command.env("INSTA_UPDATE", "no");
     step::run("the suites", &mut command, 30 * MINUTE)
 }
 
@@ -167,7 +169,7 @@ impl Report {
             println!("LEFT OUT  {left_out}");
         }
         if self.n_failed > 0 {
-            bail!("{} steps failed", self.n_failed);
+            bail!("failed steps: {}", self.n_failed);
         }
         if workspace::is_ci() && !self.left_out.is_empty() {
             bail!("CI leaves nothing out");

@@ -16,7 +16,7 @@ pub(crate) fn run() -> Result<()> {
     }
     match findings.len() {
         0 => println!("tidy: floors, houses, heads, words and links hold"),
-        n_findings => bail!("tidy has {n_findings} findings"),
+        n_findings => bail!("findings: {n_findings}"),
     }
     Ok(())
 }

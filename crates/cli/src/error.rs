@@ -5,8 +5,6 @@ use std::fmt;
 use codex_config::EditError;
 use codex_runtime::LoadError;
 
-use crate::mcp::live::LiveError;
-
 /// The command failed: not found, refused, trouble with a file.
 const FAILED: u8 = 1;
 /// The command line was not understood.
@@ -36,6 +34,11 @@ impl CliError {
         Self::of(Kind::Failed(FAILED), message)
     }
 
+    /// Ends with an exit code of its own.
+    pub(crate) fn with_code(code: u8, message: impl Into<String>) -> Self {
+        Self::of(Kind::Failed(code), message)
+    }
+
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::of(Kind::Usage, message)
     }
@@ -47,6 +50,16 @@ impl CliError {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    pub(crate) fn hints(mut self, hints: Vec<String>) -> Self {
+        self.hints.extend(hints);
         self
     }
 
@@ -150,17 +163,6 @@ impl From<EditError> for CliError {
             | EditError::Write(_)
             | EditError::Changed(_)
             | EditError::Shape { .. } => Self::chain(&error, &[]),
-        }
-    }
-}
-
-impl From<LiveError> for CliError {
-    fn from(error: LiveError) -> Self {
-        Self {
-            kind: Kind::Failed(error.exit),
-            message: error.message,
-            causes: error.causes,
-            hints: error.hints,
         }
     }
 }

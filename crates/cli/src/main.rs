@@ -8,6 +8,7 @@ mod error;
 mod features;
 mod mask;
 mod mcp;
+mod not_yet;
 mod table;
 mod tree;
 
@@ -47,9 +48,6 @@ fn main() -> ExitCode {
             let (overrides, verb) = args.split(cli.overrides);
             process(overrides, Frontend::Cli).and_then(|invocation| features::run(verb, invocation))
         }
-        Some(Command::Login(_)) => Err(CliError::not_available("codex login")
-            .hint("set CODEX_API_KEY or OPENAI_API_KEY to a key of the provider")),
-        Some(Command::Logout(_)) => Err(CliError::not_available("codex logout")),
         None => Err(CliError::not_available("the interactive interface")
             .hint("run `codex exec PROMPT` for one turn, or `codex --help`")),
     };
@@ -125,6 +123,9 @@ fn say(line: &str) -> Result<(), CliError> {
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
+    if let Some(better) = not_yet::answer(error) {
+        return failed(&better);
+    }
     // A closed stdout is no failure of `--help`.
     let _ = error.print();
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
 use crate::tree::Leaf;
-use live::{LiveContext, LiveError, Terminal};
+use live::{LiveContext, Terminal};
 
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -107,7 +107,7 @@ fn find<'l>(
 /// Runs a verb that connects. The first Ctrl-C stops it cleanly, the second one at once.
 fn live(
     loaded: &Loaded,
-    verb: impl AsyncFnOnce(LiveContext<'_>) -> Result<u8, LiveError>,
+    verb: impl AsyncFnOnce(LiveContext<'_>) -> Result<u8, CliError>,
 ) -> Result<u8, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -138,10 +138,10 @@ fn live(
         tokio::select! {
             result = &mut work => result,
             // Dropping the work ends every server by its process group.
-            Ok(()) = tokio::signal::ctrl_c() => Err(LiveError::interrupted()),
+            Ok(()) = tokio::signal::ctrl_c() => Err(live::interrupted()),
         }
     });
     runtime.shutdown_background();
     out.flush()?;
-    Ok(result?)
+    result
 }

@@ -37,18 +37,6 @@ pub(crate) enum Command {
     Completion(CompletionArgs),
     /// Inspect feature flags
     Features(FeaturesArgs),
-    // Known words that people type: an answer is better than "unrecognized subcommand".
-    #[command(hide = true)]
-    Login(AnyArgs),
-    #[command(hide = true)]
-    Logout(AnyArgs),
-}
-
-/// Whatever was typed behind a command that is not there yet.
-#[derive(Debug, Args)]
-pub(crate) struct AnyArgs {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
-    _rest: Vec<String>,
 }
 
 // No doc comment: clap would take it as the description of each command.

@@ -249,10 +249,14 @@ impl Text {
             Change::Set(key, value) => self.set(path, key, value),
             Change::Remove(key) => self.remove(path, key),
             Change::SetServer(server) => {
-                let wanted = to_node(server).unwrap_or_else(Node::table);
                 let key = ["mcp_servers".to_owned(), server.name.as_str().to_owned()];
+                let mut wanted = to_node(server).ok_or_else(|| EditError::Shape {
+                    path: path.as_path().to_owned(),
+                    key: report::dotted(&key),
+                })?;
                 match self.tree.entry(&key).map(|entry| entry.node.clone()) {
                     Some(found) if found.as_table().is_some() => {
+                        keep_milliseconds(&found, &mut wanted);
                         self.merge(path, &key, &found, &wanted)
                     }
                     Some(_) | None => self.set(path, &key, &wanted),
@@ -334,6 +338,28 @@ impl Text {
         self.body = body;
         self.tree = tree;
         Ok(())
+    }
+}
+
+/// An equal limit in the older spelling is left as it stands.
+fn keep_milliseconds(found: &Node, wanted: &mut Node) {
+    const OLD: &str = "startup_timeout_ms";
+    const NEW: &str = "startup_timeout_sec";
+    let Some(old) = found.entry(&[OLD]).map(|entry| entry.node.clone()) else {
+        return;
+    };
+    let NodeValue::Integer(millis) = old.value else {
+        return;
+    };
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a limit of more than 2^53 ms is none"
+    )]
+    let same = node(NodeValue::Float(millis as f64 / 1000.0));
+    let equal = wanted.entry(&[NEW]).is_some_and(|entry| entry.node == same);
+    if equal && found.entry(&[NEW]).is_none() {
+        wanted.unset(&[NEW]);
+        wanted.set(&[OLD], old);
     }
 }
 

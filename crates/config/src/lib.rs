@@ -3,7 +3,7 @@
 //! [`load`] reads the layers and returns [`Config`] with [`Notice`]s; [`ConfigFile`] edits one file.
 //! Three types stand behind each concept: a *raw* one (serde, all optional, private), a *domain* one
 //! (no impossible state, here in public) and the *settings* of the crate that uses it (not here).
-//! To add a key for MCP servers: [`mcp/raw.rs`](mcp::raw) and its conversion, the use, a test.
+//! To add a key for MCP servers: `mcp/raw.rs` and `mcp/convert.rs`, the use, a test.
 //! **Absent on purpose:** clap, HTTP, rmcp, the process environment, printing.
 
 mod config;

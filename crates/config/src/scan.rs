@@ -108,10 +108,10 @@ pub(crate) fn masked_line(text: &str, offset: usize) -> (String, usize) {
     let bytes = text.as_bytes();
     let mut shown = String::new();
     let mut caret = None;
-    let mut in_value = false;
+    let mut line = Line::default();
     let mut at = 0;
     while at < end {
-        let (next, piece) = token(text, bytes, at, &mut in_value);
+        let (next, piece) = token(text, bytes, at, &mut line);
         let visible = next.min(end);
         if at <= offset && offset < next.max(at + 1) && caret.is_none() && visible > start {
             caret = Some(shown.chars().count() + inner_column(&piece, text, at.max(start), offset));
@@ -151,65 +151,80 @@ fn inner_column(piece: &Piece, text: &str, from: usize, offset: usize) -> usize 
     }
 }
 
+/// What was seen of the current line.
+#[derive(Default)]
+struct Line {
+    /// The last byte that is no blank.
+    before: Option<u8>,
+    /// The line begins with `[` and has no string yet.
+    header: bool,
+    /// A string ended in this line, so a word here may be a piece of one.
+    string: bool,
+}
+
 /// Returns the end of the token that begins at `at`, and how it may be shown.
-fn token(text: &str, bytes: &[u8], at: usize, in_value: &mut bool) -> (usize, Piece) {
+fn token(text: &str, bytes: &[u8], at: usize, line: &mut Line) -> (usize, Piece) {
+    let before = line.before;
+    if !matches!(bytes[at], b' ' | b'\t' | b'\r') {
+        line.before = Some(bytes[at]);
+    }
     match bytes[at] {
         b'"' | b'\'' => {
+            *line = Line {
+                string: true,
+                header: false,
+                ..*line
+            };
             let end = string_end(bytes, at);
-            let quote = match (
-                bytes[at],
-                text[at..].starts_with("\"\"\""),
-                text[at..].starts_with("'''"),
-            ) {
-                (_, true, _) => "\"\"\"",
-                (_, _, true) => "'''",
-                (b'"', ..) => "\"",
+            let rest = &text[at..];
+            let quote = match bytes[at] {
+                b'"' if rest.starts_with("\"\"\"") => "\"\"\"",
+                b'"' => "\"",
+                _ if rest.starts_with("'''") => "'''",
                 _ => "'",
             };
             let closed = end >= at + 2 * quote.len() && text[..end].ends_with(quote);
-            (
-                end,
-                Piece::Hidden {
-                    open: quote,
-                    close: if closed { quote } else { "" },
-                },
-            )
+            let close = if closed { quote } else { "" };
+            (end, Piece::Hidden { open: quote, close })
         }
-        b'#' => (
-            text[at..]
+        b'#' if !line.string => {
+            let end = text[at..]
                 .find('\n')
-                .map_or(text.len(), |newline| at + newline),
-            Piece::Plain,
-        ),
+                .map_or(text.len(), |length| at + length);
+            (end, Piece::Plain)
+        }
         b'\n' => {
-            *in_value = false;
+            *line = Line::default();
             (at + 1, Piece::Plain)
         }
-        b'=' => {
-            *in_value = true;
-            (at + 1, Piece::Plain)
-        }
-        // A bare word where a value belongs is most often a string without its quotes.
-        byte if *in_value && (byte.is_ascii_alphabetic() || byte >= 0x80) => {
-            let end = text[at..].find([' ', '\t', '\r', '\n', ',', ']', '}', '#']);
-            let end = end.map_or(text.len(), |length| at + length);
-            match &text[at..end] {
-                "true" | "false" | "inf" | "nan" => (end, Piece::Plain),
-                word if word.contains('=')
-                    || text[end..].trim_start_matches([' ', '\t']).starts_with('=') =>
-                {
-                    (at + word.find('=').unwrap_or(word.len()), Piece::Plain)
-                }
-                _ => (
+        byte if byte.is_ascii_alphanumeric() || byte >= 0x80 || b"_-".contains(&byte) => {
+            let in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-' || !c.is_ascii();
+            let end = text[at..]
+                .find(|c| !in_word(c))
+                .map_or(text.len(), |length| at + length);
+            let behind = text[end..].trim_start_matches([' ', '\t']).bytes().next();
+            let is_key = matches!(before, None | Some(b'{' | b',' | b'.' | b'['))
+                && matches!(behind, Some(b'=' | b'.'))
+                && !line.string;
+            let inner_key = matches!(before, Some(b'{' | b',')) && behind == Some(b'=');
+            let known = matches!(&text[at..end], "true" | "false" | "inf" | "nan");
+            let number = text[at..end]
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b'_');
+            if known || number || line.header || is_key || inner_key {
+                (end, Piece::Plain)
+            } else {
+                (
                     end,
                     Piece::Hidden {
                         open: "",
                         close: "",
                     },
-                ),
+                )
             }
         }
-        _ => {
+        byte => {
+            line.header |= byte == b'[' && before.is_none();
             let width = text[at..].chars().next().map_or(1, char::len_utf8);
             (at + width, Piece::Plain)
         }

@@ -16,8 +16,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::conversation::Conversation;
 use crate::events::EventSink;
-use crate::instructions::AgentsMd;
-use crate::settings::ThreadServices;
 use crate::turn::{Ended, Offered, Outcome, Turn, TurnServices};
 
 /// How long a turn may take to end after it was told to.
@@ -57,8 +55,7 @@ pub(crate) struct ThreadActor {
     pub(crate) ops: mpsc::Receiver<Op>,
     pub(crate) notices: mpsc::Receiver<McpNotice>,
     pub(crate) events: EventSink,
-    pub(crate) services: ThreadServices,
-    pub(crate) turn_services: TurnServices,
+    pub(crate) services: TurnServices,
     /// `None` while a turn has it.
     pub(crate) conversation: Option<Conversation>,
     pub(crate) cancel: CancellationToken,
@@ -129,8 +126,8 @@ impl ThreadActor {
         }
         let cancel = self.cancel.child_token();
         self.state.running = Some(cancel.clone());
-        let mcp = self.turn_services.calls.mcp.clone();
-        let grace = self.turn_services.calls.settings.optional_startup_grace;
+        let mcp = self.services.calls.mcp.clone();
+        let grace = self.services.calls.settings.optional_startup_grace;
         let must_wait = !std::mem::replace(&mut self.state.has_waited, true);
         self.state.turns.spawn(async move {
             let ready = if must_wait {
@@ -188,7 +185,7 @@ impl ThreadActor {
             }
         };
         let turn = Turn {
-            services: self.turn_services.clone(),
+            services: self.services.clone(),
             conversation,
             offered: std::mem::take(&mut self.state.offered),
             format: request.output_schema.map(TextFormat::json_schema),
@@ -200,14 +197,11 @@ impl ThreadActor {
     }
 
     fn spawn_turn(&mut self, mut turn: Turn, input: Vec<UserInput>) {
-        let home = self.services.home.clone();
-        let now = self.services.clock.now();
         self.state.turns.spawn(async move {
-            let settings = turn.services.calls.settings.clone();
-            let limit = settings.project_doc_max_bytes;
-            let agents_md = || AgentsMd::read(home.path().as_path(), &settings.cwd, limit);
+            let services = turn.services.clone();
+            let (settings, now) = (&services.calls.settings, services.clock.now());
             turn.conversation
-                .begin_turn(&settings, agents_md, now, input)
+                .begin_turn(settings, || services.agents_md(), now, input)
                 .await;
             TurnReport::Ended(Box::new(turn.run().await))
         });
@@ -231,11 +225,7 @@ impl ThreadActor {
         self.interrupt();
         self.wait_for_turn().await;
         // The calls were cancelled above, so their servers have heard it before they are ended.
-        self.turn_services
-            .calls
-            .mcp
-            .shutdown(SERVERS_END_LIMIT)
-            .await;
+        self.services.calls.mcp.shutdown(SERVERS_END_LIMIT).await;
         self.cancel.cancel();
         self.tasks.close();
         let _ = tokio::time::timeout(TASKS_END_LIMIT, self.tasks.wait()).await;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_api_types::CallOutput;
-use codex_mcp::{CallContext, CallError, CatalogTool, McpHandle, Progress};
+use codex_mcp::{CallContext, CallError, CatalogTool, McpHandle, Progress, ToolCatalog};
 use codex_model::{CallStatus, PromptItem};
 use codex_protocol::{
     EventKind, ItemDetails, ItemId, ItemStatus, McpOutcome, McpToolCall, ToolRef,
@@ -22,8 +22,9 @@ use crate::approvals::{self, Gate, ToolFacts};
 use crate::conversation::ABORTED;
 use crate::events::EventSink;
 use crate::output::{self, Spill};
+use crate::resources::{ResourceRequest, ResourceTools};
 use crate::settings::ThreadSettings;
-use crate::tools::{OutputWire, Refused};
+use crate::tools::{OutputWire, Refused, Toolbox};
 
 /// A cancelled call that does not come back by itself is left behind after this.
 const CANCEL_GRACE: Duration = Duration::from_millis(500);
@@ -34,9 +35,20 @@ const INTERRUPTED: &str = "interrupted";
 #[derive(Debug, Clone)]
 pub(crate) struct CallServices {
     pub(crate) settings: Arc<ThreadSettings>,
+    pub(crate) resources: ResourceTools,
     pub(crate) mcp: McpHandle,
     pub(crate) events: EventSink,
     pub(crate) spill_folder: std::path::PathBuf,
+}
+
+impl CallServices {
+    pub(crate) fn toolbox<'a>(&'a self, catalog: &'a ToolCatalog) -> Toolbox<'a> {
+        Toolbox {
+            settings: &self.settings,
+            catalog,
+            resources: self.resources,
+        }
+    }
 }
 
 /// The calls of one response.
@@ -120,14 +132,7 @@ impl Calls {
             arguments,
             message,
         } = refused;
-        let call = McpToolCall {
-            server,
-            tool,
-            arguments,
-            result: None,
-            error: None,
-            status: ItemStatus::InProgress,
-        };
+        let call = running(&server, &tool, arguments);
         let id = self.start_item(&call).await;
         end_item(&self.services.events, id, call, Err(message.clone())).await;
         self.answered(call_id, wire, Done::failed(message));
@@ -161,24 +166,29 @@ impl Calls {
             };
             return self.refuse(call_id, wire, refused).await;
         }
-        let call = McpToolCall {
-            server: tool.tool.server.to_string(),
-            tool: tool.tool.tool.clone(),
-            arguments: Value::Object(arguments.clone()),
-            result: None,
-            error: None,
-            status: ItemStatus::InProgress,
-        };
+        let ToolRef { server, tool: name } = &tool.tool;
+        let call = running(server.as_str(), name, Value::Object(arguments.clone()));
+        let work = Work::Tool { tool, arguments };
+        self.start(call_id, wire, call, work).await;
+    }
+
+    /// Starts a call that may run.
+    pub(crate) async fn start(
+        &mut self,
+        call_id: String,
+        wire: OutputWire,
+        call: McpToolCall,
+        work: Work,
+    ) {
         let id = self.start_item(&call).await;
         let index = self.slots.len();
-        let job = McpJob {
+        let job = Job {
             services: self.services.clone(),
             cancel: self.cancel.clone(),
             id,
             call: call.clone(),
             call_id: call_id.clone(),
-            tool,
-            arguments,
+            work,
         };
         self.running.spawn(async move { (index, job.run().await) });
         self.slots.push(Slot {
@@ -220,51 +230,105 @@ impl Calls {
     }
 }
 
-/// One call of an MCP tool, in its own task.
-struct McpJob {
+/// Makes the item of a call that begins.
+pub(crate) fn running(server: &str, tool: &str, arguments: Value) -> McpToolCall {
+    McpToolCall {
+        server: server.to_owned(),
+        tool: tool.to_owned(),
+        arguments,
+        result: None,
+        error: None,
+        status: ItemStatus::InProgress,
+    }
+}
+
+/// What a call does.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// Calls a tool of a server.
+    Tool {
+        tool: Box<CatalogTool>,
+        arguments: Map<String, Value>,
+    },
+    /// Lists or reads resources.
+    Resources(ResourceRequest),
+}
+
+/// One call, in its own task.
+struct Job {
     services: CallServices,
     cancel: CancellationToken,
     id: ItemId,
     call: McpToolCall,
     call_id: String,
-    tool: Box<CatalogTool>,
-    arguments: Map<String, Value>,
+    work: Work,
 }
 
-impl McpJob {
+impl Job {
     async fn run(self) -> Done {
         let begin = Instant::now();
-        let mut context = CallContext::default();
-        let (events, id) = (self.services.events.clone(), self.id);
-        context.on_progress = Some(Arc::new(move |progress: Progress| {
-            let message = progress_text(progress);
-            events.try_emit(EventKind::McpProgress { item: id, message });
-        }));
+        let limit = self.work.output_token_limit();
+        let (services, cancel) = (&self.services, &self.cancel);
         let answer = tokio::select! {
-            answer = self.services.mcp.call(&self.tool.tool, self.arguments, context, &self.cancel) => answer,
-            () = long_after(&self.cancel) => Err(CallError::Cancelled),
+            answer = self.work.answer(services, self.id, cancel) => answer,
+            () = long_after(cancel) => Err(CallError::Cancelled),
+        };
+        let spill = Spill {
+            folder: services.spill_folder.clone(),
+            call_id: self.call_id,
         };
         let (done, end) = match answer {
             Ok(outcome) => {
-                let spill = Spill {
-                    folder: self.services.spill_folder.clone(),
-                    call_id: self.call_id,
-                };
-                let limit = self.tool.output_token_limit;
-                let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
                 let output = output::render(&outcome, begin.elapsed(), limit, &spill);
-                let done = if outcome.is_error {
-                    Done::failed(output)
-                } else {
-                    Done::completed(output)
+                let done = match outcome.is_error {
+                    true => Done::failed(output),
+                    false => Done::completed(output),
                 };
                 (done, Ok(outcome))
             }
             Err(CallError::Cancelled) => (Done::failed(ABORTED), Err(INTERRUPTED.to_owned())),
-            Err(error) => (Done::failed(error.to_string()), Err(error.to_string())),
+            Err(error) => {
+                // A server chooses its words, and so their number.
+                let message = error.to_string();
+                let told = output::within_limit(message.clone(), limit, &spill);
+                (Done::failed(told), Err(message))
+            }
         };
-        end_item(&self.services.events, self.id, self.call, end).await;
+        end_item(&services.events, self.id, self.call, end).await;
         done
+    }
+}
+
+impl Work {
+    fn output_token_limit(&self) -> Option<usize> {
+        match self {
+            Self::Tool { tool, .. } => {
+                let limit = tool.output_token_limit?;
+                Some(usize::try_from(limit).unwrap_or(usize::MAX))
+            }
+            Self::Resources(_) => None,
+        }
+    }
+
+    async fn answer(
+        self,
+        services: &CallServices,
+        id: ItemId,
+        cancel: &CancellationToken,
+    ) -> Result<McpOutcome, CallError> {
+        match self {
+            Self::Tool { tool, arguments } => {
+                let mut context = CallContext::default();
+                let events = services.events.clone();
+                context.on_progress = Some(Arc::new(move |progress: Progress| {
+                    let message = progress_text(progress);
+                    events.try_emit(EventKind::McpProgress { item: id, message });
+                }));
+                let mcp = &services.mcp;
+                mcp.call(&tool.tool, arguments, context, cancel).await
+            }
+            Self::Resources(request) => request.answer(&services.mcp, cancel).await,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What was said so far: in memory for the next request, on disk for the next process.
 //!
 //! **Law: the input of a request begins with the whole input of the one before it**, byte for byte.
-//! It holds because items are only ever appended here. While an answer arrives its prompt shares the
+//! It holds because items are only ever appended here, until [`Conversation::replace`]. While an answer arrives its prompt shares the
 //! items, so new ones wait in `fresh` and join when the next input is asked for: nothing is copied.
 
 mod journal;
@@ -10,8 +10,8 @@ mod recall;
 use std::sync::Arc;
 
 use codex_api_types::{ContentItem, ResponseItem};
-use codex_model::PromptItem;
-use codex_protocol::UserInput;
+use codex_model::{ItemOrigin, PromptItem};
+use codex_protocol::{TokenUsage, UserInput};
 use codex_rollout::{RolloutLine, TurnContext, TurnEnd};
 
 use crate::instructions::{self, AgentsMd};
@@ -27,6 +27,8 @@ pub(crate) struct Conversation {
     fresh: Vec<PromptItem>,
     /// The settings of the last turn; `None` before the first.
     context: Option<TurnContext>,
+    /// Tokens of the last request and its answer; 0 while unknown.
+    last_total: u64,
     /// So many of the last items are not on disk yet.
     n_unwritten: usize,
     journal: Journal,
@@ -44,6 +46,7 @@ impl Conversation {
             n_unwritten: recalled.n_aborted_at_end,
             items: Arc::new(recalled.items),
             fresh: Vec::new(),
+            last_total: 0,
             context: recalled.context,
             journal,
         }
@@ -89,6 +92,34 @@ impl Conversation {
     pub(crate) fn input(&mut self) -> Arc<Vec<PromptItem>> {
         Arc::make_mut(&mut self.items).append(&mut self.fresh);
         Arc::clone(&self.items)
+    }
+
+    /// Takes note of what the last request and its answer came to.
+    pub(crate) fn counted(&mut self, usage: TokenUsage) {
+        self.last_total = usage.input_tokens.saturating_add(usage.output_tokens);
+    }
+
+    /// Returns the tokens of the last request and its answer; 0 while unknown.
+    pub(crate) fn last_total(&self) -> u64 {
+        self.last_total
+    }
+
+    /// Returns what the user said last.
+    pub(crate) fn last_user_prompt(&self) -> Option<PromptItem> {
+        let mut newest_first = self.fresh.iter().rev().chain(self.items.iter().rev());
+        newest_first
+            .find(|item| item.origin == ItemOrigin::User)
+            .cloned()
+    }
+
+    /// Begins anew with these items: the one exception from the law above.
+    pub(crate) async fn replace(&mut self, items: Vec<PromptItem>) {
+        let recorded = items.iter().map(|item| item.item.clone()).collect();
+        let line = RolloutLine::Compacted { items: recorded };
+        self.journal.write(&line).await;
+        self.items = Arc::new(items);
+        self.fresh.clear();
+        self.last_total = 0;
     }
 
     /// Ends the record of a turn and waits until it is on disk.

@@ -15,6 +15,7 @@ mod instructions;
 mod models;
 mod output;
 mod plan;
+mod resources;
 mod settings;
 mod thread;
 mod tools;

@@ -52,10 +52,7 @@ pub(crate) fn render(
     if outcome.is_error {
         head.push_str("The tool reported an error.\n");
     }
-    let budget = token_limit
-        .unwrap_or(DEFAULT_TOKEN_LIMIT)
-        .saturating_mul(BYTES_PER_TOKEN);
-    let pieces = within_budget(pieces(outcome), budget, spill);
+    let pieces = within_budget(pieces(outcome), budget(token_limit), spill);
     if !pieces.iter().any(|piece| matches!(piece, Piece::Image(_))) {
         for piece in pieces {
             if let Piece::Text(text) = piece {
@@ -78,6 +75,20 @@ pub(crate) fn render(
             .chain(rest)
             .collect(),
     )
+}
+
+/// Cuts the middle out of a text that is beyond its limit. Blocks when it has to be spilled.
+pub(crate) fn within_limit(text: String, token_limit: Option<usize>, spill: &Spill) -> String {
+    let budget = budget(token_limit);
+    if text.len() <= budget {
+        return text;
+    }
+    cut_middle(&text, budget, spill)
+}
+
+fn budget(token_limit: Option<usize>) -> usize {
+    let n_tokens = token_limit.unwrap_or(DEFAULT_TOKEN_LIMIT);
+    n_tokens.saturating_mul(BYTES_PER_TOKEN)
 }
 
 /// Turns the blocks into pieces; neighbouring texts become one, separated by a line end.

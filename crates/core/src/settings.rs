@@ -40,6 +40,10 @@ pub struct ThreadSettings {
     pub developer_instructions: Option<String>,
     /// How many bytes of the project's AGENTS.md files are sent; 0 = no AGENTS.md at all.
     pub project_doc_max_bytes: usize,
+    /// `model_context_window` in tokens; `None` = what is known of the model.
+    pub context_window: Option<u64>,
+    /// `model_auto_compact_token_limit`; `None` = 80 % of the window.
+    pub auto_compact_token_limit: Option<u64>,
     /// `model_reasoning_effort`; `None` = the default of the model.
     pub reasoning_effort: Option<String>,
     /// `model_reasoning_summary`.
@@ -84,6 +88,8 @@ impl ThreadSettings {
             base_instructions: None,
             developer_instructions: None,
             project_doc_max_bytes: 32 * 1024,
+            context_window: None,
+            auto_compact_token_limit: None,
             reasoning_effort: None,
             reasoning_summary: None,
             verbosity: None,
@@ -104,6 +110,15 @@ impl ThreadSettings {
     pub fn effective_reasoning_effort(&self) -> Option<&str> {
         let configured = self.reasoning_effort.as_deref();
         configured.or_else(|| models::default_effort(&self.model))
+    }
+
+    /// Returns the number of tokens beyond which the conversation is summarised.
+    pub(crate) fn compaction_limit(&self) -> u64 {
+        self.auto_compact_token_limit.unwrap_or_else(|| {
+            let window = self.context_window;
+            let window = window.unwrap_or_else(|| models::context_window(&self.model));
+            window / 5 * 4
+        })
     }
 }
 
@@ -159,5 +174,22 @@ impl std::fmt::Debug for ThreadServices {
         f.debug_struct("ThreadServices")
             .field("home", &self.home)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_conversation_is_summarised_beyond_80_percent_of_the_window_or_the_configured_limit() {
+        let mut settings = ThreadSettings::new("/srv".into(), "gpt-5.5");
+        assert_eq!(settings.compaction_limit(), 206_720);
+        settings.model = "llama".to_owned();
+        assert_eq!(settings.compaction_limit(), 102_400);
+        settings.context_window = Some(1000);
+        assert_eq!(settings.compaction_limit(), 800);
+        settings.auto_compact_token_limit = Some(7);
+        assert_eq!(settings.compaction_limit(), 7);
     }
 }

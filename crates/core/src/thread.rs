@@ -15,6 +15,7 @@ use crate::actor::{self, ActorState, ThreadActor};
 use crate::calls::CallServices;
 use crate::conversation::{Conversation, Journal, Recalled};
 use crate::events::EventSink;
+use crate::resources::ResourceTools;
 use crate::settings::{Begin, Storage, ThreadServices, ThreadSettings};
 use crate::turn::TurnServices;
 use crate::{instructions, output};
@@ -90,15 +91,14 @@ pub async fn start_thread(
     let (events, receiver) = EventSink::new(id);
     let Opened {
         conversation,
-        notice,
+        notices: mut early_notices,
     } = open(begin, id, &settings, &services, &events)?;
-    let mut early_notices = Vec::from_iter(notice);
 
     let tasks = TaskTracker::new();
     let cancel = CancellationToken::new();
     let guard = cancel.clone().drop_guard();
     let (notice_sender, mut notices) = mpsc::channel(NOTICES);
-    let mcp = McpManager::start(services.mcp.clone(), &tasks, &cancel, notice_sender);
+    let mcp = McpManager::start(services.mcp, &tasks, &cancel, notice_sender);
     let required = {
         let ready = mcp.required_ready(&cancel);
         tokio::pin!(ready);
@@ -121,21 +121,23 @@ pub async fn start_thread(
         .unwrap_or(instructions::BASE);
     let turn_services = TurnServices {
         thread: id,
-        model: Arc::clone(&services.model),
+        model: services.model,
         instructions: Arc::from(instructions),
+        clock: services.clock,
         calls: CallServices {
             settings: Arc::new(settings),
+            resources: ResourceTools::of(&mcp),
             mcp,
             events: events.clone(),
             spill_folder: output::spill_folder(services.home.path().as_path(), id),
         },
+        home: services.home,
     };
     let actor = ThreadActor {
         ops: op_receiver,
         notices,
         events,
-        services,
-        turn_services,
+        services: turn_services,
         conversation: Some(conversation),
         cancel: guard.disarm(),
         tasks,
@@ -153,7 +155,7 @@ pub async fn start_thread(
 /// A conversation as it begins here.
 struct Opened {
     conversation: Conversation,
-    notice: Option<String>,
+    notices: Vec<String>,
 }
 
 /// Takes the history from where [`Begin`] says and opens the record.
@@ -173,12 +175,14 @@ fn open(
         let journal = new_journal(id, None, settings, services, events);
         return Ok(Opened {
             conversation: Conversation::empty(journal),
-            notice: None,
+            notices: Vec::new(),
         });
     };
     let path =
         codex_rollout::find_thread(&services.home, from).ok_or(StartError::NoRollout(from))?;
-    let recalled = Recalled::new(RolloutReader::read(&path)?);
+    let recorded = RolloutReader::read(&path)?;
+    let mut notices = Vec::from_iter(damage(recorded.n_damaged));
+    let recalled = Recalled::new(recorded);
     let journal = match (begin, settings.storage) {
         (Begin::Resume(_), Storage::Stored) => {
             Journal::open_on(RolloutWriter::append_to(&path)?, events.clone())
@@ -188,19 +192,29 @@ fn open(
             new_journal(id, forked_from, settings, services, events)
         }
     };
-    let notice = recalled
-        .model()
-        .filter(|model| *model != settings.model)
-        .map(|model| {
-            format!(
-                "this thread was recorded with the model `{model}`; it goes on with `{}`",
-                settings.model
-            )
-        });
+    if let Some(model) = recalled.model()
+        && model != settings.model
+    {
+        notices.push(format!(
+            "this thread was recorded with the model `{model}`; it goes on with `{}`",
+            settings.model
+        ));
+    }
     Ok(Opened {
         conversation: Conversation::recalled(recalled, journal),
-        notice,
+        notices,
     })
+}
+
+/// Says that a part of the history is lost, when it is.
+fn damage(n_lines: usize) -> Option<String> {
+    match n_lines {
+        0 => None,
+        1 => Some("1 line of the recorded thread is damaged and was left out".to_owned()),
+        n => Some(format!(
+            "{n} lines of the recorded thread are damaged and were left out"
+        )),
+    }
 }
 
 fn new_journal(

@@ -11,44 +11,56 @@ use codex_protocol::TodoItem;
 use serde_json::{Map, Value};
 
 use crate::plan;
+use crate::resources::{self, ResourceRequest, ResourceTools};
 use crate::settings::{ThreadSettings, WebSearchMode};
 
 /// So many characters of a server's own words describe its namespace.
 const INSTRUCTIONS_LIMIT: usize = 512;
 /// The server name of everything that is not a tool of an MCP server.
-const OWN: &str = "codex";
+pub(crate) const OWN: &str = "codex";
 
-/// Returns the tools in the order of the contract.
-pub(crate) fn specs(settings: &ThreadSettings, catalog: &ToolCatalog) -> Vec<ToolSpec> {
-    let mut specs = Vec::new();
-    if settings.update_plan {
-        specs.push(ToolSpec::function(
-            plan::NAME,
-            plan::DESCRIPTION,
-            plan::parameters(),
-        ));
-    }
-    let search = match (settings.dialect, settings.web_search) {
-        (ToolDialect::Plain, _) | (_, WebSearchMode::Disabled) => None,
-        (ToolDialect::OpenAi, WebSearchMode::Cached) => Some(false),
-        (ToolDialect::OpenAi, WebSearchMode::Live) => Some(true),
-    };
-    specs.extend(search.map(|external_web_access| ToolSpec::WebSearch {
-        external_web_access,
-    }));
-    for server in catalog
-        .servers()
-        .iter()
-        .filter(|server| !server.tools.is_empty())
-    {
-        match settings.dialect {
-            ToolDialect::OpenAi => specs.push(namespace(server)),
-            ToolDialect::Plain => {
-                specs.extend(server.tools.iter().map(|tool| function(&tool.flat, tool)));
+/// What there is to offer, and to look a call up in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Toolbox<'a> {
+    pub(crate) settings: &'a ThreadSettings,
+    pub(crate) catalog: &'a ToolCatalog,
+    pub(crate) resources: ResourceTools,
+}
+
+impl Toolbox<'_> {
+    /// Returns the tools in the order of the contract.
+    pub(crate) fn specs(&self) -> Vec<ToolSpec> {
+        let settings = self.settings;
+        let mut specs = Vec::new();
+        if settings.update_plan {
+            specs.push(ToolSpec::function(
+                plan::NAME,
+                plan::DESCRIPTION,
+                plan::parameters(),
+            ));
+        }
+        if self.resources == ResourceTools::Offered {
+            specs.extend(resources::specs());
+        }
+        let search = match (settings.dialect, settings.web_search) {
+            (ToolDialect::Plain, _) | (_, WebSearchMode::Disabled) => None,
+            (ToolDialect::OpenAi, WebSearchMode::Cached) => Some(false),
+            (ToolDialect::OpenAi, WebSearchMode::Live) => Some(true),
+        };
+        specs.extend(search.map(|external_web_access| ToolSpec::WebSearch {
+            external_web_access,
+        }));
+        let servers = self.catalog.servers().iter();
+        for server in servers.filter(|server| !server.tools.is_empty()) {
+            match settings.dialect {
+                ToolDialect::OpenAi => specs.push(namespace(server)),
+                ToolDialect::Plain => {
+                    specs.extend(server.tools.iter().map(|tool| function(&tool.flat, tool)));
+                }
             }
         }
+        specs
     }
-    specs
 }
 
 fn namespace(server: &ServerTools) -> ToolSpec {
@@ -124,6 +136,14 @@ pub(crate) enum Route {
         tool: Box<CatalogTool>,
         arguments: Map<String, Value>,
     },
+    /// Resources of MCP servers are listed or read.
+    Resources {
+        request: ResourceRequest,
+        /// The tool's name, for the item.
+        tool: String,
+        /// For the item.
+        arguments: Value,
+    },
     /// The plan changes.
     Plan(Vec<TodoItem>),
     /// Nothing can be run.
@@ -141,68 +161,110 @@ pub(crate) struct Refused {
     pub(crate) message: String,
 }
 
-/// Decides what a call means; `None` when the item is no call of ours.
-pub(crate) fn route(
-    item: &ResponseItem,
-    settings: &ThreadSettings,
-    catalog: &ToolCatalog,
-) -> Option<Routed> {
-    let (call_id, route) = match item {
-        ResponseItem::FunctionCall(call) => (&call.call_id, function_call(call, settings, catalog)),
-        ResponseItem::CustomToolCall(call) => {
-            let input = Value::String(call.input.clone());
-            (
-                &call.call_id,
-                unsupported(None, &call.name, input, settings, catalog),
-            )
+impl Toolbox<'_> {
+    /// Decides what a call means; `None` when the item is no call of ours.
+    pub(crate) fn route(&self, item: &ResponseItem) -> Option<Routed> {
+        let (call_id, route) = match item {
+            ResponseItem::FunctionCall(call) => (&call.call_id, self.function_call(call)),
+            ResponseItem::CustomToolCall(call) => {
+                let input = Value::String(call.input.clone());
+                (&call.call_id, self.unsupported(None, &call.name, input))
+            }
+            ResponseItem::LocalShellCall(call) => {
+                let action = call.action.clone();
+                let route = self.unsupported(None, "local_shell_call", action);
+                (&call.call_id, route)
+            }
+            ResponseItem::Message(_)
+            | ResponseItem::Reasoning(_)
+            | ResponseItem::WebSearchCall(_)
+            | ResponseItem::FunctionCallOutput(_)
+            | ResponseItem::CustomToolCallOutput(_)
+            | ResponseItem::Other(_) => return None,
+        };
+        Some(Routed {
+            call_id: call_id.clone(),
+            wire: OutputWire::of(item),
+            route,
+        })
+    }
+
+    fn function_call(&self, call: &FunctionCall) -> Route {
+        let namespace = call.namespace.as_deref().filter(|name| !name.is_empty());
+        if let Some(tool) = self.catalog.lookup(namespace, &call.name) {
+            return match parse_object(&call.arguments) {
+                Ok(arguments) => Route::Mcp {
+                    tool: Box::new(tool.clone()),
+                    arguments,
+                },
+                Err(why) => malformed(tool.tool.server.as_str(), &tool.tool.tool, call, &why),
+            };
         }
-        ResponseItem::LocalShellCall(call) => {
-            let route = unsupported(
-                None,
-                "local_shell_call",
-                call.action.clone(),
-                settings,
-                catalog,
-            );
-            (&call.call_id, route)
+        let own = match namespace {
+            None => self.own_function(call),
+            Some(_) => None,
+        };
+        own.unwrap_or_else(|| self.unsupported(namespace, &call.name, shown(&call.arguments)))
+    }
+
+    /// Decides what a call of the engine's own tools means; `None` when it is none of them.
+    fn own_function(&self, call: &FunctionCall) -> Option<Route> {
+        let malformed =
+            |why: &dyn std::fmt::Display| malformed(OWN, &call.name, call, &why.to_string());
+        if self.settings.update_plan && call.name == plan::NAME {
+            let items = plan::parse(&call.arguments);
+            return Some(items.map_or_else(|error| malformed(&error), Route::Plan));
         }
-        ResponseItem::Message(_)
-        | ResponseItem::Reasoning(_)
-        | ResponseItem::WebSearchCall(_)
-        | ResponseItem::FunctionCallOutput(_)
-        | ResponseItem::CustomToolCallOutput(_)
-        | ResponseItem::Other(_) => return None,
-    };
-    Some(Routed {
-        call_id: call_id.clone(),
-        wire: OutputWire::of(item),
-        route,
-    })
+        if self.resources == ResourceTools::Absent {
+            return None;
+        }
+        Some(match resources::parse(&call.name, &call.arguments)? {
+            Ok(request) => Route::Resources {
+                request,
+                tool: call.name.clone(),
+                arguments: shown(&call.arguments),
+            },
+            Err(error) => malformed(&error),
+        })
+    }
+
+    fn unsupported(&self, namespace: Option<&str>, name: &str, arguments: Value) -> Route {
+        let called = match namespace {
+            Some(namespace) if !name.starts_with(namespace) => format!("{namespace}__{name}"),
+            _ => name.to_owned(),
+        };
+        let mut near = self.catalog.nearest(namespace, name);
+        near.extend(codex_utils_fuzzy_match::nearest(name, self.own_names()).map(str::to_owned));
+        let mut message = format!("unsupported call: {called}");
+        if !near.is_empty() {
+            message.push_str(&format!("; nearest: {}", near.join(", ")));
+        }
+        Route::Refused(Refused {
+            server: OWN.to_owned(),
+            tool: called,
+            arguments,
+            message,
+        })
+    }
+
+    fn own_names(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.settings.update_plan {
+            names.push(plan::NAME);
+        }
+        if self.resources == ResourceTools::Offered {
+            names.extend(resources::NAMES);
+        }
+        names
+    }
 }
 
-fn function_call(call: &FunctionCall, settings: &ThreadSettings, catalog: &ToolCatalog) -> Route {
-    let namespace = call
-        .namespace
-        .as_deref()
-        .filter(|namespace| !namespace.is_empty());
-    if let Some(tool) = catalog.lookup(namespace, &call.name) {
-        return match parse_object(&call.arguments) {
-            Ok(arguments) => Route::Mcp {
-                tool: Box::new(tool.clone()),
-                arguments,
-            },
-            Err(why) => malformed(tool.tool.server.as_str(), &tool.tool.tool, call, &why),
-        };
+/// Returns arguments as an item shows them.
+fn shown(arguments: &str) -> Value {
+    if arguments.trim().is_empty() {
+        return Value::Object(Map::new());
     }
-    if settings.update_plan && namespace.is_none() && call.name == plan::NAME {
-        return match plan::parse(&call.arguments) {
-            Ok(items) => Route::Plan(items),
-            Err(error) => malformed(OWN, plan::NAME, call, &error.to_string()),
-        };
-    }
-    let arguments = serde_json::from_str(&call.arguments)
-        .unwrap_or_else(|_| Value::String(call.arguments.clone()));
-    unsupported(namespace, &call.name, arguments, settings, catalog)
+    serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
 }
 
 /// Reads arguments; a tool without any is often called with nothing at all.
@@ -224,32 +286,5 @@ fn malformed(server: &str, tool: &str, call: &FunctionCall, why: &str) -> Route 
         tool: tool.to_owned(),
         arguments: Value::String(call.arguments.clone()),
         message: format!("failed to parse function arguments: {why}"),
-    })
-}
-
-fn unsupported(
-    namespace: Option<&str>,
-    name: &str,
-    arguments: Value,
-    settings: &ThreadSettings,
-    catalog: &ToolCatalog,
-) -> Route {
-    let called = match namespace {
-        Some(namespace) if !name.starts_with(namespace) => format!("{namespace}__{name}"),
-        _ => name.to_owned(),
-    };
-    let mut near = catalog.nearest(namespace, name);
-    if settings.update_plan {
-        near.extend(codex_utils_fuzzy_match::nearest(name, [plan::NAME]).map(str::to_owned));
-    }
-    let mut message = format!("unsupported call: {called}");
-    if !near.is_empty() {
-        message.push_str(&format!("; nearest: {}", near.join(", ")));
-    }
-    Route::Refused(Refused {
-        server: OWN.to_owned(),
-        tool: called,
-        arguments,
-        message,
     })
 }

@@ -3,24 +3,28 @@
 //! The turn owns the conversation while it runs and gives it back with its outcome. Whatever happens,
 //! every item that was begun is ended before the turn is.
 
+mod compaction;
 mod shown;
 
 use std::sync::Arc;
 
 use codex_api_types::{ReasoningOptions, ResponseItem, TextFormat, TextOptions, ToolSpec};
+use codex_host::{Clock, CodexHome};
 use codex_mcp::ToolCatalog;
 use codex_model::{ModelBackend, ModelError, ModelEvent, Prompt, PromptItem, RetryBudget};
 use codex_protocol::{
-    EventKind, ItemDetails, ItemId, ThreadId, ThreadItem, TodoItem, TokenUsage, TurnError,
-    TurnErrorKind,
+    EventKind, ItemDetails, ItemId, ServerName, ThreadId, ThreadItem, TodoItem, TokenUsage,
+    TurnError, TurnErrorKind,
 };
 use codex_rollout::TurnEnd;
 use tokio_util::sync::CancellationToken;
 
-use crate::calls::{CallServices, Calls, Done};
+use crate::calls::{self, CallServices, Calls, Done, Work};
 use crate::conversation::Conversation;
+use crate::instructions::{self, AgentsMd};
 use crate::plan;
 use crate::tools::{self, Route, Routed};
+use crate::turn::compaction::NoSummary;
 use crate::turn::shown::Shown;
 
 /// Calls in one response.
@@ -35,6 +39,24 @@ pub(crate) struct TurnServices {
     pub(crate) model: Arc<dyn ModelBackend>,
     pub(crate) calls: CallServices,
     pub(crate) instructions: Arc<str>,
+    pub(crate) home: CodexHome,
+    pub(crate) clock: Clock,
+}
+
+impl TurnServices {
+    /// Reads the AGENTS.md files of this moment. Blocks.
+    pub(crate) fn agents_md(&self) -> Option<AgentsMd> {
+        let settings = &self.calls.settings;
+        let home = self.home.path().as_path();
+        AgentsMd::read(home, &settings.cwd, settings.project_doc_max_bytes)
+    }
+
+    /// Returns what every conversation begins with.
+    fn opening(&self) -> Vec<PromptItem> {
+        let (agents_md, now) = (self.agents_md(), self.clock.now());
+        let opening = instructions::opening(&self.calls.settings, agents_md.as_ref(), now);
+        opening.into_iter().map(PromptItem::context).collect()
+    }
 }
 
 /// How a turn ended.
@@ -84,6 +106,8 @@ enum Round {
     Called,
     /// The answer broke off after some items.
     Broken(RetryBudget),
+    /// The provider says that the conversation no longer fits.
+    TooLong(TurnError),
     Failed(TurnError),
     Interrupted,
 }
@@ -119,12 +143,20 @@ impl Turn {
 
     async fn rounds(&mut self) -> Outcome {
         let mut budget = RetryBudget::default();
+        let mut was_too_long = false;
         for _ in 0..MAX_ROUNDS {
+            match self.make_room(was_too_long).await {
+                Ok(()) => {}
+                Err(NoSummary::Failed(error)) => return Outcome::Failed(error),
+                Err(NoSummary::Interrupted) => return Outcome::Interrupted,
+            }
+            let is_second_try = std::mem::take(&mut was_too_long);
             match self.round(std::mem::take(&mut budget)).await {
                 Round::Answered => return Outcome::Completed(self.usage),
                 Round::Called => {}
                 Round::Broken(left) => budget = left,
-                Round::Failed(error) => return Outcome::Failed(error),
+                Round::TooLong(_) if !is_second_try => was_too_long = true,
+                Round::TooLong(error) | Round::Failed(error) => return Outcome::Failed(error),
                 Round::Interrupted => return Outcome::Interrupted,
             }
         }
@@ -151,7 +183,10 @@ impl Turn {
             End::Completed if n_calls == 0 => Round::Answered,
             End::Completed => Round::Called,
             End::Broken(budget) => Round::Broken(budget),
-            End::Failed(error) => Round::Failed(error),
+            End::Failed(error) => match error.kind {
+                TurnErrorKind::ContextWindowExceeded => Round::TooLong(error),
+                _ => Round::Failed(error),
+            },
             End::Interrupted => Round::Interrupted,
         }
     }
@@ -197,6 +232,7 @@ impl Turn {
                 }
                 Some(Ok(ModelEvent::Completed { usage })) => {
                     self.usage += usage;
+                    self.conversation.counted(usage);
                     break End::Completed;
                 }
                 Some(Ok(ModelEvent::Interrupted(budget))) => break End::Broken(budget),
@@ -215,17 +251,28 @@ impl Turn {
     }
 
     async fn dispatch(&mut self, item: &ResponseItem, catalog: &ToolCatalog, calls: &mut Calls) {
-        let settings = &self.services.calls.settings;
         let Some(Routed {
             call_id,
             wire,
             route,
-        }) = tools::route(item, settings, catalog)
+        }) = self.services.calls.toolbox(catalog).route(item)
         else {
             return;
         };
         match route {
             Route::Mcp { tool, arguments } => calls.start_mcp(call_id, wire, tool, arguments).await,
+            Route::Resources {
+                request,
+                tool,
+                arguments,
+            } => {
+                let server = request
+                    .shown_server()
+                    .map_or(tools::OWN, ServerName::as_str);
+                let call = calls::running(server, &tool, arguments);
+                let work = Work::Resources(request);
+                calls.start(call_id, wire, call, work).await;
+            }
             Route::Refused(refused) => calls.refuse(call_id, wire, refused).await,
             Route::Plan(items) => {
                 self.show_plan(items).await;
@@ -264,7 +311,7 @@ impl Turn {
             input: self.conversation.input(),
             tools: self
                 .offered
-                .for_catalog(catalog, || tools::specs(settings, catalog)),
+                .for_catalog(catalog, || self.services.calls.toolbox(catalog).specs()),
             reasoning: ReasoningOptions {
                 effort: settings.effective_reasoning_effort().map(str::to_owned),
                 summary: settings.reasoning_summary.clone(),
@@ -303,14 +350,13 @@ fn own_error(message: String) -> TurnError {
     }
 }
 
-/// Says what is not there yet when the history no longer fits.
+/// Says what can be done when not even a summary fits.
 fn turn_error(error: ModelError) -> TurnError {
-    let wants_compaction = error.wants_compaction();
+    let is_too_long = error.wants_compaction();
     let mut error = TurnError::from(error);
-    if wants_compaction {
-        error.hints.push(
-            "compacting a long conversation is not available yet; start a new thread".to_owned(),
-        );
+    if is_too_long {
+        let hint = "start a new thread, or choose a model with a larger context window";
+        error.hints.push(hint.to_owned());
     }
     error
 }

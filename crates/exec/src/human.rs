@@ -112,11 +112,8 @@ impl Human {
     pub(crate) fn notice(&mut self, text: &str) -> String {
         let mut lines = self.flush();
         // A text that brings its own word keeps it: `deprecated: …`.
-        let lead = if text.starts_with("deprecated: ") {
-            ""
-        } else {
-            "warning: "
-        };
+        let has_lead = text.starts_with("deprecated: ") || text.starts_with("note: ");
+        let lead = if has_lead { "" } else { "warning: " };
         let line = self.tinted(Tint::Yellow, &format!("{lead}{}", printable(text)));
         let _ = writeln!(lines, "{line}");
         lines

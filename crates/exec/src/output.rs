@@ -5,8 +5,8 @@
 //! client must never leave us hanging with our servers. The queue is short, so a slow reader slows
 //! the run down instead of filling the memory.
 
-use std::io::Write;
-use std::thread::JoinHandle;
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -14,12 +14,18 @@ use tokio_util::sync::CancellationToken;
 /// Pieces that may wait for a slow reader.
 const QUEUE: usize = 32;
 
-/// A handle to the writer. Dropping the last one ends the thread when the queue is empty.
+/// A handle to the writer. Dropping it ends the thread when the queue is empty.
 #[derive(Debug)]
 pub(crate) struct Output {
     queue: mpsc::Sender<Piece>,
-    reader_gone: CancellationToken,
-    _thread: Option<JoinHandle<()>>,
+    stdout: Stdout,
+}
+
+/// How stdout does, as the writer saw it.
+#[derive(Debug, Clone, Default)]
+struct Stdout {
+    lost: CancellationToken,
+    why: Arc<OnceLock<io::Error>>,
 }
 
 /// What the writer is given.
@@ -34,27 +40,23 @@ impl Output {
     /// Starts the writer on this process's stdout and stderr.
     pub(crate) fn start() -> Self {
         let (queue, pieces) = mpsc::channel(QUEUE);
-        let reader_gone = CancellationToken::new();
-        let gone = reader_gone.clone();
-        let writer = move || write_all(pieces, &gone);
+        let stdout = Stdout::default();
+        let seen = stdout.clone();
+        let writer = move || write_all(pieces, &seen);
         let thread = std::thread::Builder::new()
             .name("output".to_owned())
             .spawn(writer);
-        // Without a thread nothing can be said; that is the same as having no reader.
-        if thread.is_err() {
-            reader_gone.cancel();
+        // Without a thread nothing can be said.
+        if let Err(error) = thread {
+            stdout.lose(error);
         }
-        Self {
-            queue,
-            reader_gone,
-            _thread: thread.ok(),
-        }
+        Self { queue, stdout }
     }
 
     /// Writes data to stdout, flushed.
     pub(crate) async fn data(&self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
-            // A writer that has ended is reported by `reader_gone`.
+            // A writer that has ended is reported by `lost`.
             let _ = self.queue.send(Piece::Data(bytes)).await;
         }
     }
@@ -75,27 +77,39 @@ impl Output {
         }
     }
 
-    /// Is cancelled when the reader of stdout has gone away.
-    pub(crate) fn reader_gone(&self) -> &CancellationToken {
-        &self.reader_gone
+    /// Returns when stdout cannot be written any more.
+    pub(crate) async fn lost(&self) {
+        self.stdout.lost.cancelled().await;
+    }
+
+    /// Returns why stdout was lost, unless its reader has just gone away: that is no fault.
+    pub(crate) fn fault(&self) -> Option<&io::Error> {
+        self.stdout
+            .why
+            .get()
+            .filter(|error| error.kind() != ErrorKind::BrokenPipe)
     }
 }
 
-fn write_all(mut pieces: mpsc::Receiver<Piece>, reader_gone: &CancellationToken) {
-    let mut stdout = std::io::stdout().lock();
+impl Stdout {
+    fn lose(&self, why: io::Error) {
+        // The first reason is the one that counts.
+        let _ = self.why.set(why);
+        self.lost.cancel();
+    }
+}
+
+fn write_all(mut pieces: mpsc::Receiver<Piece>, state: &Stdout) {
+    let mut stdout = io::stdout().lock();
     while let Some(piece) = pieces.blocking_recv() {
         match piece {
             Piece::Data(bytes) => {
-                if stdout
-                    .write_all(&bytes)
-                    .and_then(|()| stdout.flush())
-                    .is_err()
-                {
-                    reader_gone.cancel();
+                if let Err(error) = stdout.write_all(&bytes).and_then(|()| stdout.flush()) {
+                    state.lose(error);
                 }
             }
             // Nobody can be told that stderr is closed.
-            Piece::Talk(bytes) => drop(std::io::stderr().lock().write_all(&bytes)),
+            Piece::Talk(bytes) => drop(io::stderr().lock().write_all(&bytes)),
             Piece::Flush(done) => drop(done.send(())),
         }
     }

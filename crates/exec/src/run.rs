@@ -58,9 +58,9 @@ async fn supervise(request: Request, invocation: Invocation) -> ExecExit {
     let work = session::run(request, invocation, &out, &interrupt);
     let mut work = std::pin::pin!(work);
     let ending = tokio::select! {
-        end = &mut work => return ExecExit::of(end),
+        end = &mut work => return lost_stdout(&out).unwrap_or(ExecExit::of(end)),
         ending = signals.next() => Some(ending),
-        () = out.reader_gone().cancelled() => None,
+        () = out.lost() => None,
     };
     interrupt.cancel();
     tokio::select! {
@@ -70,7 +70,7 @@ async fn supervise(request: Request, invocation: Invocation) -> ExecExit {
     }
     match ending {
         // Whoever reads us has what it wanted.
-        None => ExecExit::Code(0),
+        None => lost_stdout(&out).unwrap_or(ExecExit::Code(0)),
         Some(Ending::Interrupt) => ExecExit::Code(130),
         Some(ending @ (Ending::Terminate | Ending::HangUp)) => ExecExit::Signal(ending.number()),
     }
@@ -86,6 +86,12 @@ impl ExecExit {
             End::Interrupted => Self::Code(1),
         }
     }
+}
+
+/// Reports a stdout that cannot be written, such as a file on a full disk.
+fn lost_stdout(out: &Output) -> Option<ExecExit> {
+    out.fault()
+        .map(|error| failed(&format!("cannot write to stdout: {error}")))
 }
 
 fn usage(error: UsageError) -> ExecExit {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use codex_protocol::{AskForApproval, EventKind, ItemDetails, Op, TurnError, UserInput};
 use codex_runtime::{
-    ElicitationPolicy, Invocation, Loaded, ModelSide as LobbyModelSide, Notice, RecordedIn,
+    Begin, ElicitationPolicy, Invocation, Loaded, ModelSide as LobbyModelSide, Notice, RecordedIn,
     Session, StartOptions, Storage, TrustLevel, UserConfig,
 };
 use serde_json::Value;
@@ -96,46 +96,33 @@ pub(crate) async fn run(
     end
 }
 
+/// Everything that is known before the prompt is read and the thread starts.
+struct Prepared {
+    loaded: Loaded,
+    options: StartOptions,
+    images: Vec<UserInput>,
+    plan: Plan,
+}
+
 async fn turn(
     request: Request,
-    mut invocation: Invocation,
+    invocation: Invocation,
     view: &mut View<'_>,
     out: &Output,
     interrupt: &CancellationToken,
 ) -> Result<End, Stop> {
-    if let Some(what) = request.unavailable {
-        return Err(Failure::new(format!("{what} is not available yet")).into());
-    }
-    let stands_in = invocation.cwd.clone();
-    let schema = match &request.output_schema {
-        Some(file) => Some(schema::read(file, &stands_in)?),
-        None => None,
-    };
-    invocation.overrides = invocation.overrides.then(request.config.clone());
-    if request.ignore_user_config {
-        invocation.user_config = UserConfig::Ignored;
-    }
-    let mut loaded = invocation
-        .load()
-        .map_err(|error| Failure::of(&error, error.hints().to_vec()))?;
-    check_trust(&request, &loaded)?;
-    let begin = find_thread(&request.thread, &loaded)?;
-    let images = image::read_all(&request.images, &stands_in)
-        .map_err(|error| Failure::of(&error, Vec::new()))?;
-    let last_message = match &request.last_message_file {
-        Some(file) => Some(LastMessage::open(file, &stands_in)?),
-        None => None,
-    };
+    let Prepared {
+        mut loaded,
+        options,
+        images,
+        plan,
+    } = prepare(&request, invocation)?;
     for notice in early_notices(&request, &mut loaded) {
         view.notice(notice).await;
     }
-    let prompt = match request.prompt.clone() {
+    let prompt = match request.prompt {
         Some(source) => Some(read_prompt(source, out, interrupt).await?),
         None => None,
-    };
-    let options = StartOptions {
-        begin,
-        ..start_options(&request)
     };
     let mut session = tokio::select! {
         session = loaded.start(options) => {
@@ -155,13 +142,46 @@ async fn turn(
     input.push(UserInput::Text(prompt));
     let op = Op::UserTurn {
         input,
-        output_schema: schema.clone(),
-    };
-    let plan = Plan {
-        schema,
-        last_message,
+        output_schema: plan.schema.clone(),
     };
     Ok(drive(plan, session, op, view, interrupt).await)
+}
+
+/// Refuses what can be refused without a thread; nothing here waits for anybody.
+fn prepare(request: &Request, mut invocation: Invocation) -> Result<Prepared, Failure> {
+    if let Some(what) = request.unavailable {
+        return Err(Failure::new(format!("{what} is not available yet")));
+    }
+    // The files of flags are seen from where the process stands, not from `-C`.
+    let stands_in = invocation.cwd.clone();
+    let schema = match &request.output_schema {
+        Some(file) => Some(schema::read(file, &stands_in)?),
+        None => None,
+    };
+    invocation.overrides = invocation.overrides.then(request.config.clone());
+    if request.ignore_user_config {
+        invocation.user_config = UserConfig::Ignored;
+    }
+    let loaded = invocation
+        .load()
+        .map_err(|error| Failure::of(&error, error.hints().to_vec()))?;
+    check_trust(request, &loaded)?;
+    let begin = find_thread(&request.thread, &loaded)?;
+    let images = image::read_all(&request.images, &stands_in)
+        .map_err(|error| Failure::of(&error, Vec::new()))?;
+    let last_message = match &request.last_message_file {
+        Some(file) => Some(LastMessage::open(file, &stands_in)?),
+        None => None,
+    };
+    Ok(Prepared {
+        loaded,
+        options: start_options(request, begin),
+        images,
+        plan: Plan {
+            schema,
+            last_message,
+        },
+    })
 }
 
 /// Tells the events of the turn, then ends the thread.
@@ -172,32 +192,43 @@ async fn drive(
     view: &mut View<'_>,
     interrupt: &CancellationToken,
 ) -> End {
+    let thread = session.thread.sender();
     // A thread that has ended already says so by ending its events.
-    let _ = session.thread.submit(op).await;
+    let _ = thread.submit(op).await;
+    // The events are told by one future to their end: one that was dropped in the middle of a line
+    // would take the line with it, and the item that it ends.
+    let overdue = async {
+        interrupt.cancelled().await;
+        let _ = thread.submit(Op::Interrupt).await;
+        tokio::time::sleep(INTERRUPT_LIMIT).await;
+    };
     let end = tokio::select! {
-        end = events(&mut plan, &mut session, view) => end,
-        () = interrupt.cancelled() => End::Interrupted,
+        end = events(&mut plan, &mut session, view) => Some(end),
+        () = overdue => None,
     };
-    let limit = match end {
-        End::Completed | End::Failed => CLOSE_LIMIT,
-        End::Interrupted => {
-            let _ = session.thread.submit(Op::Interrupt).await;
-            let rest = events(&mut plan, &mut session, view);
-            let ended = timeout(INTERRUPT_LIMIT, rest).await;
-            // The engine did not manage in time: what is open is completed here.
-            if ended.is_err() {
-                view.interrupted().await;
-            }
-            // A recording is completed as far as it goes; there is no one left to tell.
-            let _ = session.finish_model();
-            INTERRUPTED_CLOSE_LIMIT
+    if matches!(end, None | Some(End::Interrupted)) {
+        // A recording is completed as far as it goes; there is no one left to tell.
+        let _ = session.finish_model();
+    }
+    match end {
+        Some(end) if interrupt.is_cancelled() => {
+            close(session, INTERRUPTED_CLOSE_LIMIT).await;
+            end
         }
-    };
-    close(session, limit).await;
-    end
+        Some(end) => {
+            close(session, CLOSE_LIMIT).await;
+            end
+        }
+        // The engine or our reader did not manage in time. What is open is completed here, and a
+        // reader who has stalled does not keep the servers from being told to end.
+        None => {
+            tokio::join!(view.interrupted(), close(session, INTERRUPTED_CLOSE_LIMIT));
+            End::Interrupted
+        }
+    }
 }
 
-/// Tells events up to the end of the turn. Cancel safe between two events.
+/// Tells events up to the end of the turn.
 async fn events(plan: &mut Plan, session: &mut Session, view: &mut View<'_>) -> End {
     let mut final_message: Option<String> = None;
     while let Some(event) = session.thread.next_event().await {
@@ -296,9 +327,9 @@ fn check_trust(request: &Request, loaded: &Loaded) -> Result<(), Failure> {
     }
 }
 
-fn find_thread(thread: &ThreadArg, loaded: &Loaded) -> Result<codex_runtime::Begin, Failure> {
+fn find_thread(thread: &ThreadArg, loaded: &Loaded) -> Result<Begin, Failure> {
     let found = match thread {
-        ThreadArg::New => return Ok(codex_runtime::Begin::New),
+        ThreadArg::New => return Ok(Begin::New),
         ThreadArg::Resume(word) => loaded.find_thread(word),
         ThreadArg::ResumeLast {
             any_directory: false,
@@ -359,16 +390,18 @@ fn early_notices(request: &Request, loaded: &mut Loaded) -> Vec<String> {
     notices
 }
 
+/// Returns the words of a notice; those of a warning bring no lead, the view adds it.
 fn told(notice: &Notice) -> String {
     match notice.prefix() {
-        "deprecated" => format!("deprecated: {}", notice.message),
-        _ => notice.message.clone(),
+        "warning" => notice.message.clone(),
+        lead => format!("{lead}: {}", notice.message),
     }
 }
 
-fn start_options(request: &Request) -> StartOptions {
+fn start_options(request: &Request, begin: Begin) -> StartOptions {
     const NOBODY: &str = "exec cannot ask";
     StartOptions {
+        begin,
         model: request.model.clone(),
         model_side: match &request.model_side {
             ModelSide::Live => LobbyModelSide::Live,

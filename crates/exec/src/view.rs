@@ -70,7 +70,7 @@ impl<'a> View<'a> {
             return;
         }
         match &mut self.style {
-            Style::Json(lines) => self.out.data(lines.notice(&one_line(&text))).await,
+            Style::Json(lines) => self.out.data(lines.notice(&on_the_wire(&text))).await,
             Style::Human(human) => self.out.talk(&human.notice(&text)).await,
         }
     }
@@ -149,13 +149,16 @@ fn told(human: &mut Human, failure: &Failure) -> String {
     }
 }
 
-/// A notice of two lines says what is so and what to do: on the wire they are one sentence.
-fn one_line(text: &str) -> String {
-    let text = text.strip_prefix("deprecated: ").unwrap_or(text);
-    match text.split_once('\n') {
-        Some((what, todo)) if !todo.contains('\n') => format!("{what} ({todo})"),
-        Some(_) | None => text.to_owned(),
+/// Returns a notice as the wire tells it: without a lead, and a deprecation, which says on a second
+/// line what to do, as one sentence.
+fn on_the_wire(text: &str) -> String {
+    if let Some(text) = text.strip_prefix("deprecated: ") {
+        return match text.split_once('\n') {
+            Some((what, todo)) => format!("{what} ({todo})"),
+            None => text.to_owned(),
+        };
     }
+    text.strip_prefix("note: ").unwrap_or(text).to_owned()
 }
 
 fn paint(color: Color, env: &Env) -> Paint {
@@ -176,12 +179,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_lines_become_one_sentence_on_the_wire() {
-        assert_eq!(
-            one_line("deprecated: a is old.\nUse b."),
-            "a is old. (Use b.)"
-        );
-        assert_eq!(one_line("a\nb\nc"), "a\nb\nc");
-        assert_eq!(one_line("a"), "a");
+    fn a_deprecation_is_one_sentence_on_the_wire_and_other_texts_stay() {
+        let rows = [
+            ("deprecated: a is old.\nUse b.", "a is old. (Use b.)"),
+            ("note: a", "a"),
+            ("two keys\n  a\n  b", "two keys\n  a\n  b"),
+            ("one key\n  a", "one key\n  a"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(on_the_wire(text), expected);
+        }
     }
 }

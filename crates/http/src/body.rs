@@ -11,7 +11,7 @@ use futures_util::{Stream, StreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, Sleep};
+use tokio::time::{Instant, Sleep, timeout_at};
 use url::Url;
 
 use crate::error::{HttpError, HttpErrorKind, shown_url};
@@ -19,6 +19,9 @@ use crate::{Limits, SseDecoder, SseEvent};
 
 /// How much of a body an error message may look at.
 const MAX_ERROR_TEXT: usize = 64 * 1024;
+/// How long an error message waits for it. A body that never ends must not hide a status that is
+/// known, whatever limits the request has.
+const ERROR_TEXT_LIMIT: Duration = Duration::from_secs(5);
 
 /// A response whose body has not been read.
 #[derive(Debug)]
@@ -57,13 +60,14 @@ impl Response {
         })
     }
 
-    /// Reads the start of the body, at most 64 KiB, as text for an error message. Never fails:
-    /// what cannot be read is left out.
+    /// Reads the start of the body, at most 64 KiB within 5 s, as text for an error message. Never
+    /// fails: what cannot be read is left out.
     pub async fn error_text(self) -> String {
         let mut body = self.body;
         body.remaining = None;
         let mut start = Vec::new();
-        while let Some(Ok(piece)) = body.next().await {
+        let deadline = Instant::now() + ERROR_TEXT_LIMIT;
+        while let Ok(Some(Ok(piece))) = timeout_at(deadline, body.next()).await {
             let n_room = MAX_ERROR_TEXT - start.len();
             start.extend_from_slice(&piece[..piece.len().min(n_room)]);
             if start.len() == MAX_ERROR_TEXT {

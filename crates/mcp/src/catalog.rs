@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::filter::{FilterVerdict, judge_tool};
 use crate::naming::ToolNamer;
-use crate::notice::quoted;
+use crate::notice::{McpNotice, quoted};
 use crate::schema::parameters_for_model;
 
 /// The tools of all servers at one moment.
@@ -203,8 +203,8 @@ pub(crate) struct ServerListing {
     pub(crate) instructions: Option<String>,
     pub(crate) offered: Vec<OfferedTool>,
     pub(crate) hidden: Vec<HiddenTool>,
-    /// Sentences about this list that the user must hear, each once.
-    pub(crate) complaints: Vec<String>,
+    /// What the user must hear about this list, each once.
+    pub(crate) complaints: Vec<McpNotice>,
 }
 
 #[derive(Debug)]
@@ -235,16 +235,19 @@ impl ServerListing {
             }
         }
         for name in doubles {
-            listing.complain(format!(
-                "MCP server `{server}` lists tool `{}` twice; the first is used",
-                quoted(&name)
-            ));
+            let shown = quoted(&name);
+            let text =
+                format!("MCP server `{server}` lists tool `{shown}` twice; the first is used");
+            listing
+                .complaints
+                .push(McpNotice::about(server, text).of_tool(&name));
         }
+        let unmatched = crate::filter::unmatched(config, |name| {
+            definitions.contains_key(name) || list.rejected.iter().any(|tool| tool.name == name)
+        });
         listing
             .complaints
-            .extend(crate::filter::unmatched(config, |name| {
-                definitions.contains_key(name) || list.rejected.iter().any(|tool| tool.name == name)
-            }));
+            .extend(unmatched.map(|text| McpNotice::about(server, text)));
         for rejected in list.rejected {
             listing.hide(server, rejected.name, rejected.why, None);
         }
@@ -253,10 +256,9 @@ impl ServerListing {
         }
         listing.hidden.sort_by(|a, b| a.name.cmp(&b.name));
         if let Some(why) = list.truncated {
-            listing.complain(format!(
-                "the tools of MCP server `{server}` are incomplete: {}",
-                quoted(&why)
-            ));
+            let why = quoted(&why);
+            let text = format!("the tools of MCP server `{server}` are incomplete: {why}");
+            listing.complaints.push(McpNotice::about(server, text));
         }
         listing
     }
@@ -294,19 +296,17 @@ impl ServerListing {
         definition: Option<ToolDefinition>,
     ) {
         let shown = quoted(&name);
-        self.complain(format!(
+        let text = format!(
             "tool `{shown}` of MCP server `{server}` is left out: {}",
             quoted(&why)
-        ));
+        );
+        self.complaints
+            .push(McpNotice::about(server, text).of_tool(&name));
         let definition = definition.map(Arc::new);
         self.hidden.push(HiddenTool {
             name,
             reason: HiddenReason::Invalid(why),
             definition,
         });
-    }
-
-    fn complain(&mut self, sentence: String) {
-        self.complaints.push(sentence);
     }
 }

@@ -297,6 +297,7 @@ impl Actor {
             );
             self.outbox.push_back(McpNotice {
                 server: None,
+                tool: None,
                 text,
                 hints: Vec::new(),
             });

@@ -13,6 +13,8 @@ const MAX_QUOTED_CHARS: usize = 200;
 pub struct McpNotice {
     /// The server it is about; `None` when it is about several.
     pub server: Option<ServerName>,
+    /// The tool of that server it is about, by its raw name.
+    pub tool: Option<String>,
     /// The sentence.
     pub text: String,
     /// What the user can do now.
@@ -23,9 +25,15 @@ impl McpNotice {
     pub(crate) fn about(server: &ServerName, text: String) -> Self {
         Self {
             server: Some(server.clone()),
+            tool: None,
             text,
             hints: Vec::new(),
         }
+    }
+
+    pub(crate) fn of_tool(mut self, tool: &str) -> Self {
+        self.tool = Some(tool.to_owned());
+        self
     }
 
     pub(crate) fn failed_to_start(server: &ServerName, why: &str, hints: Vec<String>) -> Self {
@@ -51,6 +59,7 @@ impl McpNotice {
     pub(crate) fn waiting(servers: &[&ServerName]) -> Self {
         Self {
             server: None,
+            tool: None,
             text: format!("Waiting for MCP servers: {}", join(servers)),
             hints: Vec::new(),
         }
@@ -62,6 +71,7 @@ impl McpNotice {
             format!("MCP servers still starting: {names}; their tools join when they are ready");
         Self {
             server: None,
+            tool: None,
             text,
             hints: Vec::new(),
         }

@@ -157,7 +157,7 @@ impl KeyError {
     fn not_logged_in() -> Self {
         Self {
             message: "no API key for provider `openai`".to_owned(),
-            hints: vec!["run `codex login`, or set CODEX_API_KEY".to_owned()],
+            hints: vec!["set OPENAI_API_KEY or CODEX_API_KEY to a key of the provider".to_owned()],
         }
     }
 }

@@ -105,7 +105,7 @@ pub(crate) fn refused(
     if status == 401 {
         failure
             .hints
-            .push("run `codex login`, or check the key of this provider".to_owned());
+            .push("check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`".to_owned());
     }
     failure
 }

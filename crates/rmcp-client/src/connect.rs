@@ -30,6 +30,7 @@ use crate::endpoint::{HttpEndpoint, StdioLaunch};
 use crate::fault::fault_of;
 use crate::handler::{Ear, EarState};
 use crate::http_transport::HttpWire;
+use crate::last_words;
 use crate::stdio::StdioTransport;
 use crate::wire::Tap;
 
@@ -131,7 +132,7 @@ impl<'a> Plan<'a> {
     /// The last words of the attempt that ran into the limit.
     pub(crate) fn stderr_tail(&self) -> String {
         let process = lock(&self.process);
-        process.as_ref().map_or_else(String::new, stderr_text)
+        process.as_ref().map_or_else(String::new, last_words::of)
     }
 
     fn probe_limit(&self, limit: Duration) -> Duration {
@@ -397,11 +398,6 @@ pub(crate) fn is_known(version: &str) -> bool {
 /// Whether a revision has no handshake and no session.
 pub(crate) fn is_modern(version: &str) -> bool {
     version >= ProtocolVersion::NO_INITIALIZE.as_str()
-}
-
-/// The end of stderr as text.
-pub(crate) fn stderr_text(tree: &ProcessTree) -> String {
-    tree.stderr_tail().text
 }
 
 pub(crate) fn lock(process: &SharedProcess) -> std::sync::MutexGuard<'_, Option<ProcessTree>> {

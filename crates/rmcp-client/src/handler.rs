@@ -21,6 +21,7 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext, RoleClient};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{Progress, ProgressSink};
@@ -45,6 +46,8 @@ pub(crate) struct Ear {
 pub(crate) struct EarState {
     events: mpsc::Sender<ServerEvent>,
     tasks: TaskTracker,
+    /// Ends what waits for the reader of the events.
+    ended: CancellationToken,
     may_ask: bool,
     progress: Mutex<ProgressState>,
     /// How many questions are open.
@@ -86,6 +89,7 @@ impl EarState {
         Self {
             events,
             tasks,
+            ended: CancellationToken::new(),
             may_ask,
             progress: Mutex::default(),
             questions: watch::Sender::new(0),
@@ -119,6 +123,11 @@ impl EarState {
         self.progress().calls.remove(token);
     }
 
+    /// The connection has ended.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+    }
+
     /// How many questions are open, for clocks that must stand still meanwhile.
     pub(crate) fn questions(&self) -> watch::Receiver<usize> {
         self.questions.subscribe()
@@ -135,6 +144,12 @@ impl EarState {
         let asking = async {
             self.events.send(event).await.ok()?;
             answer.await.ok()
+        };
+        let asking = async {
+            tokio::select! {
+                reply = asking => reply,
+                () = self.ended.cancelled() => Some(ElicitationReply::Cancel),
+            }
         };
         match tokio::time::timeout(QUESTION_LIMIT, asking).await {
             Ok(Some(reply)) => reply,
@@ -170,7 +185,10 @@ impl EarState {
         let state = Arc::clone(self);
         self.tasks.spawn(async move {
             // Cleared first: a change after this moment is another event.
-            let room = state.events.reserve().await;
+            let room = tokio::select! {
+                room = state.events.reserve() => room,
+                () = state.ended.cancelled() => return,
+            };
             match list {
                 List::Tools => &state.tools_changed,
                 List::Resources => &state.resources_changed,

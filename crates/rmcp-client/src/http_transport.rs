@@ -5,7 +5,7 @@
 //! bodies and events, an answer for every odd status and content type, and errors with a reason.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +42,9 @@ const SHOWN_BODY: usize = 200;
 /// A server that says `retry: 0` shall not make us spin.
 const MIN_RETRY: Duration = Duration::from_millis(50);
 
+/// So many standing GETs may end at once before the next ones wait, each twice as long.
+const FREE_LISTENS: u32 = 3;
+
 /// How long ending a session may take.
 const DELETE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -67,6 +70,8 @@ struct Shared {
     has_session: AtomicBool,
     /// Whether the standing GET was answered, in whatever way.
     listening: watch::Sender<bool>,
+    /// Standing GETs in a row whose stream ended at once and said nothing.
+    idle_listens: Arc<AtomicU32>,
     /// The last failure, for connections that end without another reason.
     last_fault: Mutex<Option<HttpFault>>,
 }
@@ -90,6 +95,7 @@ impl HttpWire {
             cancel,
             has_session: AtomicBool::new(false),
             listening: watch::Sender::new(false),
+            idle_listens: Arc::default(),
             last_fault: Mutex::default(),
         }))
     }
@@ -109,6 +115,20 @@ impl HttpWire {
     pub(crate) fn last_fault(&self) -> Option<HttpFault> {
         let fault = self.0.last_fault.lock();
         fault.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits before another standing GET when the last ones were in vain: rmcp opens one each second
+    /// for ever when a server ends the stream at once.
+    async fn calm_down(&self) -> Result<(), Failure> {
+        let in_vain = self.0.idle_listens.load(Ordering::Relaxed);
+        let Some(doublings) = in_vain.checked_sub(FREE_LISTENS) else {
+            return Ok(());
+        };
+        let wait = Duration::from_secs(1 << doublings.min(6));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => Ok(()),
+            () = self.0.cancel.cancelled() => Err(Failure::Client(HttpFault::Cancelled)),
+        }
     }
 
     /// Sends a request with everything that each one carries.
@@ -201,6 +221,14 @@ impl HttpWire {
                 return Err(Failure::Client(self.login(&response)));
             }
             StatusCode::NOT_FOUND if had_session => return Err(Failure::SessionExpired),
+            StatusCode::ACCEPTED | StatusCode::NO_CONTENT
+                if request_id.is_some() && !had_session =>
+            {
+                return Err(Failure::Client(HttpFault::NotMcp {
+                    status: status.as_u16(),
+                    start: "no answer to a request, and no stream for it".to_owned(),
+                }));
+            }
             StatusCode::ACCEPTED | StatusCode::NO_CONTENT => {
                 return Ok(StreamableHttpPostResponse::Accepted);
             }
@@ -404,6 +432,9 @@ impl StreamableHttpClient for HttpWire {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<Events, Failure> {
         let is_standing = last_event_id.is_none();
+        if is_standing {
+            self.calm_down().await?;
+        }
         let mut request = Request::get(self.0.endpoint.url.clone());
         request.limits = unlimited_time();
         let accept = HeaderValue::from_static("text/event-stream");
@@ -432,7 +463,17 @@ impl StreamableHttpClient for HttpWire {
                 if status.is_success()
                     && response.content_type().as_deref() == Some("text/event-stream") =>
             {
-                Ok(self.events(response, None))
+                let events = self.events(response, None);
+                if !is_standing {
+                    return Ok(events);
+                }
+                self.0.idle_listens.fetch_add(1, Ordering::Relaxed);
+                let idle_listens = Arc::clone(&self.0.idle_listens);
+                let hears = move |event| {
+                    idle_listens.store(0, Ordering::Relaxed);
+                    event
+                };
+                Ok(events.map(hears).boxed())
             }
             _ => Err(Failure::ServerDoesNotSupportSse),
         }

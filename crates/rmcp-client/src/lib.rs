@@ -16,6 +16,7 @@ mod exchange;
 mod fault;
 mod handler;
 mod http_transport;
+mod last_words;
 mod listen;
 mod param_headers;
 mod stdio;

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::ClosedReason;
-use crate::connect::{Live, LiveKind, SharedProcess, lock, stderr_text};
+use crate::connect::{Live, LiveKind, SharedProcess, lock};
+use crate::last_words;
 
 /// How long the rest of stdout is read after the process has ended.
 const REST_LIMIT: Duration = Duration::from_millis(300);
@@ -74,7 +75,7 @@ impl Supervisor {
         let running = self
             .process
             .as_ref()
-            .and_then(|process| lock(process).as_ref().map(stderr_text));
+            .and_then(|process| lock(process).as_ref().map(last_words::of));
         running.unwrap_or_else(|| words(&self.last_words).clone())
     }
 
@@ -115,6 +116,7 @@ impl Watch {
     async fn run(self, live: Live) {
         let Live {
             service,
+            ear,
             stop,
             kind,
             ..
@@ -135,6 +137,7 @@ impl Watch {
                 let mut exited = std::pin::pin!(exited);
                 let mut exit = None;
                 let mut asked = false;
+                let mut has_served = false;
                 tokio::select! {
                     biased;
                     () = is_asked(&mut shutdown) => asked = true,
@@ -143,12 +146,12 @@ impl Watch {
                         let _ = timeout(REST_LIMIT, end_of_stdout.cancelled()).await;
                     }
                     () = end_of_stdout.cancelled() => {}
-                    _ = &mut serving => {}
+                    _ = &mut serving => has_served = true,
                 }
                 if !asked && exit.is_none() {
                     exit = timeout(EXIT_LIMIT, exited).await.ok();
                 }
-                let tail = lock(&process).as_ref().map(stderr_text);
+                let tail = lock(&process).as_ref().map(last_words::of);
                 *words(&self.last_words) = tail.clone().unwrap_or_default();
                 self.closed.send_replace(Some(match exit {
                     _ if asked => ClosedReason::Shutdown,
@@ -159,9 +162,12 @@ impl Watch {
                     None => ClosedReason::Transport("the server closed its stdout".to_owned()),
                 }));
                 stop.cancel();
+                ear.end();
                 let limit = self.limit();
-                // rmcp closes stdin when it ends; the ladder's first step counts on that.
-                let _ = timeout(limit / 6, serving).await;
+                if !has_served {
+                    // rmcp closes stdin when it ends; the ladder's first step counts on that.
+                    let _ = timeout(limit / 6, serving).await;
+                }
                 let tree = lock(&process).take();
                 if let Some(tree) = tree {
                     tree.stop(ladder(limit)).await;
@@ -179,6 +185,7 @@ impl Watch {
                 let is_shutdown = reason == ClosedReason::Shutdown;
                 self.closed.send_replace(Some(reason));
                 stop.cancel();
+                ear.end();
                 if is_shutdown {
                     // rmcp ends the session with a DELETE.
                     let _ = timeout(self.limit(), serving).await;

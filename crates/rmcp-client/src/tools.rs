@@ -84,6 +84,10 @@ fn decode_one(raw: Value, rules: HeaderRules) -> Result<ToolDefinition, String> 
         Some(Value::String(name)) if !name.is_empty() => name.clone(),
         Some(_) | None => return Err("it has no name".to_owned()),
     };
+    let execution = tool.get("execution");
+    if execution.and_then(|execution| execution.get("taskSupport")?.as_str()) == Some("required") {
+        return Err("it runs only as a task, which this client does not support".to_owned());
+    }
     let input_schema = input_schema(tool)?;
     if rules == HeaderRules::Apply {
         param_headers::validate(&input_schema)?;
@@ -146,6 +150,7 @@ mod tests {
                 json!({ "name": "odd", "inputSchema": { "type": "string" } }),
                 json!({ "inputSchema": {} }),
                 json!("text"),
+                json!({ "name": "later", "execution": { "taskSupport": "required" } }),
                 json!({ "name": "good", "inputSchema": {} }),
                 json!({ "name": "bare", "annotations": { "readOnlyHint": true, "openWorldHint": "yes" } }),
             ],
@@ -167,6 +172,7 @@ mod tests {
                 "odd: its inputSchema describes \"string\", not an object of arguments",
                 "tool 3: it has no name",
                 "tool 4: it is not a JSON object",
+                "later: it runs only as a task, which this client does not support",
                 "good: the server lists this name twice",
             ]
         );

@@ -24,6 +24,11 @@ pub enum RolloutLine {
         /// The item as the model's wire spells it.
         item: ResponseItem,
     },
+    /// The conversation became too long: it goes on with these items instead of all before them.
+    Compacted {
+        /// The items as the model's wire spells them.
+        items: Vec<ResponseItem>,
+    },
     /// A turn ended.
     TurnEnded {
         /// How.

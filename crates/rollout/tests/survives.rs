@@ -53,6 +53,9 @@ fn sample() -> Vec<RolloutLine> {
         context(),
         RolloutLine::TurnStarted,
         item("grüße\nzweite Zeile"),
+        RolloutLine::Compacted {
+            items: vec![ResponseItem::input_message("user", Vec::new())],
+        },
         RolloutLine::TurnEnded {
             end: TurnEnd::Failed,
             message: Some("why".to_owned()),

@@ -82,7 +82,7 @@ pub struct Summary {
     pub approval: AskForApproval,
     /// What commands may touch.
     pub sandbox: SandboxMode,
-    /// Effort, when configured.
+    /// The effort that is sent, if any.
     pub reasoning_effort: Option<String>,
     /// Kind of summary, when configured.
     pub reasoning_summary: Option<String>,
@@ -154,7 +154,7 @@ impl Loaded {
             provider: setup.shown,
             approval: settings.approval,
             sandbox: settings.sandbox,
-            reasoning_effort: settings.reasoning_effort.clone(),
+            reasoning_effort: settings.effective_reasoning_effort().map(str::to_owned),
             reasoning_summary: settings.reasoning_summary.clone(),
         };
         let services = ThreadServices {
@@ -256,6 +256,8 @@ impl Loaded {
         if let Some(limit) = config.project_doc_max_bytes {
             settings.project_doc_max_bytes = usize::try_from(limit).unwrap_or(usize::MAX);
         }
+        settings.context_window = config.model_context_window;
+        settings.auto_compact_token_limit = config.model_auto_compact_token_limit;
         settings
             .reasoning_effort
             .clone_from(&config.model_reasoning_effort);

@@ -13,24 +13,23 @@ use codex_test_support::{
 };
 
 use super::subject::Subject;
-use crate::{step, workspace};
+use crate::parts::STRACE;
+use crate::step;
 
 const RUN_LIMIT: Duration = Duration::from_secs(60);
 
 /// Prints the row; returns 1 when ours contacts anybody.
 pub(super) fn report(ours: &Subject, theirs: Option<&Subject>) -> Result<usize> {
-    let Some(strace) = workspace::which("strace") else {
-        println!("network: not measured, `strace` is not installed");
+    if let Err(error) = STRACE.provide() {
+        println!("network: not measured: {error:#}");
         return Ok(0);
-    };
+    }
     let show = |found: &BTreeSet<String>| match found.len() {
         0 => "none".to_owned(),
         _ => found.iter().cloned().collect::<Vec<_>>().join(", "),
     };
-    let own = contacted(ours, &strace)?;
-    let other = theirs
-        .map(|subject| contacted(subject, &strace))
-        .transpose()?;
+    let own = contacted(ours)?;
+    let other = theirs.map(contacted).transpose()?;
     let verdict = if own.is_empty() { "held" } else { "MISSED" };
     println!("network nobody asked for: ours {}  {verdict}", show(&own));
     if let Some(other) = other {
@@ -40,7 +39,7 @@ pub(super) fn report(ours: &Subject, theirs: Option<&Subject>) -> Result<usize> 
 }
 
 /// Runs `--version`, `mcp list` and one turn, and returns the addresses outside of loopback.
-fn contacted(subject: &Subject, strace: &std::path::Path) -> Result<BTreeSet<String>> {
+fn contacted(subject: &Subject) -> Result<BTreeSet<String>> {
     subject.configure("")?;
     let provider = MockResponses::start();
     provider.otherwise(sse(vec![
@@ -61,7 +60,7 @@ fn contacted(subject: &Subject, strace: &std::path::Path) -> Result<BTreeSet<Str
     for args in [&["--version"][..], &["mcp", "list"], &exec] {
         let folder = tempfile::tempdir()?;
         let trace = folder.path().join("trace");
-        let mut command = Command::new(strace);
+        let mut command = Command::new("strace");
         command.args([
             "-f",
             "-qq",

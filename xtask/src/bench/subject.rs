@@ -132,6 +132,11 @@ impl Subject {
             self.name,
             usage.exit
         );
+        ensure!(
+            provider.is_none() || text.contains("\"turn.completed\""),
+            "{} {args:?} completed no turn\n{text}",
+            self.name
+        );
         let first_request = provider.and_then(|provider| {
             let is_turn = |path: &str| path.ends_with("/responses");
             let index = provider

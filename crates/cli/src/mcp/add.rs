@@ -20,7 +20,7 @@ use codex_runtime::{Invocation, Loaded};
 
 use super::call::parse_seconds;
 use crate::error::CliError;
-use crate::mask::{is_secret_setting, looks_secret};
+use crate::mask::{Secrets, is_secret_setting, looks_secret};
 
 #[derive(Debug, Args)]
 #[command(override_usage = "codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)")]
@@ -107,7 +107,7 @@ struct TransportArgs {
     #[arg(value_name = "COMMAND", trailing_var_arg = true, num_args = 1..)]
     command: Vec<String>,
     /// URL of a streamable HTTP server
-    #[arg(long, value_name = "URL", value_parser = url)]
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 }
 
@@ -120,6 +120,7 @@ enum Scope {
 pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError> {
     let name = ServerName::parse(&args.name).map_err(|error| CliError::new(error.to_string()))?;
     refuse_unavailable(&args)?;
+    check_url(args.transport.url.as_deref())?;
     if let [word] = args.transport.command.as_slice()
         && (word.starts_with("http://") || word.starts_with("https://"))
     {
@@ -158,6 +159,19 @@ pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError>
         ))?;
     }
     Ok(0)
+}
+
+/// Judged here and not by clap, which would print the password of a URL back.
+fn check_url(url: Option<&str>) -> Result<(), CliError> {
+    let Some(url) = url else {
+        return Ok(());
+    };
+    McpServerConfig::check_url(url).map_err(|why| {
+        let shown = Secrets::Masked.url(url);
+        CliError::usage(format!(
+            "invalid value '{shown}' for '--url <URL>': it {why}"
+        ))
+    })
 }
 
 /// What belongs to a login, or to files that are not read yet, is refused before anything happens.
@@ -314,9 +328,4 @@ fn header(text: &str) -> Result<(String, String), String> {
         return Err(fault());
     }
     Ok((name.to_owned(), value.trim().to_owned()))
-}
-
-fn url(text: &str) -> Result<String, String> {
-    McpServerConfig::check_url(text).map_err(|why| format!("it {why}"))?;
-    Ok(text.to_owned())
 }

@@ -20,9 +20,12 @@ use codex_utils_json_schema::JsonSchema;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 
+use crate::error::CliError;
+use crate::mask::printable;
+
 use super::live::{
-    EXIT_AUTH, EXIT_CATALOG, EXIT_CONNECT, EXIT_FAILED, EXIT_OK, EXIT_POLICY, EXIT_PROTOCOL,
-    LiveContext, LiveError, LiveServers, Terminal, find_server, no_such_tool, print_notice,
+    EXIT_AUTH, EXIT_CATALOG, EXIT_CONNECT, EXIT_OK, EXIT_POLICY, EXIT_PROTOCOL, LiveContext,
+    LiveServers, Terminal, find_server, interrupted, no_such_tool, print_notice,
 };
 
 /// The tool says that it failed.
@@ -68,7 +71,7 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 /// Runs the verb; returns the exit code.
-pub(crate) async fn run(args: CallArgs, mut context: LiveContext<'_>) -> Result<u8, LiveError> {
+pub(crate) async fn run(args: CallArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
     let config = find_server(context.config, &args.name)?.clone();
     let raw = arguments::read(args.args.as_deref(), &args.argument, &context.cwd)?;
     let reads_stdin = args.args.as_deref() == Some("-");
@@ -108,7 +111,7 @@ impl Call<'_> {
         mut self,
         live: &mut LiveServers,
         context: &mut LiveContext<'_>,
-    ) -> Result<u8, LiveError> {
+    ) -> Result<u8, CliError> {
         live.settle(context).await?;
         if let Some(failure) = live.failures().pop() {
             return Err(failure);
@@ -142,7 +145,7 @@ impl Call<'_> {
         live: &mut LiveServers,
         arguments: Map<String, Value>,
         context: &mut LiveContext<'_>,
-    ) -> Result<Result<McpOutcome, CallError>, LiveError> {
+    ) -> Result<Result<McpOutcome, CallError>, CliError> {
         let (sender, mut progress) = mpsc::channel::<Progress>(EVENTS_CAPACITY);
         let mut how = CallContext::default();
         how.idle_timeout = self.args.timeout;
@@ -175,10 +178,10 @@ impl Call<'_> {
         }
     }
 
-    fn explain(&self, error: &CallError) -> LiveError {
+    fn explain(&self, error: &CallError) -> CliError {
         let ToolRef { server, tool } = &self.tool;
         let (exit, message) = match error {
-            CallError::Cancelled => return LiveError::interrupted(),
+            CallError::Cancelled => return interrupted(),
             CallError::Connection(ConnectionError::Timeout { .. }) => (
                 EXIT_TIME_LIMIT,
                 format!("the call of {server}/{tool} {error}"),
@@ -194,15 +197,15 @@ impl Call<'_> {
                 ConnectionError::Protocol { .. } | ConnectionError::Unsupported { .. },
             ) => (EXIT_PROTOCOL, error.to_string()),
             CallError::Hidden { .. } | CallError::Off { .. } => (EXIT_POLICY, error.to_string()),
-            CallError::UnknownServer(_) => (EXIT_FAILED, error.to_string()),
+            CallError::UnknownServer(_) => return CliError::new(error.to_string()),
             _ => (EXIT_CONNECT, error.to_string()),
         };
-        LiveError::new(exit, message).hints(error.hints())
+        CliError::with_code(exit, message).hints(error.hints())
     }
 }
 
 /// Returns the tool's input schema, or why it cannot be called.
-fn input_schema(catalog: &ToolCatalog, tool: &ToolRef) -> Result<Value, LiveError> {
+fn input_schema(catalog: &ToolCatalog, tool: &ToolRef) -> Result<Value, CliError> {
     if let Some(found) = catalog.get(tool) {
         return Ok(found.definition.input_schema.clone());
     }
@@ -216,11 +219,11 @@ fn input_schema(catalog: &ToolCatalog, tool: &ToolRef) -> Result<Value, LiveErro
         .find(|hidden| hidden.name == tool.tool)
         .map(|hidden| &hidden.reason)
     {
-        Some(HiddenReason::Filter(by)) => Err(LiveError::new(
+        Some(HiddenReason::Filter(by)) => Err(CliError::with_code(
             EXIT_POLICY,
             format!("{} is off ({by})", name(&tool.server)),
         )),
-        Some(HiddenReason::Invalid(why)) => Err(LiveError::new(
+        Some(HiddenReason::Invalid(why)) => Err(CliError::with_code(
             EXIT_CATALOG,
             format!("{} cannot be used", name(&tool.server)),
         )
@@ -237,7 +240,7 @@ fn validate(
     schema: &Value,
     arguments: &Map<String, Value>,
     err: &mut dyn Write,
-) -> Result<(), LiveError> {
+) -> Result<(), CliError> {
     let schema = match JsonSchema::compile(schema) {
         Ok(schema) => schema,
         Err(error) => {
@@ -249,7 +252,7 @@ fn validate(
     schema
         .validate(&Value::Object(arguments.clone()))
         .map_err(|mismatch| {
-            LiveError::new(
+            CliError::with_code(
                 EXIT_REFUSED,
                 format!("the arguments do not fit the input schema of {tool}"),
             )
@@ -273,7 +276,7 @@ impl ProgressLine {
             Some(total) => format!("{}/{total}", report.progress),
             None => report.progress.to_string(),
         };
-        let words = super::tools::printable(report.message.as_deref().unwrap_or_default());
+        let words = printable(report.message.as_deref().unwrap_or_default());
         self.is_shown = true;
         write!(
             err,

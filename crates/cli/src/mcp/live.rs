@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::error::CliError;
+use crate::mask::printable;
+
 /// How long the servers may take to end after the verb is done.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 /// Notices that may wait to be printed.
@@ -27,10 +30,6 @@ const NOTICES_CAPACITY: usize = 64;
 
 /// The command worked.
 pub(crate) const EXIT_OK: u8 = 0;
-/// Not found, or trouble with files.
-pub(crate) const EXIT_FAILED: u8 = 1;
-/// The command line was not understood.
-pub(crate) const EXIT_USAGE: u8 = 2;
 /// The entry in the config cannot be used.
 pub(crate) const EXIT_CONFIG: u8 = 10;
 /// Turned off, or filtered.
@@ -46,7 +45,7 @@ pub(crate) const EXIT_PROTOCOL: u8 = 15;
 /// Its tools cannot be listed or used.
 pub(crate) const EXIT_CATALOG: u8 = 16;
 /// Interrupted by the user.
-pub(crate) const EXIT_INTERRUPTED: u8 = 130;
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Where a live verb works and speaks.
 pub(crate) struct LiveContext<'a> {
@@ -77,69 +76,20 @@ pub(crate) enum Terminal {
     None,
 }
 
-/// Why a live verb failed: the sentence, its causes, what to do now, and the exit code.
-#[derive(Debug)]
-pub(crate) struct LiveError {
-    pub(crate) exit: u8,
-    pub(crate) message: String,
-    pub(crate) causes: Vec<String>,
-    pub(crate) hints: Vec<String>,
-}
-
-impl LiveError {
-    pub(crate) fn new(exit: u8, message: impl Into<String>) -> Self {
-        Self {
-            exit,
-            message: message.into(),
-            causes: Vec::new(),
-            hints: Vec::new(),
-        }
-    }
-
-    pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
-        self
-    }
-
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hints.push(hint.into());
-        self
-    }
-
-    pub(crate) fn hints(mut self, hints: Vec<String>) -> Self {
-        self.hints.extend(hints);
-        self
-    }
-
-    /// What Ctrl-C leaves.
-    pub(crate) fn interrupted() -> Self {
-        Self::new(EXIT_INTERRUPTED, "interrupted")
-    }
-}
-
-/// A closed stdout ends a verb quietly; other trouble with it is an error.
-impl From<io::Error> for LiveError {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::BrokenPipe => Self::new(EXIT_OK, ""),
-            _ => Self::new(EXIT_FAILED, "cannot write the result").cause(error.to_string()),
-        }
-    }
+/// What Ctrl-C leaves.
+pub(crate) fn interrupted() -> CliError {
+    CliError::with_code(EXIT_INTERRUPTED, "interrupted")
 }
 
 /// Finds a server by name, or says what is near.
 pub(crate) fn find_server<'a>(
     config: &'a Config,
     name: &str,
-) -> Result<&'a McpServerConfig, LiveError> {
+) -> Result<&'a McpServerConfig, CliError> {
     let wanted = ServerName::from_config(name);
     config.mcp_servers.get(&wanted).ok_or_else(|| {
-        let error = LiveError::new(EXIT_FAILED, format!("No MCP server named '{name}' found."));
         let names = config.mcp_servers.keys().map(ServerName::as_str);
-        match codex_utils_fuzzy_match::nearest(name, names) {
-            Some(near) => error.hint(format!("did you mean `{near}`?")),
-            None => error,
-        }
+        CliError::new(format!("No MCP server named '{name}' found.")).did_you_mean(name, names)
     })
 }
 
@@ -148,11 +98,8 @@ pub(crate) fn no_such_tool<'a>(
     server: &ServerName,
     tool: &str,
     others: impl IntoIterator<Item = &'a str>,
-) -> LiveError {
-    let error = LiveError::new(
-        EXIT_FAILED,
-        format!("MCP server '{server}' has no tool named '{tool}'."),
-    );
+) -> CliError {
+    let error = CliError::new(format!("MCP server '{server}' has no tool named '{tool}'."));
     match codex_utils_fuzzy_match::nearest(tool, others) {
         Some(near) => error.hint(format!("did you mean `{near}`?")),
         None => error.hint(format!("`codex mcp tools {server}` lists its tools")),
@@ -212,7 +159,7 @@ impl LiveServers {
     }
 
     /// Waits until each server is ready or failed, and prints what there is to say meanwhile.
-    pub(crate) async fn settle(&mut self, context: &mut LiveContext<'_>) -> Result<(), LiveError> {
+    pub(crate) async fn settle(&mut self, context: &mut LiveContext<'_>) -> Result<(), CliError> {
         let handle = self.handle.clone();
         let cancel = context.cancel.clone();
         let ready = handle.ready(None, &cancel);
@@ -227,7 +174,7 @@ impl LiveServers {
         }
         self.print_notices(context)?;
         if context.cancel.is_cancelled() {
-            Err(LiveError::interrupted())
+            Err(interrupted())
         } else {
             Ok(())
         }
@@ -247,7 +194,7 @@ impl LiveServers {
     }
 
     /// Returns the failure of each server that did not start.
-    pub(crate) fn failures(&self) -> Vec<LiveError> {
+    pub(crate) fn failures(&self) -> Vec<CliError> {
         let statuses = self.handle.statuses().into_iter();
         statuses
             .filter_map(|status| match status.state {
@@ -267,17 +214,21 @@ impl LiveServers {
     }
 }
 
+/// Prints a notice. Tools that are left out are a matter of `mcp tools --show-hidden`.
 pub(crate) fn print_notice(err: &mut dyn Write, notice: &McpNotice) -> io::Result<()> {
+    if notice.tool.is_some() {
+        return Ok(());
+    }
     let kind = if notice.server.is_some() {
         "warning"
     } else {
         "note"
     };
-    writeln!(err, "{kind}: {notice}")
+    writeln!(err, "{kind}: {}", printable(&notice.text))
 }
 
-pub(crate) fn off_error(server: &ServerName, why: &str) -> LiveError {
-    let error = LiveError::new(
+fn off_error(server: &ServerName, why: &str) -> CliError {
+    let error = CliError::with_code(
         EXIT_POLICY,
         format!("MCP server '{server}' is disabled: {why}"),
     );
@@ -289,7 +240,7 @@ pub(crate) fn off_error(server: &ServerName, why: &str) -> LiveError {
     error
 }
 
-fn failure_error(server: &ServerName, failure: &StartFailure) -> LiveError {
+fn failure_error(server: &ServerName, failure: &StartFailure) -> CliError {
     let exit = match failure.step() {
         FailedStep::Config => EXIT_CONFIG,
         FailedStep::Environment => EXIT_ENVIRONMENT,
@@ -302,5 +253,5 @@ fn failure_error(server: &ServerName, failure: &StartFailure) -> LiveError {
         "MCP server '{server}' failed to start: {}",
         failure.why(server)
     );
-    LiveError::new(exit, message).hints(failure.hints())
+    CliError::with_code(exit, message).hints(failure.hints())
 }

@@ -8,7 +8,11 @@ use serde::Serialize;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
-use super::live::{EXIT_OK, LiveContext, LiveError, LiveServers, find_server, no_such_tool};
+use crate::error::CliError;
+use crate::mask::printable;
+use crate::table::pretty;
+
+use super::live::{EXIT_OK, LiveContext, LiveServers, find_server, no_such_tool};
 
 /// Longest description in the table, in columns.
 const MAX_DESCRIPTION_COLUMNS: usize = 100;
@@ -52,7 +56,7 @@ struct ToolRow {
 }
 
 /// Runs the verb; returns the exit code.
-pub(crate) async fn run(args: ToolsArgs, mut context: LiveContext<'_>) -> Result<u8, LiveError> {
+pub(crate) async fn run(args: ToolsArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
     let config = context.config;
     let servers = match &args.name {
         Some(name) => vec![find_server(config, name)?.clone()],
@@ -64,6 +68,12 @@ pub(crate) async fn run(args: ToolsArgs, mut context: LiveContext<'_>) -> Result
             .collect(),
     };
     if servers.is_empty() {
+        if !config.mcp_servers.is_empty() {
+            writeln!(context.err, "note: every configured MCP server is disabled")?;
+            if !args.json {
+                return Ok(EXIT_OK);
+            }
+        }
         writeln!(
             context.out,
             "{}",
@@ -82,7 +92,7 @@ async fn show(
     args: &ToolsArgs,
     live: &mut LiveServers,
     context: &mut LiveContext<'_>,
-) -> Result<u8, LiveError> {
+) -> Result<u8, CliError> {
     live.settle(context).await?;
     let mut failures = live.failures();
     if args.name.is_some()
@@ -128,14 +138,11 @@ async fn show(
         }
     }
     for failure in &failures {
-        writeln!(context.err, "Error: {}", failure.message)?;
-    }
-    for hint in failures.iter().flat_map(|failure| &failure.hints) {
-        writeln!(context.err, "hint: {hint}")?;
+        write!(context.err, "{failure}")?;
     }
     Ok(failures
         .iter()
-        .map(|failure| failure.exit)
+        .map(|failure| failure.exit_code())
         .min()
         .unwrap_or(EXIT_OK))
 }
@@ -230,15 +237,16 @@ fn table(rows: &[ToolRow]) -> String {
     let header = ["Server", "Tool", "State", "Approval", "Description"].map(str::to_owned);
     let mut lines = vec![header];
     lines.extend(rows.iter().map(|row| {
-        let description = row
-            .description
-            .as_deref()
-            .or(row.title.as_deref())
-            .unwrap_or("-");
+        // A fault is a sentence: beside the state it would make the column wider than the screen.
+        let (state, description) = match (row.state, &row.reason) {
+            ("invalid", Some(why)) => (row.state.to_owned(), Some(why.as_str())),
+            _ => (row.state_cell(), row.description.as_deref()),
+        };
+        let description = description.or(row.title.as_deref()).unwrap_or("-");
         [
             printable(&row.server),
             printable(&row.name),
-            printable(&row.state_cell()),
+            printable(&state),
             row.approval_cell(),
             one_line(description),
         ]
@@ -263,7 +271,7 @@ fn table(rows: &[ToolRow]) -> String {
     text
 }
 
-fn detail(row: &ToolRow) -> Result<String, LiveError> {
+fn detail(row: &ToolRow) -> Result<String, CliError> {
     let mut text = format!("{}/{}\n", printable(&row.server), printable(&row.name));
     let mut line =
         |key: &str, value: &str| text.push_str(&format!("  {key}: {}\n", printable(value)));
@@ -299,26 +307,6 @@ fn detail(row: &ToolRow) -> Result<String, LiveError> {
         }
     }
     Ok(text)
-}
-
-/// Pretty JSON with a newline at its end.
-pub(crate) fn pretty(value: &impl Serialize) -> Result<String, LiveError> {
-    let text = serde_json::to_string_pretty(value);
-    let text = text.map_err(|error| LiveError::new(super::live::EXIT_FAILED, error.to_string()))?;
-    Ok(text + "\n")
-}
-
-/// Escapes control characters: what a server says must not move the cursor.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            shown.push_str(&format!("\\x{:02x}", u32::from(c)))
-        } else {
-            shown.push(c)
-        }
-    }
-    shown
 }
 
 fn one_line(text: &str) -> String {

@@ -58,12 +58,13 @@ fn people_read_the_failure_on_stderr() {
 }
 
 #[test]
-fn a_wrong_key_is_not_tried_twice_and_hints_at_the_login() {
+fn a_wrong_key_is_not_tried_twice_and_the_hint_names_the_variables() {
     let (provider, home) = failing(Reply::error(401, "invalid_api_key", "Incorrect API key"));
     let output = json(&home, &["hi"]).run();
     assert_eq!(types(&output), FAILED);
-    assert!(output.stderr.contains("hint: "), "{output}");
-    assert!(output.stderr.contains("codex login"), "{output}");
+    let hint =
+        "hint: check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`";
+    assert!(output.stderr.contains(hint), "{output}");
     assert_eq!(provider.requests().len(), 1);
 }
 
@@ -73,7 +74,8 @@ fn no_key_fails_before_any_request() {
     let output = json(&home, &["hi"]).run();
     assert_eq!(output.exit(), Some(1));
     assert_eq!(types(&output), FAILED);
-    assert!(output.stderr.contains("codex login"), "{output}");
+    let hint = "hint: set OPENAI_API_KEY or CODEX_API_KEY to a key of the provider";
+    assert!(output.stderr.contains(hint), "{output}");
 }
 
 #[test]

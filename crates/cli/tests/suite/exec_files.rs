@@ -1,6 +1,6 @@
 //! `codex exec`: the files it reads and writes: `-o`, `--output-schema`, images, a read-only home.
 
-use codex_test_support::{MockResponses, Reply, TestHome};
+use codex_test_support::{MockResponses, Reply, TestHome, codex_program};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -40,6 +40,36 @@ fn a_last_message_file_that_cannot_be_opened_stops_before_any_request() {
     [exit 1]
     "#);
     assert!(provider.requests().is_empty());
+}
+
+#[test]
+fn a_last_message_that_cannot_be_written_is_a_notice() {
+    let (_provider, home) = one_answer("Hello");
+    let output = json(&home, &["-o", "/dev/full", "hi"]).run().success();
+    let told = notices(&output);
+    assert_eq!(told.len(), 1, "{output}");
+    assert!(
+        told[0].starts_with("cannot write the last message to `/dev/full`: "),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_full_disk_below_stdout_is_a_failure_and_not_a_reader_who_left() {
+    let (_provider, home) = one_answer("Hello");
+    let codex = codex_program();
+    let script = format!(
+        "'{}' exec --skip-git-repo-check hi > /dev/full",
+        codex.display()
+    );
+    let output = home.program("/bin/sh", ["-c", &script]).run();
+    assert_eq!(output.exit(), Some(1), "{output}");
+    assert!(
+        output
+            .stderr
+            .contains("Error: cannot write to stdout: No space left"),
+        "{output}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use codex_test_support::{
 use insta::assert_snapshot;
 use serde_json::json;
 
-use crate::exec_support::{LIMIT, calls, json, mcp_calls, notices, says, types};
+use crate::exec_support::{LIMIT, calls, human, json, mcp_calls, notices, says, types};
 
 /// A provider that lets `calls` happen and then says `done`, and a home with these servers.
 fn scripted(first: Reply, config: &str) -> (MockResponses, TestHome) {
@@ -287,4 +287,66 @@ fn a_server_that_asks_the_user_is_declined_with_a_notice() {
         ["MCP server `test` asked for input (\"Your name?\"); declined, exec cannot ask"]
     );
     assert_eq!(mcp_calls(&output)[0]["status"], "completed", "{output}");
+}
+
+#[test]
+fn a_server_that_dies_in_mid_call_is_told_and_started_again() {
+    let server = FakeStdio::new().tools(["die", "echo"]).toml("test");
+    let config = format!("{server}default_tools_approval_mode = \"approve\"\n");
+    let provider = MockResponses::start();
+    provider
+        .queue(calls("test", "die", "{}"))
+        .queue(calls("test", "echo", r#"{"text":"back"}"#))
+        .queue(says("done"));
+    let home = TestHome::with_provider(&provider, &config);
+    let output = json(&home, &["call it"]).run().success();
+    let items = mcp_calls(&output);
+    assert_eq!(items[0]["status"], "failed", "{output}");
+    assert_eq!(items[1]["status"], "completed", "{output}");
+    let told = notices(&output);
+    assert_eq!(told.len(), 1, "{output}");
+    assert!(
+        told[0].starts_with("MCP server `test` ended unexpectedly ("),
+        "{told:?}"
+    );
+    assert!(told[0].ends_with("); restarting"), "{told:?}");
+}
+
+#[test]
+fn a_filter_that_matches_nothing_is_a_notice() {
+    let server = FakeStdio::new().toml("test");
+    let config = format!("{server}enabled_tools = [\"echo\", \"ehco\"]\n");
+    let provider = MockResponses::start();
+    provider.queue(says("done"));
+    let home = TestHome::with_provider(&provider, &config);
+    let output = json(&home, &["hi"]).run().success();
+    let told = notices(&output);
+    assert_eq!(told.len(), 1, "{output}");
+    assert!(told[0].contains("ehco"), "{told:?}");
+}
+
+#[test]
+fn people_see_calls_start_and_end() {
+    let server = FakeStdio::new().tools(["echo", "fail"]).toml("test");
+    let config = format!("{server}default_tools_approval_mode = \"approve\"\n");
+    let both = sse(vec![
+        ev_response_created("r"),
+        ev_namespaced_call("c1", "mcp__test", "echo", r#"{"text":"x"}"#),
+        ev_namespaced_call("c2", "mcp__test", "fail", r#"{"text":"no disk"}"#),
+        ev_completed("r"),
+    ]);
+    let (_provider, home) = scripted(both, &config);
+    let output = human(&home, &["call it"]).run().success();
+    assert_eq!(output.stdout, "done\n");
+    for line in [
+        "mcp: test/echo started",
+        "mcp: test/echo (completed)",
+        "mcp: test/fail started",
+        "mcp: test/fail (failed): no disk",
+    ] {
+        assert!(
+            output.stderr.lines().any(|told| told == line),
+            "{line}\n{output}"
+        );
+    }
 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use codex_test_support::{CommandOutput, FakeStdio, MockResponses, TestHome};
 
-use crate::exec_support::{calls, human, json, last_line, mcp_calls, says, types};
+use crate::exec_support::{calls, human, json, last_line, mcp_calls, notices, says, types};
 
 const PROMPT: &str = "call it";
 
@@ -110,4 +110,53 @@ fn secrets_are_not_recorded() {
     let text = std::fs::read_to_string(home.cwd().join("run.jsonl")).unwrap();
     assert!(!text.contains("test-key-of-the-mock"));
     assert!(!text.contains(&*home.cwd().to_string_lossy()));
+}
+
+#[test]
+fn answers_that_nobody_asked_for_fail_the_run() {
+    let home = TestHome::new();
+    let answer = |seq: u32| {
+        format!(
+            r#"{{"type":"response","seq":{seq},"items":[{{"type":"message","role":"assistant","content":[{{"type":"output_text","text":"Hi"}}]}}],"end":{{"completed":{{"usage":{{"input_tokens":1,"cached_input_tokens":0,"output_tokens":1,"reasoning_output_tokens":0}}}}}}}}"#
+        )
+    };
+    let lines = [
+        r#"{"type":"recording","version":1,"codex":"0.1.0","created_at":"2026-11-20T20:55:08Z","model":"m","provider":"p","redacted":0}"#.to_owned(),
+        r#"{"type":"request","seq":1,"new":[{"user":"hi"}],"calls":[]}"#.to_owned(),
+        answer(1),
+        r#"{"type":"request","seq":2,"new":[{"user":"hi"}],"calls":[]}"#.to_owned(),
+        answer(2),
+        r#"{"type":"end","requests":2}"#.to_owned(),
+    ];
+    home.write_file("run.jsonl", lines.join("\n") + "\n");
+    let output = replay(&home, &[]);
+    assert_eq!(output.exit(), Some(1), "{output}");
+    let last = last_line(&output);
+    assert_eq!(last["type"], "turn.failed", "{output}");
+    assert_eq!(
+        last["error"]["message"],
+        "replay ended with 1 unused response"
+    );
+}
+
+#[test]
+fn arguments_that_were_redacted_are_a_notice() {
+    let provider = MockResponses::start();
+    let secret = r#"{"text":"s3cret-value-of-mine"}"#;
+    provider
+        .queue(calls("test", "echo", secret))
+        .queue(says("done"));
+    let home = TestHome::with_provider(&provider, &FakeStdio::new().toml("test"))
+        .env("MY_TOKEN", "s3cret-value-of-mine");
+    let output = json(&home, &["--record", "run.jsonl", PROMPT])
+        .run()
+        .success();
+    let told = notices(&output);
+    assert_eq!(told.len(), 1, "{output}");
+    assert!(
+        told[0].ends_with("a replay runs call call_1 with the redacted text"),
+        "{told:?}"
+    );
+    let text = std::fs::read_to_string(home.cwd().join("run.jsonl")).unwrap();
+    assert!(!text.contains("s3cret-value-of-mine"));
 }

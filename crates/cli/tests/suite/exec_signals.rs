@@ -1,12 +1,14 @@
 //! `codex exec`: signals in each phase; no process is left and the last line is whole.
 
 use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use codex_test_support::{
-    FakeStdio, Gate, Journal, MockResponses, RunningCodex, TestHome, codex_program, wait_until_gone,
+    FakeStdio, Gate, Journal, MockResponses, RunningCodex, TestHome, codex_program, ev_completed,
+    ev_namespaced_call, ev_response_created, sse, wait_until_gone,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exec_support::{LIMIT, calls, json, last_line, mcp_calls, says, types};
 
@@ -42,6 +44,21 @@ impl Run {
         json(&self.home, &["hi"]).env("CODEX_API_KEY", "k").spawn()
     }
 
+    /// Starts a run whose stdout nobody reads yet.
+    fn unread(&self) -> Child {
+        Command::new(codex_program())
+            .args(["exec", "--json", "--skip-git-repo-check", "hi"])
+            .env_clear()
+            .envs(self.home.env_pairs())
+            .env("CODEX_API_KEY", "k")
+            .current_dir(self.home.cwd())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
     fn nothing_is_left(&self) {
         for pid in self.journal.pids() {
             assert!(
@@ -50,6 +67,13 @@ impl Run {
             );
         }
     }
+}
+
+/// Sends `-INT` or another signal.
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let kill = Command::new("kill").args([name, &pid]).status().unwrap();
+    assert!(kill.success());
 }
 
 #[test]
@@ -156,6 +180,44 @@ fn a_second_signal_ends_at_once_and_leaves_nothing() {
 }
 
 #[test]
+fn an_interrupt_loses_no_line_of_a_reader_who_is_behind() {
+    const N_CALLS: usize = 40;
+    let at_once = "supports_parallel_tool_calls = true\n";
+    let run = with_server(FakeStdio::new().tools(["slow"]), at_once);
+    // The first line fills the pipe, the others wait behind it.
+    let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(200_000));
+    let call = |n: usize| {
+        let arguments = if n == 0 { &long } else { "{}" };
+        ev_namespaced_call(&format!("c{n}"), "mcp__test", "slow", arguments)
+    };
+    let mut events = vec![ev_response_created("r")];
+    events.extend((0..N_CALLS).map(call));
+    events.push(ev_completed("r"));
+    run.provider.queue(sse(events));
+    let child = run.unread();
+    // Three messages come before the calls: the handshake's two, and the list of tools.
+    run.journal.wait_for("message", 3 + N_CALLS, LIMIT);
+    signal(&child, "-INT");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let lines: Vec<Value> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let items = |event: &str| -> Vec<String> {
+        let lines = lines.iter().filter(|line| line["type"] == event);
+        let mut ids: Vec<String> = lines.map(|line| line["item"]["id"].to_string()).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(items("item.started").len(), N_CALLS);
+    assert_eq!(items("item.started"), items("item.completed"));
+    assert_eq!(lines[lines.len() - 1]["type"], "turn.failed");
+    run.nothing_is_left();
+}
+
+#[test]
 fn a_reader_that_has_stalled_cannot_keep_a_run_from_ending() {
     let run = with_server(
         FakeStdio::new().tools(["big"]),
@@ -164,28 +226,11 @@ fn a_reader_that_has_stalled_cannot_keep_a_run_from_ending() {
     run.provider
         .queue(calls("test", "big", r#"{"bytes":4000000}"#))
         .queue(says("done"));
-    let mut child = std::process::Command::new(codex_program())
-        .args(["exec", "--json", "--skip-git-repo-check", "hi"])
-        .env_clear()
-        .envs(run.home.env_pairs())
-        .env("CODEX_API_KEY", "k")
-        .current_dir(run.home.cwd())
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = run.unread();
     // The second request means that the result is on its way into the pipe, which nobody reads.
     run.provider.wait_for_requests(2, LIMIT);
     let begun = std::time::Instant::now();
-    let pid = child.id().to_string();
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().signal(), Some(SIGTERM));
     assert!(begun.elapsed() < END_LIMIT, "{:?}", begun.elapsed());
     run.nothing_is_left();

@@ -82,7 +82,7 @@ fn people_get_the_answer_on_stdout_and_the_rest_on_stderr() {
     provider: openai
     approval: never
     sandbox: read-only
-    reasoning effort: none
+    reasoning effort: medium
     reasoning summaries: none
     session id: [UUID]
     --------

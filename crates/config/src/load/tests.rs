@@ -370,3 +370,21 @@ fn printing_a_config_shows_no_secret() {
     let case = case("[mcp_servers.a]\ncommand = \"x\"\nenv = { K = \"hunter2\" }\n");
     assert!(!format!("{:?}", case.loaded().config).contains("hunter2"));
 }
+
+#[test]
+fn no_slip_of_the_finger_shows_a_secret() {
+    let text = "model = \"m\"\n[mcp_servers.a]\ncommand = 'x'\nenv = { K = \"hunter2\", L = 'hunter2' }\n\
+                args = [\"hunter2\", '''\nhunter2''']\n";
+    let case = case("");
+    for (at, _) in text.char_indices() {
+        for slip in ["", "\"", "'", "=", "]", "\\", "\n", "ä"] {
+            // An empty slip drops one character, the others insert one.
+            let rest = if slip.is_empty() { at + 1 } else { at };
+            let broken = format!("{}{slip}{}", &text[..at], &text[rest..]);
+            codex_host::PrivateFile::replace(&case.request.home.config_file(), broken.as_bytes())
+                .unwrap();
+            let said = case.said();
+            assert!(!said.contains("unter2"), "{broken}\n{said}");
+        }
+    }
+}

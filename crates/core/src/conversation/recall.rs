@@ -31,6 +31,13 @@ impl Recalled {
             match line {
                 RolloutLine::Context(context) => recalled.context = Some(context),
                 RolloutLine::Item { item } => recalled.take(item, &mut open),
+                RolloutLine::Compacted { items } => {
+                    recalled.items.clear();
+                    open.clear();
+                    for item in items {
+                        recalled.take(item, &mut open);
+                    }
+                }
                 RolloutLine::Meta(_)
                 | RolloutLine::TurnStarted
                 | RolloutLine::TurnEnded { .. }

@@ -197,3 +197,11 @@ fn text_at_the_budget_is_whole() {
     };
     assert!(text.ends_with(&"x".repeat(40)));
 }
+
+#[test]
+fn the_words_of_an_error_have_the_budget_of_an_output() {
+    let told = |length: usize| within_limit("x".repeat(length), Some(10), &nowhere());
+    assert_eq!(told(40), "x".repeat(40));
+    let cut = told(1000);
+    assert!(cut.contains("… 960 bytes omitted; "), "{cut}");
+}

@@ -7,8 +7,10 @@
 )]
 
 mod calls;
+mod compaction;
 mod mcp;
 mod provider;
+mod resources;
 mod resume;
 mod support;
 mod text;

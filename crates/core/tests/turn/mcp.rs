@@ -17,12 +17,19 @@ pub(crate) fn stdio(name: &str, fake: &FakeStdio) -> McpServerConfig {
     server
 }
 
-fn output(input: &[String], call_id: &str) -> String {
+pub(crate) fn output(input: &[String], call_id: &str) -> String {
     let call_id = format!(r#""call_id":"{call_id}","output":"#);
     let found = input.iter().find(|line| line.contains(&call_id));
     let line = found.unwrap_or_else(|| panic!("no output of {call_id} in {input:#?}"));
     let time = line.find("Wall time: ").map(|at| &line[at + 11..at + 17]);
     time.map_or(line.clone(), |time| line.replace(time, "*.****"))
+}
+
+/// Returns the offered tools without those that are the engine's own.
+fn of_servers(tools: &str) -> String {
+    let mut tools: Vec<serde_json::Value> = serde_json::from_str(tools).unwrap();
+    tools.retain(|tool| tool["name"].as_str().unwrap().starts_with("mcp__"));
+    serde_json::to_string(&tools).unwrap()
 }
 
 #[tokio::test]
@@ -51,7 +58,7 @@ async fn a_call_runs_and_its_result_reaches_the_item_and_the_model() {
     thread.shutdown().await;
 
     let asked = room.model.asked();
-    assert_snapshot!(asked[0].tools, @r#"[{"type":"namespace","name":"mcp__test","description":"Say things twice.","tools":[{"type":"function","name":"echo","description":"The fake tool `echo`.","strict":false,"parameters":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}}]}]"#);
+    assert_snapshot!(of_servers(&asked[0].tools), @r#"[{"type":"namespace","name":"mcp__test","description":"Say things twice.","tools":[{"type":"function","name":"echo","description":"The fake tool `echo`.","strict":false,"parameters":{"type":"object","properties":{"text":{"type":"string"}},"required":["text"]}}]}]"#);
     assert_eq!(asked[0].tools, asked[1].tools);
     assert_snapshot!(output(&asked[1].input, "call_1"), @r#"{"type":"function_call_output","call_id":"call_1","output":"Wall time: *.**** seconds\nOutput:\nECHO:x\n{\"echo\":\"x\"}"}"#);
 }
@@ -76,7 +83,7 @@ async fn every_spelling_of_a_tool_is_accepted_and_plain_dialects_see_flat_names(
         events.contains("unsupported call: mcp__test__ehco; nearest: mcp__test__echo"),
         "{events}"
     );
-    let tools = &room.model.asked()[0].tools;
+    let tools = of_servers(&room.model.asked()[0].tools);
     assert!(
         tools.starts_with(r#"[{"type":"function","name":"mcp__test__echo""#),
         "{tools}"

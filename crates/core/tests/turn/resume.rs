@@ -53,6 +53,29 @@ async fn another_model_than_recorded_is_one_notice() {
 }
 
 #[tokio::test]
+async fn a_damaged_line_of_the_record_is_told_and_the_rest_goes_on() {
+    let room = Room::new(vec![answer(vec![said("one")]), answer(vec![said("two")])]);
+    let mut first = room.start().await;
+    let id = first.handle.id;
+    first.turn("first").await;
+    first.shutdown().await;
+    let path = codex_rollout::find_thread(&room.home(), id).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(br#"{"type":"item","item":{"type":"mess"#);
+    std::fs::write(&path, bytes).unwrap();
+
+    let mut second = room.begin(Begin::Resume(id)).await.unwrap();
+    assert_snapshot!(second.turn("second").await, @r#"
+    notice: 1 line of the recorded thread is damaged and was left out
+    turn started
+    item_0 completed: message "two"
+    turn completed: 10 in, 2 out
+    "#);
+    let asked = room.model.asked();
+    assert_eq!(asked[1].input[..3], asked[0].input[..]);
+}
+
+#[tokio::test]
 async fn a_fork_copies_the_history_under_a_new_id() {
     let room = Room::new(vec![
         answer(vec![said("one")]),

@@ -187,11 +187,11 @@ fn a_failed_turn_ends_with_its_hints() {
     let error = TurnError {
         message: "no API key for provider `openai`".to_owned(),
         kind: TurnErrorKind::Unauthorized,
-        hints: vec!["run `codex login`, or set CODEX_API_KEY".to_owned()],
+        hints: vec!["set OPENAI_API_KEY or CODEX_API_KEY to a key of the provider".to_owned()],
     };
     assert_snapshot!(human().event(&EventKind::TurnFailed(error)), @r"
     Error: no API key for provider `openai`
-    hint: run `codex login`, or set CODEX_API_KEY
+    hint: set OPENAI_API_KEY or CODEX_API_KEY to a key of the provider
     ");
 }
 

@@ -218,6 +218,17 @@ async fn error_texts_are_cut_and_never_fail() {
 }
 
 #[tokio::test]
+async fn an_error_text_that_never_ends_is_given_up() {
+    let start = b"HTTP/1.1 500 Oops\r\ncontent-length: 9\r\n\r\nabc".to_vec();
+    let server = Server::start([Answer::Hang(start)]).await;
+    let request = server.get("/").limits(Limits::open_ended());
+    let answer = send(request).await.unwrap();
+    // The clock jumps to the limit as soon as nothing else is to be done.
+    tokio::time::pause();
+    assert_eq!(limited(answer.error_text()).await, "abc");
+}
+
+#[tokio::test]
 async fn json_is_read_and_bad_json_is_not_quoted() {
     let answers = [ok("[1,2]"), ok("{\"token\": secret}")].map(Answer::Keep);
     let server = Server::start(answers).await;

@@ -155,11 +155,10 @@ impl ServerTask {
         let _ = self.inbox.send(input).await;
     }
 
-    /// Says a sentence unless it was said before.
-    async fn say_once(&mut self, sentence: String) {
-        if self.said.insert(sentence.clone()) {
-            self.send(Input::Notice(McpNotice::about(self.name(), sentence)))
-                .await;
+    /// Says something unless it was said before.
+    async fn say_once(&mut self, notice: McpNotice) {
+        if self.said.insert(notice.text.clone()) {
+            self.send(Input::Notice(notice)).await;
         }
     }
 
@@ -184,7 +183,8 @@ impl ServerTask {
         let deadline = Instant::now() + self.config.startup_timeout();
         let resolved = resolve_endpoint(&self.config, &self.settings.env, &self.settings.cwd)?;
         for warning in resolved.warnings.clone() {
-            self.say_once(warning).await;
+            self.say_once(McpNotice::about(&self.config.name, warning))
+                .await;
         }
         let (client, events) = match self.connect_once(&resolved, deadline).await {
             // A helper's token can have run out between two uses: it is asked once more.

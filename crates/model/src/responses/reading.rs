@@ -93,7 +93,10 @@ impl Reading {
         self.any_event = true;
         match event {
             SseEvent::Created => self.ready.push_back(ModelEvent::Created),
-            SseEvent::OutputItemAdded(item) => self.ready.push_back(ModelEvent::ItemAdded(item)),
+            SseEvent::OutputItemAdded(item) => {
+                self.count_delta(data)?;
+                self.ready.push_back(ModelEvent::ItemAdded(item));
+            }
             SseEvent::OutputItemDone(item) => {
                 self.done_bytes += data.len();
                 self.check_size()?;

@@ -204,12 +204,14 @@ impl Session {
     }
 
     async fn fetch_key(&mut self) -> Result<Option<codex_host::Secret>, Failure> {
+        // A refusal renews the key once: the tries after it use what that gave.
+        let renew_key = std::mem::take(&mut self.renew_key);
         let found = match &self.shared.key {
             ProviderKey::None => return Ok(None),
             ProviderKey::Fixed(key) => return Ok(Some(key.clone())),
             ProviderKey::Missing(error) => Err(error.clone()),
             ProviderKey::Source(source) => {
-                let freshness = match self.renew_key {
+                let freshness = match renew_key {
                     true => Freshness::Renewed,
                     false => Freshness::Any,
                 };
@@ -237,7 +239,7 @@ impl Session {
                 max,
                 after,
             } => {
-                self.renew_key |= matches!(failure.fault, Fault::Unauthorized { .. });
+                self.renew_key = matches!(failure.fault, Fault::Unauthorized { .. });
                 let retrying = Retrying {
                     attempt,
                     max,

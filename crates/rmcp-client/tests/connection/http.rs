@@ -123,7 +123,7 @@ async fn a_server_that_never_answers_ends_with_the_limit() {
         let endpoint = ServerEndpoint::Http(http_endpoint(&server));
         let error = connect_with(endpoint, options).await.unwrap_err();
         let is_expected = match fault {
-            HttpFault::Accepted => matches!(error, ConnectError::Protocol { .. }),
+            HttpFault::Accepted => matches!(error, ConnectError::Http { status: 202, .. }),
             _ => matches!(error, ConnectError::Timeout { .. }),
         };
         assert!(is_expected, "{fault:?}: {error}");
@@ -297,6 +297,25 @@ async fn a_stream_with_an_event_id_is_resumed() {
     let seen = server.seen();
     let resumed = |seen: &SeenPost| seen.header("last-event-id").is_some();
     assert!(seen.iter().any(resumed), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_header_mismatch_fetches_the_tools_again_and_retries_once() {
+    let mismatch = || {
+        let error = json!({ "code": -32020, "message": "stale headers" });
+        let body = json!({ "jsonrpc": "2.0", "id": null, "error": error });
+        let kind = ("content-type".to_owned(), "application/json".to_owned());
+        HttpFault::StatusWith(400, vec![kind], body.to_string())
+    };
+    let server = FakeHttp::new().era(Era::Modern).start();
+    let client = connect_http(&server).await.unwrap();
+    server.fault("tools/call", mismatch());
+    let answer = call(&client, "echo", json!({ "text": "again" })).await;
+    assert_eq!(text(&answer.unwrap()), "ECHO:again");
+    assert_eq!(server.seen_of("tools/list").len(), 1);
+    server.fault_always("tools/call", mismatch());
+    let error = call(&client, "echo", json!({})).await.unwrap_err();
+    assert_eq!(error.to_string(), "stale headers (-32020)");
 }
 
 #[tokio::test]

@@ -149,6 +149,19 @@ async fn a_reader_that_does_not_read_never_stops_the_calls() {
 }
 
 #[tokio::test]
+async fn an_end_does_not_wait_for_a_reader_that_does_not_read() {
+    let server = FakeStdio::new().tools(["change_tools"]);
+    let (client, _events) = connect_with(stdio_endpoint(&server), options())
+        .await
+        .unwrap();
+    for _ in 0..8 {
+        call(&client, "change_tools", json!({})).await.unwrap();
+    }
+    let shutdown = client.shutdown(100 * LONG);
+    assert!(tokio::time::timeout(LONG, shutdown).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_server_without_a_handshake_reports_changed_lists_on_a_subscription() {
     let server = FakeHttp::new().era(Era::Modern).start();
     let endpoint = ServerEndpoint::Http(http_endpoint(&server));

@@ -1,6 +1,6 @@
 //! What an entry keeps when `add` names it again.
 
-use codex_config::{McpServerConfig, McpTransport};
+use codex_config::{McpServerConfig, McpTransport, ToolSettings};
 use codex_protocol::ToolApprovalMode;
 
 /// Keys that say how a server is reached; `add` replaces them as a whole.
@@ -41,8 +41,14 @@ pub(super) fn keep(
     let own_kind = std::mem::discriminant(&new.transport) == std::mem::discriminant(&old.transport);
     let is_kept = |key: &&String| {
         let of_other_kind = matches!(key.as_str(), "inherit_env" | "http") && !own_kind;
-        let gone = key.as_str() == "default_tools_approval_mode"
-            && new.default_tools_approval_mode.is_none();
+        let gone = match key.as_str() {
+            "default_tools_approval_mode" => new.default_tools_approval_mode.is_none(),
+            "tools" => new
+                .tool_settings
+                .values()
+                .all(|tool| *tool == ToolSettings::default()),
+            _ => false,
+        };
         !ENDPOINT_KEYS.contains(&key.as_str()) && !of_other_kind && !gone
     };
     let kept: Vec<&str> = old_keys

@@ -5,7 +5,7 @@ use std::io::Read;
 use codex_host::AbsPath;
 use serde_json::{Map, Value};
 
-use crate::mcp::live::{EXIT_FAILED, EXIT_USAGE, LiveError};
+use crate::error::CliError;
 
 /// Largest file or stdin; arguments are not data files.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -30,7 +30,7 @@ pub(super) fn read(
     args: Option<&str>,
     pairs: &[String],
     cwd: &AbsPath,
-) -> Result<RawArguments, LiveError> {
+) -> Result<RawArguments, CliError> {
     let text = match args {
         None => return split(pairs),
         Some("-") => read_all(std::io::stdin().lock(), "stdin")?,
@@ -41,13 +41,13 @@ pub(super) fn read(
                 let opened = opened.map_err(|error| cannot_read(file, &error.to_string()))?;
                 read_all(opened, file)?
             }
-            None => return parse(args, "the arguments", EXIT_USAGE).map(RawArguments::Object),
+            None => return parse(args, "the arguments", CliError::usage).map(RawArguments::Object),
         },
     };
-    parse(&text, "the input", EXIT_FAILED).map(RawArguments::Object)
+    parse(&text, "the input", CliError::new).map(RawArguments::Object)
 }
 
-fn read_all(source: impl Read, name: &str) -> Result<String, LiveError> {
+fn read_all(source: impl Read, name: &str) -> Result<String, CliError> {
     let mut text = String::new();
     let read = source.take(MAX_BYTES + 1).read_to_string(&mut text);
     read.map_err(|error| cannot_read(name, &error.to_string()))?;
@@ -57,43 +57,33 @@ fn read_all(source: impl Read, name: &str) -> Result<String, LiveError> {
     Ok(text)
 }
 
-fn cannot_read(name: &str, why: &str) -> LiveError {
-    LiveError::new(
-        EXIT_FAILED,
+fn cannot_read(name: &str, why: &str) -> CliError {
+    CliError::new(
         format!("cannot read the arguments from `{name}`"),
     )
     .cause(why)
 }
 
-fn parse(text: &str, what: &str, exit: u8) -> Result<Map<String, Value>, LiveError> {
+fn parse(text: &str, what: &str, error: fn(String) -> CliError) -> Result<Map<String, Value>, CliError> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
-    let value: Result<Value, _> = serde_json::from_str(text);
-    match value {
+    let refused = || error(format!("{what} must be a JSON object"));
+    match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(LiveError::new(
-            exit,
-            format!("{what} must be a JSON object"),
-        )),
-        Err(error) => Err(
-            LiveError::new(exit, format!("{what} must be a JSON object")).cause(error.to_string()),
-        ),
+        Ok(_) => Err(refused()),
+        Err(error) => Err(refused().cause(error.to_string())),
     }
 }
 
-fn split(pairs: &[String]) -> Result<RawArguments, LiveError> {
+fn split(pairs: &[String]) -> Result<RawArguments, CliError> {
     let split = |pair: &String| match pair.split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))
         }
-        Some(_) => Err(LiveError::new(
-            EXIT_USAGE,
-            format!("Empty key in argument: {pair}"),
+        Some(_) => Err(CliError::usage(format!("Empty key in argument: {pair}"),
         )),
-        None => Err(LiveError::new(
-            EXIT_USAGE,
-            format!("Invalid argument (missing '='): {pair}"),
+        None => Err(CliError::usage(format!("Invalid argument (missing '='): {pair}"),
         )),
     };
     pairs
@@ -106,7 +96,7 @@ fn split(pairs: &[String]) -> Result<RawArguments, LiveError> {
 impl RawArguments {
     /// Gives each typed value its type. Where the schema wants text, the typed text is the value:
     /// `-a id=007` is not the number 7.
-    pub(super) fn against(self, schema: &Value) -> Result<Map<String, Value>, LiveError> {
+    pub(super) fn against(self, schema: &Value) -> Result<Map<String, Value>, CliError> {
         let pairs = match self {
             Self::Object(object) => return Ok(object),
             Self::Pairs(pairs) => pairs,
@@ -147,7 +137,7 @@ mod tests {
         let raw = read(None, &pairs, &AbsPath::new("/").unwrap());
         match raw.and_then(|raw| raw.against(&schema)) {
             Ok(arguments) => Value::Object(arguments).to_string(),
-            Err(error) => format!("{} [{}]", error.message, error.exit),
+            Err(error) => format!("{} [{}]", error.to_string().lines().next().unwrap(), error.exit_code()),
         }
     }
 
@@ -176,16 +166,14 @@ mod tests {
 
     #[test]
     fn slips_are_named() {
-        assert_eq!(typed(&["n"]), "Invalid argument (missing '='): n [2]");
-        assert_eq!(typed(&["=5"]), "Empty key in argument: =5 [2]");
+        assert_eq!(typed(&["n"]), "error: Invalid argument (missing '='): n [2]");
+        assert_eq!(typed(&["=5"]), "error: Empty key in argument: =5 [2]");
     }
 
     #[test]
     fn only_an_object_will_do() {
         let error = read(Some("[1]"), &[], &AbsPath::new("/").unwrap()).unwrap_err();
-        assert_eq!(
-            (error.exit, error.message.as_str()),
-            (EXIT_USAGE, "the arguments must be a JSON object")
-        );
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().starts_with("error: the arguments must be a JSON object\n"), "{error}");
     }
 }

@@ -9,8 +9,8 @@ use codex_mcp::{Elicitation, ElicitationReply, ElicitationRequest};
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
 
+use crate::mask::printable;
 use crate::mcp::live::LiveContext;
-use crate::mcp::tools::printable;
 
 /// Asks the user and answers the server.
 pub(super) async fn answer(

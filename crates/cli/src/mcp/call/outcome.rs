@@ -6,8 +6,9 @@ use codex_protocol::{McpOutcome, ToolRef};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::mcp::live::LiveError;
-use crate::mcp::tools::{pretty, printable};
+use crate::error::CliError;
+use crate::mask::printable;
+use crate::table::pretty;
 
 #[derive(Serialize)]
 struct JsonOutcome<'a> {
@@ -25,7 +26,7 @@ pub(super) fn json(
     tool: &ToolRef,
     outcome: &McpOutcome,
     duration: Duration,
-) -> Result<String, LiveError> {
+) -> Result<String, CliError> {
     pretty(&JsonOutcome {
         server: tool.server.as_str(),
         tool: &tool.tool,
@@ -39,7 +40,7 @@ pub(super) fn json(
 
 /// Returns text blocks as they are, a line for each other block, and the structured content unless a
 /// text block says the same.
-pub(super) fn text(outcome: &McpOutcome) -> Result<String, LiveError> {
+pub(super) fn text(outcome: &McpOutcome) -> Result<String, CliError> {
     let mut text = String::new();
     for block in &outcome.content {
         text.push_str(&shown(block));

@@ -1,0 +1,17 @@
+//! The command `codex` from outside: whole commands, whole outputs.
+#![expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
+
+mod cli_basics;
+mod exec_faults;
+mod exec_files;
+mod exec_mcp;
+mod exec_prompt;
+mod exec_replay;
+mod exec_resume;
+mod exec_signals;
+mod exec_support;
+mod exec_turn;
+mod features;
+mod mcp_add_remove;
+mod mcp_list_get;
+mod mcp_live;

@@ -1,0 +1,462 @@
+//! `codex mcp add` and `codex mcp remove`: one entry changes, everything else keeps its bytes.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use codex_test_support::{CommandOutput, TestHome};
+use insta::assert_snapshot;
+
+const MINE: &str = "# mine\n[mcp_servers.a]\ncommand = \"x\" # keep\nenv = {  K='v' }\n";
+
+fn add(home: &TestHome, args: &[&str]) -> CommandOutput {
+    home.codex(["mcp", "add"].iter().chain(args)).run()
+}
+
+#[test]
+fn a_command_is_added_and_the_neighbour_keeps_its_bytes() {
+    let home = TestHome::with_config(MINE);
+    assert_snapshot!(add(&home, &["b", "--env", "A=", "-e", "B=c=d", "--", "prog", "--flag", "x"]), @"
+        Added global MCP server 'b'.
+        [exit 0]
+        ");
+    let config = home.config();
+    assert!(config.starts_with(MINE), "{config}");
+    assert_snapshot!(&config[MINE.len()..], @r#"
+
+        [mcp_servers.b]
+        command = "prog"
+        args = ["--flag", "x"]
+
+        [mcp_servers.b.env]
+        A = ""
+        B = "c=d"
+        "#);
+    let mode = std::fs::metadata(home.config_file())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn the_dashes_before_a_command_may_be_left_out() {
+    let home = TestHome::new();
+    add(&home, &["b", "prog", "-x"]).success();
+    assert_snapshot!(home.config(), @r#"
+        [mcp_servers.b]
+        command = "prog"
+        args = ["-x"]
+        "#);
+}
+
+#[test]
+fn a_url_is_added_without_asking_it() {
+    let home = TestHome::new();
+    let output = add(&home, &["web", "--url", "http://127.0.0.1:1/mcp"]);
+    assert_eq!(output.exit(), Some(0), "{output}");
+    assert_eq!(
+        output.stdout,
+        "Added global MCP server 'web'.\n\
+         MCP server may or may not require login. Run `codex mcp login web` to login.\n"
+    );
+    assert_eq!(
+        home.config(),
+        "[mcp_servers.web]\nurl = \"http://127.0.0.1:1/mcp\"\n"
+    );
+}
+
+#[test]
+fn a_static_token_needs_no_login() {
+    let home = TestHome::new();
+    let url = ["--url", "https://h.example/mcp"];
+    let run = |args: &[&str]| add(&home, &[args, &url].concat());
+    assert_snapshot!(run(&["b", "--bearer-token-env-var", "TOK"]), @"
+        Added global MCP server 'b'.
+        [exit 0]
+        ");
+    assert_snapshot!(run(&["h", "-H", "Authorization: Bearer ${TOK}", "-H", "X-Env: ${TEAM}", "-H", "X-A: b"]), @"
+        Added global MCP server 'h'.
+        [exit 0]
+        ");
+    assert_snapshot!(run(&["n", "--no-login"]), @"
+        Added global MCP server 'n'.
+        [exit 0]
+        ");
+    assert_snapshot!(home.config(), @r#"
+        [mcp_servers.b]
+        url = "https://h.example/mcp"
+        bearer_token_env_var = "TOK"
+
+        [mcp_servers.h]
+        url = "https://h.example/mcp"
+        bearer_token_env_var = "TOK"
+
+        [mcp_servers.h.http_headers]
+        X-A = "b"
+
+        [mcp_servers.h.env_http_headers]
+        X-Env = "TEAM"
+
+        [mcp_servers.n]
+        url = "https://h.example/mcp"
+        "#);
+}
+
+#[test]
+fn every_flag_writes_its_key() {
+    let home = TestHome::new();
+    let args = [
+        "s",
+        "--env-var",
+        "A,B",
+        "--cwd",
+        "sub",
+        "--startup-timeout",
+        "2.5",
+        "--tool-timeout",
+        "60",
+        "--required",
+        "--enabled-tools",
+        "x,y",
+        "--disabled-tools",
+        "z",
+        "--",
+        "prog",
+    ];
+    add(&home, &args).success();
+    assert_snapshot!(home.config().replace(&home.cwd().display().to_string(), "[CWD]"), @r#"
+        [mcp_servers.s]
+        command = "prog"
+        env_vars = ["A", "B"]
+        cwd = "[CWD]/sub"
+        required = true
+        startup_timeout_sec = 2.5
+        tool_timeout_sec = 60
+        enabled_tools = ["x", "y"]
+        disabled_tools = ["z"]
+        "#);
+}
+
+#[test]
+fn a_name_that_exists_keeps_what_does_not_say_how_it_is_started() {
+    let home = TestHome::with_config(
+        "[mcp_servers.foo]\n# why\ncommand = \"old\" # which\nargs = [\"1\"]\nenv = { A = \"b\" }\n\
+         tool_timeout_sec = 34\nfuture_key = 1\n[mcp_servers.foo.tools.drop]\napproval_mode = \"approve\"\n",
+    );
+    assert_snapshot!(add(&home, &["foo", "--", "new", "2"]), @"
+        Added global MCP server 'foo'.
+        [stderr]
+        warning: Codex is ignoring 1 unrecognized configuration setting. Check for typos or deprecated settings.
+          user ([CODEX_HOME]/config.toml:7:1): `mcp_servers.foo.future_key` is ignored.
+        note: replaced how `foo` is started; kept tool_timeout_sec, future_key (use --replace for an empty start)
+        note: dropped the approval of `drop`: it was given to another command or address
+        [exit 0]
+        ");
+    assert_snapshot!(home.config(), @r#"
+        [mcp_servers.foo]
+        # why
+        command = "new" # which
+        args = ["2"]
+        tool_timeout_sec = 34
+        future_key = 1
+        [mcp_servers.foo.tools.drop]
+        "#);
+}
+
+#[test]
+fn the_same_command_again_changes_nothing_and_says_nothing() {
+    let home = TestHome::new();
+    add(&home, &["foo", "--", "prog", "x"]).success();
+    let (before, changed) = (
+        home.config(),
+        std::fs::metadata(home.config_file())
+            .unwrap()
+            .modified()
+            .unwrap(),
+    );
+    assert_eq!(
+        add(&home, &["foo", "--", "prog", "x"]).to_string(),
+        "Added global MCP server 'foo'.\n[exit 0]"
+    );
+    assert_eq!(home.config(), before);
+    assert_eq!(
+        std::fs::metadata(home.config_file())
+            .unwrap()
+            .modified()
+            .unwrap(),
+        changed
+    );
+}
+
+#[test]
+fn replace_begins_with_an_empty_entry() {
+    let home = TestHome::with_config(
+        "[mcp_servers.foo]\ncommand = \"old\"\ntool_timeout_sec = 34\nx = 1\n",
+    );
+    add(&home, &["foo", "--replace", "--", "new"]).success();
+    assert_eq!(home.config(), "[mcp_servers.foo]\ncommand = \"new\"\n");
+}
+
+#[test]
+fn another_transport_takes_the_keys_of_the_old_one_away() {
+    let home = TestHome::with_config(
+        "[mcp_servers.foo]\ncommand = \"old\"\ninherit_env = true\nrequired = true\n",
+    );
+    assert_snapshot!(add(&home, &["foo", "--url", "https://h.example/"]), @"
+        Added global MCP server 'foo'.
+        MCP server may or may not require login. Run `codex mcp login foo` to login.
+        [stderr]
+        note: replaced how `foo` is started; kept required (use --replace for an empty start)
+        [exit 0]
+        ");
+    assert_eq!(
+        home.config(),
+        "[mcp_servers.foo]\nrequired = true\nurl = \"https://h.example/\"\n"
+    );
+}
+
+#[test]
+fn usage_errors_come_before_anything_is_written() {
+    let home = TestHome::new();
+    assert_snapshot!(add(&home, &["x"]), @"
+        [stderr]
+        error: the following required arguments were not provided:
+          <COMMAND|--url <URL>>
+
+        Usage: codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--url", "http://h/", "--", "y"]), @"
+        [stderr]
+        error: the argument '--url <URL>' cannot be used with '[COMMAND]...'
+
+        Usage: codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--env", "C", "--", "y"]), @"
+        [stderr]
+        error: invalid value 'C' for '--env <KEY=VALUE>': environment entries must be in KEY=VALUE form
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--env", "A=b", "--url", "http://h/"]), @"
+        [stderr]
+        error: the argument '--env <KEY=VALUE>' cannot be used with '--url <URL>'
+
+        Usage: codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--bearer-token-env-var", "T", "--", "y"]), @"
+        [stderr]
+        error: the argument '--bearer-token-env-var <ENV_VAR>' cannot be used with '[COMMAND]...'
+
+        Usage: codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--url", "notaurl"]), @"
+        [stderr]
+        error: invalid value 'notaurl' for '--url <URL>': it is not an absolute http or https URL
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--url", "http://u:p@h/"]), @"
+        [stderr]
+        error: invalid value 'http://u:*****@h/' for '--url <URL>': it must not contain a user name or password
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "https://h/mcp"]), @"
+        [stderr]
+        error: the command `https://h/mcp` is a URL
+
+        hint: use `codex mcp add x --url <URL>`
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--scope", "local", "--", "y"]), @"
+        [stderr]
+        error: invalid value 'local' for '--scope <SCOPE>'
+          [possible values: user, project]
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_eq!(home.config(), "");
+}
+
+#[test]
+fn a_bad_name_is_refused() {
+    assert_snapshot!(add(&TestHome::new(), &["bad name", "--", "x"]), @"
+        [stderr]
+        Error: invalid server name 'bad name' (use letters, numbers, '-', '_', ':', '@', '/', '.')
+        [exit 1]
+        ");
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    let home = TestHome::new();
+    assert_snapshot!(add(&home, &["x", "--scope", "project", "--", "y"]), @"
+        [stderr]
+        Error: codex mcp add --scope project is not available yet
+        [exit 1]
+        ");
+    assert_snapshot!(add(&home, &["x", "--oauth-client-id", "c", "--url", "http://h/"]), @"
+        [stderr]
+        Error: codex mcp add --oauth-client-id is not available yet
+        [exit 1]
+        ");
+    assert_eq!(home.config(), "");
+}
+
+#[test]
+fn secrets_in_clear_and_open_networks_are_warned_about() {
+    let home = TestHome::new();
+    let token = "sk-0123456789abcdef0123";
+    assert_snapshot!(add(&home, &["a", "--env", "GITHUB_TOKEN=hunter2", "--", "prog", token]), @"
+        Added global MCP server 'a'.
+        [stderr]
+        warning: an argument that looks like a secret is stored in clear; prefer --env-var / --bearer-token-env-var
+        warning: the value of `GITHUB_TOKEN` is stored in clear; prefer --env-var / --bearer-token-env-var
+        [exit 0]
+        ");
+    assert_snapshot!(add(&home, &["b", "-H", "X-Api-Key: hunter2", "--url", "http://h.example/"]), @"
+        Added global MCP server 'b'.
+        MCP server may or may not require login. Run `codex mcp login b` to login.
+        [stderr]
+        warning: http:// sends everything in clear over the network; prefer https://
+        warning: the value of `X-Api-Key` is stored in clear; prefer --env-var / --bearer-token-env-var
+        [exit 0]
+        ");
+}
+
+#[test]
+fn twenty_adds_at_once_leave_twenty_servers() {
+    let home = TestHome::with_config("# mine\n");
+    let running: Vec<_> = (0..20)
+        .map(|number| {
+            home.codex(["mcp", "add", &format!("s{number}"), "--", "prog"])
+                .spawn()
+        })
+        .collect();
+    for codex in running {
+        codex.wait().success();
+    }
+    let listed = home.codex(["mcp", "list", "--json"]).run().success().json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(20));
+    assert!(home.config().starts_with("# mine\n"));
+}
+
+#[test]
+fn a_read_only_file_is_respected() {
+    let home = TestHome::with_config(MINE);
+    let read_only = std::fs::Permissions::from_mode(0o400);
+    std::fs::set_permissions(home.config_file(), read_only).unwrap();
+    assert_snapshot!(add(&home, &["b", "--", "prog"]), @"
+        [stderr]
+        Error: `[CODEX_HOME]/config.toml` is read-only
+        [exit 1]
+        ");
+    assert_eq!(home.config(), MINE);
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_named() {
+    // Not even root may write there.
+    let output = TestHome::new()
+        .codex(["mcp", "add", "b", "--", "prog"])
+        .env("CODEX_HOME", "/proc")
+        .run();
+    assert_snapshot!(output, @"
+        [stderr]
+        Error: cannot lock `/proc/.config.lock`
+
+        Caused by:
+            No such file or directory (os error 2)
+        [exit 1]
+        ");
+}
+
+#[test]
+fn a_linked_config_stays_a_link() {
+    let home = TestHome::new();
+    let real = home.write_file("dotfiles/codex.toml", MINE);
+    symlink(&real, home.config_file()).unwrap();
+    add(&home, &["b", "--", "prog"]).success();
+    assert!(
+        std::fs::symlink_metadata(home.config_file())
+            .unwrap()
+            .is_symlink()
+    );
+    assert!(
+        std::fs::read_to_string(real)
+            .unwrap()
+            .contains("[mcp_servers.b]")
+    );
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_refused() {
+    let home = TestHome::new();
+    symlink("/no/such/file", home.config_file()).unwrap();
+    assert_snapshot!(add(&home, &["b", "--", "prog"]), @"
+        [stderr]
+        Error: `[CODEX_HOME]/config.toml` is a link to a file that does not exist
+        [exit 1]
+        ");
+}
+
+#[test]
+fn remove_takes_one_entry_and_its_comment() {
+    let home = TestHome::with_config(&format!(
+        "{MINE}\n# about b\n[mcp_servers.b]\ncommand = \"y\"\n[mcp_servers.b.env]\nA = \"1\"\n\n# tail\n"
+    ));
+    assert_snapshot!(home.codex(["mcp", "remove", "b"]).run(), @"
+        Removed global MCP server 'b'.
+        [exit 0]
+        ");
+    assert_eq!(home.config(), format!("{MINE}\n# tail\n"));
+}
+
+#[test]
+fn removing_what_is_not_there_is_fine() {
+    let home = TestHome::with_config(MINE);
+    assert_snapshot!(home.codex(["mcp", "remove", "nope"]).run(), @"
+        No MCP server named 'nope' found.
+        [exit 0]
+        ");
+    assert_snapshot!(home.codex(["mcp", "remove", "aa"]).run(), @"
+        No MCP server named 'aa' found.
+        [stderr]
+        hint: did you mean `a`?
+        [exit 0]
+        ");
+    assert_eq!(home.config(), MINE);
+}
+
+#[test]
+fn the_home_is_made_by_the_first_write() {
+    let home = TestHome::new();
+    let run = |args: &[&str]| home.codex(args).env_remove("CODEX_HOME").run().success();
+    let made = home.home().join(".codex");
+    run(&["mcp", "list"]);
+    run(&["mcp", "remove", "b"]);
+    assert!(!made.exists());
+    run(&["mcp", "add", "b", "--", "prog"]);
+    assert_eq!(
+        std::fs::metadata(&made).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+    assert!(made.join("config.toml").exists());
+}

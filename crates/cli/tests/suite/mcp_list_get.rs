@@ -1,0 +1,464 @@
+//! `codex mcp list` and `codex mcp get`: the reference's tables to the byte, and our keys after its own.
+
+use codex_test_support::TestHome;
+use insta::assert_snapshot;
+
+const SERVERS: &str = r#"
+[mcp_servers.docs]
+command = "docs-mcp"
+args = ["--port", "4100"]
+cwd = "/srv"
+env = { DOCS_KEY = "hunter2" }
+env_vars = ["USER", { name = "FOO", source = "local" }]
+startup_timeout_sec = 12.5
+tool_timeout_sec = 34
+enabled_tools = ["x", "y"]
+disabled_tools = ["z"]
+default_tools_approval_mode = "prompt"
+required = true
+[mcp_servers.docs.tools.x]
+approval_mode = "approve"
+[mcp_servers.alpha]
+command = "alpha"
+enabled = false
+[mcp_servers.figma]
+url = "http://127.0.0.1:1/mcp?token=hunter2&x=1"
+bearer_token_env_var = "FIG"
+http_headers = { X-Team = "hunter2" }
+env_http_headers = { X-Env = "TEAM_ENV" }
+startup_timeout_sec = 3
+scopes = ["files:read"]
+oauth = { client_id = "c", client_secret = "hunter2" }
+[mcp_servers.web]
+url = "http://127.0.0.1:1/mcp"
+"#;
+
+#[test]
+fn nothing_configured_says_what_to_do() {
+    let home = TestHome::new();
+    assert_snapshot!(home.codex(["mcp", "list"]).run(), @"
+        No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.
+        [exit 0]
+        ");
+    assert_snapshot!(home.codex(["mcp", "list", "--json"]).run(), @"
+        []
+        [exit 0]
+        ");
+}
+
+#[test]
+fn tables_show_stdio_first_and_no_secret() {
+    let output = TestHome::with_config(SERVERS)
+        .codex(["mcp", "list"])
+        .run()
+        .success();
+    let visible_ends = output.filtered_stdout().replace(" \n", "$\n");
+    assert_snapshot!(visible_ends, @"
+        Name   Command   Args         Env                                    Cwd   Status    Auth      $
+        alpha  alpha     -            -                                      -     disabled  Unsupported
+        docs   docs-mcp  --port 4100  DOCS_KEY=*****, USER=*****, FOO=*****  /srv  enabled   Unsupported
+
+        Name   Url                                     Bearer Token Env Var  Status   Auth       $
+        figma  http://127.0.0.1:[PORT]/mcp?token=*****&x=1  FIG                   enabled  Bearer token
+        web    http://127.0.0.1:[PORT]/mcp                  -                     enabled  Unknown    $
+        ");
+}
+
+#[test]
+fn the_layout_is_the_reference_s() {
+    // Taken from 0.169.0 (2026-11-21); trailing blanks belong to it.
+    let home = TestHome::with_config("[mcp_servers.a]\nurl = \"http://h/mcp\"\n");
+    assert_eq!(
+        home.codex(["mcp", "list"]).run().stdout,
+        "Name  Url           Bearer Token Env Var  Status   Auth   \n\
+         a     http://h/mcp  -                     enabled  Unknown\n"
+    );
+}
+
+#[test]
+fn json_has_every_key_in_a_fixed_order() {
+    let home = TestHome::with_config(SERVERS);
+    let output = home.codex(["mcp", "list", "--json"]).run().success();
+    assert_snapshot!(output, @r#"
+        [
+          {
+            "name": "alpha",
+            "enabled": false,
+            "disabled_reason": null,
+            "transport": {
+              "type": "stdio",
+              "command": "alpha",
+              "args": [],
+              "env": null,
+              "env_vars": [],
+              "cwd": null
+            },
+            "startup_timeout_sec": null,
+            "tool_timeout_sec": null,
+            "auth_status": "unsupported",
+            "enabled_tools": null,
+            "disabled_tools": null,
+            "required": false,
+            "default_tools_approval_mode": null,
+            "tools": {},
+            "supports_parallel_tool_calls": false,
+            "scopes": null,
+            "oauth": null,
+            "oauth_resource": null,
+            "source": {
+              "layer": "user",
+              "file": "[CODEX_HOME]/config.toml",
+              "line": 16
+            },
+            "auth_detail": null,
+            "problems": []
+          },
+          {
+            "name": "docs",
+            "enabled": true,
+            "disabled_reason": null,
+            "transport": {
+              "type": "stdio",
+              "command": "docs-mcp",
+              "args": [
+                "--port",
+                "4100"
+              ],
+              "env": {
+                "DOCS_KEY": "*****"
+              },
+              "env_vars": [
+                "USER",
+                {
+                  "name": "FOO",
+                  "source": "local"
+                }
+              ],
+              "cwd": "/srv"
+            },
+            "startup_timeout_sec": 12.5,
+            "tool_timeout_sec": 34.0,
+            "auth_status": "unsupported",
+            "enabled_tools": [
+              "x",
+              "y"
+            ],
+            "disabled_tools": [
+              "z"
+            ],
+            "required": true,
+            "default_tools_approval_mode": "prompt",
+            "tools": {
+              "x": {
+                "approval_mode": "approve"
+              }
+            },
+            "supports_parallel_tool_calls": false,
+            "scopes": null,
+            "oauth": null,
+            "oauth_resource": null,
+            "source": {
+              "layer": "user",
+              "file": "[CODEX_HOME]/config.toml",
+              "line": 2
+            },
+            "auth_detail": null,
+            "problems": []
+          },
+          {
+            "name": "figma",
+            "enabled": true,
+            "disabled_reason": null,
+            "transport": {
+              "type": "streamable_http",
+              "url": "http://127.0.0.1:[PORT]/mcp?token=*****&x=1",
+              "bearer_token_env_var": "FIG",
+              "http_headers": {
+                "X-Team": "*****"
+              },
+              "env_http_headers": {
+                "X-Env": "TEAM_ENV"
+              },
+              "http_headers_helper": null
+            },
+            "startup_timeout_sec": 3.0,
+            "tool_timeout_sec": null,
+            "auth_status": "bearer_token",
+            "enabled_tools": null,
+            "disabled_tools": null,
+            "required": false,
+            "default_tools_approval_mode": null,
+            "tools": {},
+            "supports_parallel_tool_calls": false,
+            "scopes": [
+              "files:read"
+            ],
+            "oauth": {
+              "client_id": "c",
+              "client_secret": "*****",
+              "callback_url": null,
+              "callback_port": null,
+              "token_endpoint_auth_method": null
+            },
+            "oauth_resource": null,
+            "source": {
+              "layer": "user",
+              "file": "[CODEX_HOME]/config.toml",
+              "line": 19
+            },
+            "auth_detail": null,
+            "problems": []
+          },
+          {
+            "name": "web",
+            "enabled": true,
+            "disabled_reason": null,
+            "transport": {
+              "type": "streamable_http",
+              "url": "http://127.0.0.1:[PORT]/mcp",
+              "bearer_token_env_var": null,
+              "http_headers": null,
+              "env_http_headers": null,
+              "http_headers_helper": null
+            },
+            "startup_timeout_sec": null,
+            "tool_timeout_sec": null,
+            "auth_status": "unknown",
+            "enabled_tools": null,
+            "disabled_tools": null,
+            "required": false,
+            "default_tools_approval_mode": null,
+            "tools": {},
+            "supports_parallel_tool_calls": false,
+            "scopes": null,
+            "oauth": null,
+            "oauth_resource": null,
+            "source": {
+              "layer": "user",
+              "file": "[CODEX_HOME]/config.toml",
+              "line": 27
+            },
+            "auth_detail": null,
+            "problems": []
+          }
+        ]
+        [exit 0]
+        "#);
+    assert_eq!(
+        output.stdout,
+        home.codex(["mcp", "list", "--json"]).run().stdout
+    );
+}
+
+#[test]
+fn get_shows_one_server_as_text() {
+    let home = TestHome::with_config(SERVERS);
+    assert_snapshot!(home.codex(["mcp", "get", "docs"]).run(), @"
+        docs
+          enabled: true
+          enabled_tools: x, y
+          disabled_tools: z
+          transport: stdio
+          command: docs-mcp
+          args: --port 4100
+          cwd: /srv
+          env: DOCS_KEY=*****, USER=*****, FOO=*****
+          startup_timeout_sec: 12.5
+          tool_timeout_sec: 34
+          default_tools_approval_mode: prompt
+          remove: codex mcp remove docs
+        [exit 0]
+        ");
+    assert_snapshot!(home.codex(["mcp", "get", "figma"]).run(), @"
+        figma
+          enabled: true
+          transport: streamable_http
+          url: http://127.0.0.1:[PORT]/mcp?token=*****&x=1
+          bearer_token_env_var: FIG
+          http_headers: X-Team=*****
+          env_http_headers: X-Env=TEAM_ENV
+          http_headers_helper: -
+          startup_timeout_sec: 3
+          remove: codex mcp remove figma
+        [exit 0]
+        ");
+    assert_snapshot!(home.codex(["mcp", "get", "alpha"]).run(), @"
+        alpha (disabled)
+        [exit 0]
+        ");
+}
+
+#[test]
+fn get_json_has_its_own_order() {
+    let home = TestHome::with_config(SERVERS);
+    assert_snapshot!(home.codex(["mcp", "get", "alpha", "--json"]).run(), @r#"
+        {
+          "name": "alpha",
+          "enabled": false,
+          "disabled_reason": null,
+          "transport": {
+            "type": "stdio",
+            "command": "alpha",
+            "args": [],
+            "env": null,
+            "env_vars": [],
+            "cwd": null
+          },
+          "enabled_tools": null,
+          "disabled_tools": null,
+          "startup_timeout_sec": null,
+          "tool_timeout_sec": null,
+          "auth_status": "unsupported",
+          "required": false,
+          "default_tools_approval_mode": null,
+          "tools": {},
+          "supports_parallel_tool_calls": false,
+          "scopes": null,
+          "oauth": null,
+          "oauth_resource": null,
+          "source": {
+            "layer": "user",
+            "file": "[CODEX_HOME]/config.toml",
+            "line": 16
+          },
+          "auth_detail": null,
+          "problems": []
+        }
+        [exit 0]
+        "#);
+}
+
+#[test]
+fn configured_literals_are_shown_when_asked_for() {
+    let home = TestHome::with_config(SERVERS);
+    let hidden = home.codex(["mcp", "list", "--json"]).run().to_string();
+    assert!(!hidden.contains("hunter2"));
+    let shown = home
+        .codex(["mcp", "list", "--json", "--show-secrets"])
+        .run()
+        .stdout;
+    assert_eq!(
+        shown.matches("hunter2").count(),
+        3,
+        "variable, header and URL, but not the client secret"
+    );
+    assert!(
+        home.codex(["mcp", "get", "docs", "--show-secrets"])
+            .run()
+            .stdout
+            .contains("DOCS_KEY=hunter2")
+    );
+}
+
+#[test]
+fn an_unknown_server_names_the_nearest() {
+    let home = TestHome::with_config(SERVERS);
+    assert_snapshot!(home.codex(["mcp", "get", "figam"]).run(), @"
+        [stderr]
+        Error: No MCP server named 'figam' found.
+        hint: did you mean `figma`?
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "get", "nope"]).run(), @"
+        [stderr]
+        Error: No MCP server named 'nope' found.
+        [exit 1]
+        ");
+}
+
+#[test]
+fn wide_and_control_characters_cannot_break_a_table() {
+    let home = TestHome::with_config(
+        "[mcp_servers.\"日本\"]\ncommand = \"a\\u001b[2Jb\"\n[mcp_servers.x]\ncommand = \"y\"\n",
+    );
+    assert_snapshot!(home.codex(["mcp", "list"]).run(), @r#"
+        Name  Command    Args  Env  Cwd  Status   Auth       
+        x     y          -     -    -    enabled  Unsupported
+        日本  a\x1b[2Jb  -     -    -    enabled  Unsupported
+        [exit 0]
+        "#);
+}
+
+#[test]
+fn a_quarantined_server_keeps_the_shape() {
+    let home = TestHome::with_config("[mcp_servers.a]\nurl = \"http://h/\"\nscopes = 3\n");
+    let output = home.codex(["mcp", "get", "a", "--json"]).run();
+    assert_snapshot!(output, @r#"
+        {
+          "name": "a",
+          "enabled": false,
+          "disabled_reason": "invalid ([CODEX_HOME]/config.toml:3:10)",
+          "transport": {
+            "type": "streamable_http",
+            "url": "http://h/",
+            "bearer_token_env_var": null,
+            "http_headers": null,
+            "env_http_headers": null,
+            "http_headers_helper": null
+          },
+          "enabled_tools": null,
+          "disabled_tools": null,
+          "startup_timeout_sec": null,
+          "tool_timeout_sec": null,
+          "auth_status": "unsupported",
+          "required": false,
+          "default_tools_approval_mode": null,
+          "tools": {},
+          "supports_parallel_tool_calls": false,
+          "scopes": null,
+          "oauth": null,
+          "oauth_resource": null,
+          "source": {
+            "layer": "user",
+            "file": "[CODEX_HOME]/config.toml",
+            "line": 1
+          },
+          "auth_detail": null,
+          "problems": [
+            {
+              "severity": "error",
+              "message": "invalid type: integer `3`, expected a sequence",
+              "file": "[CODEX_HOME]/config.toml",
+              "line": 3,
+              "column": 10
+            }
+          ]
+        }
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:3:10: invalid type: integer `3`, expected a sequence
+        in `mcp_servers.a.scopes`
+        MCP server `a` is off until this is repaired.
+        [exit 0]
+        "#);
+}
+
+#[test]
+fn login_is_judged_and_then_said_not_to_be_there() {
+    let home = TestHome::with_config(SERVERS);
+    assert_snapshot!(home.codex(["mcp", "login", "web"]).run(), @r#"
+        [stderr]
+        Error: codex mcp login is not available yet
+        hint: a server that takes a token works with bearer_token_env_var = "NAME"
+        [exit 1]
+        "#);
+    assert_snapshot!(home.codex(["mcp", "login", "docs"]).run(), @"
+        [stderr]
+        Error: OAuth login is only supported for streamable HTTP servers.
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "login", "figma"]).run(), @"
+        [stderr]
+        Error: MCP server 'figma' uses a bearer token from `FIG`; there is nothing to log in to.
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "logout", "docs"]).run(), @"
+        [stderr]
+        Error: OAuth logout is only supported for streamable_http transports.
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "logout", "nope"]).run(), @"
+        [stderr]
+        Error: No MCP server named 'nope' found in configuration.
+        [exit 1]
+        ");
+}
