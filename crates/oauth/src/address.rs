@@ -5,8 +5,13 @@
 //! only from a server that is there too or when the user pinned the issuer; link-local never.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
+use tokio::time::timeout;
 use url::{Host, Url};
+
+/// For the addresses of one name.
+const LOOKUP_LIMIT: Duration = Duration::from_secs(3);
 
 /// Where an address is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +45,13 @@ impl AddressRule {
             nearest = nearest.min(Reach::Private);
         }
         Self { nearest }
+    }
+
+    /// The rule for servers that everybody reaches.
+    pub(crate) fn public() -> Self {
+        Self {
+            nearest: Reach::Public,
+        }
     }
 
     /// Says why a URL must not be asked.
@@ -115,9 +127,10 @@ async fn reach_of(url: &Url) -> Vec<Reach> {
         return Vec::new();
     };
     // A name that does not resolve here may be known to a proxy only; connecting will tell.
-    match tokio::net::lookup_host((name, 0)).await {
-        Ok(addresses) => addresses.map(|address| reach(address.ip())).collect(),
-        Err(_) => Vec::new(),
+    let found = timeout(LOOKUP_LIMIT, tokio::net::lookup_host((name, 0))).await;
+    match found {
+        Ok(Ok(addresses)) => addresses.map(|address| reach(address.ip())).collect(),
+        Ok(Err(_)) | Err(_) => Vec::new(),
     }
 }
 

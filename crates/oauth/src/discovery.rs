@@ -235,6 +235,40 @@ async fn walk(
     }
 }
 
+/// Returns the `resource` parameter (RFC 8707): what the config says, else the server's URL in the
+/// spelling of its own metadata when that is the same address.
+pub(crate) fn resource_parameter(
+    configured: Option<&str>,
+    key: &crate::ServerKey,
+    discovery: &Discovery,
+) -> String {
+    if let Some(configured) = configured {
+        return configured.to_owned();
+    }
+    canonical(&key.url, discovery.resource.as_ref())
+}
+
+pub(crate) fn canonical(server_url: &str, resource: Option<&ResourceMetadata>) -> String {
+    let Ok(mut url) = server_url.parse::<Url>() else {
+        return server_url.to_owned();
+    };
+    url.set_fragment(None);
+    let same = |text: &str| {
+        let mut other: Url = text.parse().ok()?;
+        other.set_fragment(None);
+        let plain = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
+        (plain(&other) == plain(&url)).then(|| text.to_owned())
+    };
+    if let Some(named) = resource.and_then(|resource| same(&resource.resource)) {
+        return named;
+    }
+    let text = String::from(url.clone());
+    match url.path() == "/" && url.query().is_none() {
+        true => text.trim_end_matches('/').to_owned(),
+        false => text,
+    }
+}
+
 fn trace(seen: &[Seen], verdicts: Vec<String>) -> Trace {
     let mut verdicts = verdicts.into_iter();
     let steps = seen.iter().map(|seen| TraceStep {

@@ -112,6 +112,17 @@ impl Fetcher {
         }
     }
 
+    /// For an endpoint that a login recorded: it was checked when the login was made, but a name
+    /// may lead elsewhere today.
+    pub(crate) async fn for_record(services: &Services, key: &crate::ServerKey) -> Self {
+        let rule = match key.url.parse() {
+            // The record proves that the user logged in there, private network or not.
+            Ok(server_url) => AddressRule::for_server(&server_url, true).await,
+            Err(_) => AddressRule::public(),
+        };
+        Self::new(services, rule)
+    }
+
     /// Gets a metadata document.
     pub(crate) async fn document(&self, url: &Url) -> Answer {
         if let Some(why) = self.rule.refuse(url).await {

@@ -1,8 +1,27 @@
 //! The renewal of a login as a transaction between processes.
+//!
+//! Lock, read again, ask, store, use. A refresh token may work only once: whoever asks with one that
+//! another process has used already ends the login for both. So the store is read again under the
+//! lock, and the new token is on disk before anybody uses it. Whatever fails on the way leaves the
+//! record as it was, except the one answer that says the login is over.
+
+use std::time::Duration;
 
 use codex_host::Secret;
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
 
-use crate::{ClientSettings, LoginStore, OAuthTokens, ServerKey, Services, TokenRequestError};
+use crate::client_auth::method_of_metadata;
+use crate::exchange::{Client, TokenAnswer, request_tokens};
+use crate::fetch::Fetcher;
+use crate::form::Form;
+use crate::store::KeyLock;
+use crate::{
+    ClientKind, ClientRecord, ClientSettings, DiscoveryError, DiscoveryRequest, LoginStore,
+    OAuthTokens, Scopes, ServerKey, Services, StoreError, TokenRequestError, discover,
+};
+
+const LOCK_LIMIT: Duration = Duration::from_secs(20);
 
 /// Why a login was not renewed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -20,18 +39,27 @@ pub enum RefreshError {
     Transient {
         /// Why.
         why: String,
-        /// When to try again.
-        after: std::time::Duration,
+        /// The wait that the server asked for.
+        after: Option<Duration>,
     },
     /// The server refused for a reason that no login heals.
     #[error("{0}")]
-    Refused(TokenRequestError),
-    /// The store cannot be read or written.
+    Refused(String),
+    /// The store cannot be read.
     #[error("{0}")]
     Store(String),
 }
 
-/// Renews one login: lock, read again, ask, store, use.
+/// A login that is good now.
+#[derive(Debug, Clone)]
+pub struct Renewed {
+    /// The login.
+    pub tokens: OAuthTokens,
+    /// Why the new tokens could not be stored. They work in this process and are lost after it.
+    pub unsaved: Option<String>,
+}
+
+/// Renews one login. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct RefreshTransaction {
     key: ServerKey,
@@ -61,9 +89,275 @@ impl RefreshTransaction {
         &self.key
     }
 
+    pub(crate) fn store(&self) -> &LoginStore {
+        &self.store
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.services.clock.now()
+    }
+
     /// Renews the login, unless somebody else did: a stored token that is valid and is not `stale`
     /// (the one that was due or refused) is returned without a request.
-    pub async fn run(&self, _stale: &Secret) -> Result<OAuthTokens, RefreshError> {
-        todo!()
+    ///
+    /// `held` are tokens of an earlier renewal that could not be stored. Do not drop the future:
+    /// between answer and store that loses the login.
+    pub async fn run(
+        &self,
+        stale: &Secret,
+        held: Option<OAuthTokens>,
+    ) -> Result<Renewed, RefreshError> {
+        let lock = self
+            .store
+            .lock(&self.key, LOCK_LIMIT)
+            .await
+            .map_err(lock_failed)?;
+        let stored = self.store.load(&self.key).await.map_err(store_failed)?;
+        let is_news = |tokens: &OAuthTokens| {
+            tokens.login.access_token != *stale && tokens.is_valid(self.now())
+        };
+        if let Some(tokens) = stored.clone().filter(is_news) {
+            let unsaved = None;
+            return Ok(Renewed { tokens, unsaved });
+        }
+        let Some(mut tokens) = held.or(stored) else {
+            return Err(login_required("there is none", false));
+        };
+        self.complete(&mut tokens).await?;
+        match self.ask(&tokens).await {
+            Ok(answer) => Ok(self.keep(&lock, merged(tokens, answer)).await),
+            Err(TokenRequestError::Denied { code, .. }) if code == "invalid_grant" => {
+                self.after_invalid_grant(&lock, tokens).await
+            }
+            Err(TokenRequestError::Denied { code, .. }) if code == "invalid_client" => {
+                Err(self.after_invalid_client(&lock, tokens).await)
+            }
+            Err(error) => Err(sorted(error)),
+        }
     }
+
+    /// Adds the client record that another program's login has not.
+    async fn complete(&self, tokens: &mut OAuthTokens) -> Result<(), RefreshError> {
+        let has_endpoint = |client: &ClientRecord| client.token_endpoint.is_some();
+        if tokens.client.as_ref().is_some_and(has_endpoint) {
+            return Ok(());
+        }
+        let server_url = self.key.url.parse();
+        let server_url =
+            server_url.map_err(|_| RefreshError::Refused("the server's URL is no URL".into()))?;
+        let request = DiscoveryRequest {
+            known_issuer: tokens.login.issuer.clone(),
+            is_interactive: false,
+            ..DiscoveryRequest::after_401(server_url, None)
+        };
+        let found = discover(&request, &self.services, &CancellationToken::new()).await;
+        let server = match found {
+            Ok(discovery) => discovery.server,
+            Err(error @ (DiscoveryError::Refused { .. } | DiscoveryError::Unsupported { .. })) => {
+                return Err(RefreshError::Refused(error.to_string()));
+            }
+            Err(error) => {
+                let why = error.to_string();
+                return Err(RefreshError::Transient { why, after: None });
+            }
+        };
+        if let Some(issuer) = &tokens.login.issuer
+            && *issuer != server.issuer
+        {
+            // A refresh token goes to nobody but the one who gave it.
+            return Err(login_required("the server trusts another issuer now", true));
+        }
+        let login = &tokens.login;
+        let configured = self.client.pre_registered.as_ref();
+        let configured = configured.filter(|client| client.client_id == login.client_id);
+        let has_secret = configured.is_some_and(|client| client.secret.is_some());
+        let known = tokens.client.take();
+        tokens.client = Some(ClientRecord {
+            token_endpoint: Some(server.token_endpoint.clone()),
+            revocation_endpoint: server.revocation_endpoint.clone(),
+            ..known.unwrap_or_else(|| ClientRecord {
+                issuer: server.issuer.clone(),
+                client_id: login.client_id.clone(),
+                client_secret: None,
+                kind: match configured {
+                    Some(_) => ClientKind::PreRegistered,
+                    None => ClientKind::Dynamic,
+                },
+                auth_method: method_of_metadata(&server.token_auth_methods, has_secret),
+                redirect_uri: None,
+                token_endpoint: None,
+                revocation_endpoint: None,
+                resource: None,
+                scopes_requested: login.scopes.clone(),
+                secret_expires_at: None,
+                needs_login: false,
+            })
+        });
+        Ok(())
+    }
+
+    /// Sends the refresh token. Without `scope`: what was granted stays granted, and asking for
+    /// what was requested but not granted is refused by strict servers.
+    async fn ask(&self, tokens: &OAuthTokens) -> Result<TokenAnswer, TokenRequestError> {
+        let unusable = |why: &str| TokenRequestError::Client(why.to_owned());
+        let refresh_token = tokens.login.refresh_token.as_ref();
+        let refresh_token = refresh_token.ok_or_else(|| unusable("there is no refresh token"))?;
+        let record = tokens.client.as_ref();
+        let record = record.ok_or_else(|| unusable("the client is unknown"))?;
+        let endpoint = record.token_endpoint.as_ref();
+        let endpoint = endpoint.ok_or_else(|| unusable("the token endpoint is unknown"))?;
+        let fetcher = Fetcher::for_record(&self.services, &self.key).await;
+        let resource = match &record.resource {
+            Some(resource) => resource.clone(),
+            None => crate::discovery::canonical(&self.key.url, None),
+        };
+        let form = Form::grant("refresh_token")
+            .with("refresh_token", refresh_token.expose())
+            .with("resource", &resource);
+        let client = Client::of(record, &self.client);
+        let now = self.now();
+        match request_tokens(&fetcher, endpoint, form.clone(), &client, now).await {
+            // Only what nobody has seen may be sent twice.
+            Err(TokenRequestError::Network {
+                is_unsent: true, ..
+            }) => request_tokens(&fetcher, endpoint, form, &client, now).await,
+            answer => answer,
+        }
+    }
+
+    /// Stores what came, before anybody uses it.
+    async fn keep(&self, lock: &KeyLock, tokens: OAuthTokens) -> Renewed {
+        let saved = self.store.save(lock, &tokens).await;
+        Renewed {
+            unsaved: saved.err().map(|error| error.sentence()),
+            tokens,
+        }
+    }
+
+    /// The refresh token is used up. A program that does not lock may have put another one there;
+    /// else the login is over, and the record says so and stays.
+    async fn after_invalid_grant(
+        &self,
+        lock: &KeyLock,
+        tokens: OAuthTokens,
+    ) -> Result<Renewed, RefreshError> {
+        let stored = self.store.load(&self.key).await.map_err(store_failed)?;
+        if let Some(mut newer) = stored.filter(|stored| {
+            stored.login.refresh_token.is_some()
+                && stored.login.refresh_token != tokens.login.refresh_token
+        }) {
+            self.complete(&mut newer).await?;
+            match self.ask(&newer).await {
+                Ok(answer) => return Ok(self.keep(lock, merged(newer, answer)).await),
+                Err(TokenRequestError::Denied { code, .. }) if code == "invalid_grant" => {
+                    return Err(self.end(lock, newer).await);
+                }
+                Err(error) => return Err(sorted(error)),
+            }
+        }
+        Err(self.end(lock, tokens).await)
+    }
+
+    async fn end(&self, lock: &KeyLock, mut tokens: OAuthTokens) -> RefreshError {
+        tokens.login.refresh_token = None;
+        if let Some(client) = &mut tokens.client {
+            client.needs_login = true;
+        }
+        let saved = self.store.save(lock, &tokens).await;
+        let why = match saved {
+            Ok(()) => "the server no longer accepts the old one".to_owned(),
+            Err(error) => format!(
+                "the server no longer accepts the old one (not noted: {})",
+                error.sentence()
+            ),
+        };
+        login_required(&why, true)
+    }
+
+    /// The client is gone. One that registered itself does so again at the next login.
+    async fn after_invalid_client(&self, lock: &KeyLock, mut tokens: OAuthTokens) -> RefreshError {
+        let now = self.now();
+        let Some(client) = &mut tokens.client else {
+            return login_required("the server no longer knows this client", true);
+        };
+        if client.kind == ClientKind::PreRegistered {
+            let id = &client.client_id;
+            return RefreshError::Refused(format!(
+                "the server does not accept the client `{id}` of `oauth.client_id`"
+            ));
+        }
+        client.needs_login = true;
+        client.secret_expires_at = Some(now);
+        // When it cannot be written down, the next renewal fails in the same way and tries again.
+        let _ = self.store.save(lock, &tokens).await;
+        login_required("the server no longer knows this client", true)
+    }
+}
+
+fn merged(mut tokens: OAuthTokens, answer: TokenAnswer) -> OAuthTokens {
+    let login = &mut tokens.login;
+    login.access_token = answer.access_token;
+    login.expires_at = answer.expires_at;
+    if let Some(refresh_token) = answer.refresh_token {
+        login.refresh_token = Some(refresh_token);
+    }
+    if let Some(scopes) = answer.scopes.filter(|scopes: &Scopes| !scopes.is_empty()) {
+        login.scopes = scopes;
+    }
+    if let Some(client) = &mut tokens.client {
+        client.needs_login = false;
+    }
+    tokens
+}
+
+fn sorted(error: TokenRequestError) -> RefreshError {
+    match &error {
+        TokenRequestError::Network { .. } => RefreshError::Transient {
+            why: error.to_string(),
+            after: None,
+        },
+        TokenRequestError::Status {
+            status: 408 | 425 | 429 | 500..,
+            retry_after,
+        } => RefreshError::Transient {
+            why: error.to_string(),
+            after: *retry_after,
+        },
+        TokenRequestError::Denied { code, .. }
+            if matches!(
+                code.as_str(),
+                "temporarily_unavailable" | "server_error" | "slow_down"
+            ) =>
+        {
+            RefreshError::Transient {
+                why: error.to_string(),
+                after: None,
+            }
+        }
+        TokenRequestError::Client(why) if why == "there is no refresh token" => {
+            login_required("it cannot be renewed", true)
+        }
+        TokenRequestError::Status { .. }
+        | TokenRequestError::Denied { .. }
+        | TokenRequestError::Answer(_)
+        | TokenRequestError::Client(_) => RefreshError::Refused(error.to_string()),
+    }
+}
+
+fn login_required(why: &str, had_login: bool) -> RefreshError {
+    RefreshError::LoginRequired {
+        why: why.to_owned(),
+        had_login,
+    }
+}
+
+fn lock_failed(error: StoreError) -> RefreshError {
+    RefreshError::Transient {
+        why: error.sentence(),
+        after: None,
+    }
+}
+
+fn store_failed(error: StoreError) -> RefreshError {
+    RefreshError::Store(error.sentence())
 }

@@ -83,6 +83,8 @@ pub(crate) struct Ladder<'a> {
     pub(crate) known: Option<&'a ClientRecord>,
     /// `None` for a grant without redirect.
     pub(crate) redirect_uri: Option<&'a str>,
+    /// The same as a user would register it by hand.
+    pub(crate) to_register: &'a str,
     pub(crate) is_port_free: bool,
     pub(crate) scopes: &'a Scopes,
     pub(crate) grants: &'a [&'static str],
@@ -121,7 +123,7 @@ impl Ladder<'_> {
                 tried.push("it has no `registration_endpoint`".to_owned());
                 Err(RegistrationError::NoWay {
                     issuer: plain_text(&self.server.issuer, 200),
-                    redirect_uri: self.redirect_uri.unwrap_or_default().to_owned(),
+                    redirect_uri: self.to_register.to_owned(),
                     is_port_free: self.is_port_free,
                     tried,
                 })
@@ -187,7 +189,6 @@ impl Ladder<'_> {
                 .settings
                 .auth_method
                 .is_none_or(|method| method == known.auth_method)
-            && !known.needs_login
             && is_alive;
         fits.then(|| ClientRecord {
             client_secret: known.client_secret.clone(),
@@ -299,7 +300,7 @@ impl Ladder<'_> {
         RegistrationError::Refused {
             issuer: plain_text(&self.server.issuer, 200),
             why,
-            redirect_uri: self.redirect_uri.unwrap_or_default().to_owned(),
+            redirect_uri: self.to_register.to_owned(),
         }
     }
 }

@@ -94,6 +94,13 @@ pub struct ScopeChoice {
 }
 
 impl ScopeChoice {
+    pub(crate) fn none() -> Self {
+        Self {
+            scopes: Scopes::default(),
+            source: ScopeSource::None,
+        }
+    }
+
     /// Whether `invalid_scope` may be answered by asking again without scopes: never when the user
     /// named them.
     pub fn may_be_dropped(&self) -> bool {
@@ -132,10 +139,7 @@ pub fn choose_scopes(
         })
     });
     let Some(mut choice) = found else {
-        return ScopeChoice {
-            scopes: Scopes::default(),
-            source: ScopeSource::None,
-        };
+        return ScopeChoice::none();
     };
     let offline = Scopes::parse("offline_access");
     if choice.may_be_dropped() && server.scopes_supported.contains_all(&offline) {

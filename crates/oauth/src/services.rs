@@ -1,12 +1,19 @@
 //! What every step needs: the network, the time and our name.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use codex_host::Clock;
 use codex_http::HttpClient;
+use tokio_util::sync::CancellationToken;
+
+use crate::ServerKey;
 
 /// The newest MCP revision that we speak; metadata requests carry it.
 pub(crate) const NEWEST_REVISION: &str = "2026-07-28";
 
-/// The outside world of this crate. Cloning is cheap.
+/// The outside world of this crate. Cloning is cheap; one per process, since logins of the same
+/// server find each other in it.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// The network.
@@ -15,6 +22,7 @@ pub struct Services {
     pub clock: Clock,
     /// Our version, for `User-Agent: codex-mcp-client/<version>`.
     pub version: String,
+    running: Arc<Mutex<HashMap<ServerKey, CancellationToken>>>,
 }
 
 impl Services {
@@ -24,6 +32,18 @@ impl Services {
             http,
             clock: Clock::system(),
             version: version.into(),
+            running: Arc::default(),
         }
+    }
+
+    /// Begins a login of a server and ends an older one. Says whether there was one.
+    pub(crate) fn supersede(&self, key: &ServerKey) -> (CancellationToken, bool) {
+        let token = CancellationToken::new();
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let older = running.insert(key.clone(), token.clone());
+        if let Some(older) = &older {
+            older.cancel();
+        }
+        (token, older.is_some())
     }
 }

@@ -82,6 +82,8 @@ pub struct Rejection {
     pub challenge: Option<Challenge>,
     /// What was tried, for the bound on step-ups: the method and, for a call, the tool.
     pub operation: String,
+    /// Whether this same request was sent again already after an earlier refusal.
+    pub is_repeat: bool,
 }
 
 /// What to do after a refusal.

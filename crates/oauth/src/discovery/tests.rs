@@ -36,7 +36,7 @@ fn request(server_url: &str) -> DiscoveryRequest {
 
 /// Walks the web and tells every address asked and how it ended.
 async fn walked(request: &DiscoveryRequest, web: &Web) -> (Vec<String>, String) {
-    let rule = AddressRule::for_server(&request.server_url, request.pinned_issuer.is_some()).await;
+    let rule = AddressRule::public();
     let mut seen: Vec<Seen> = Vec::new();
     loop {
         let (step, verdicts) = next(request, rule, &seen);
@@ -349,4 +349,42 @@ async fn a_server_for_machines_needs_neither_page_nor_pkce() {
     )
     .await;
     assert!(found.starts_with("https://as.example/p by"), "{found}");
+}
+
+#[test]
+fn the_resource_parameter_is_the_servers_url_in_its_own_spelling() {
+    let rows = [
+        ("https://H.example/Mcp#x", "", "https://h.example/Mcp"),
+        ("https://h.example", "", "https://h.example"),
+        ("https://h.example/", "", "https://h.example"),
+        ("https://h.example/mcp/", "", "https://h.example/mcp/"),
+        (
+            "https://h.example/mcp",
+            "https://h.example/mcp/",
+            "https://h.example/mcp/",
+        ),
+        (
+            "https://h.example/",
+            "https://h.example/",
+            "https://h.example/",
+        ),
+        (
+            "https://h.example/mcp",
+            "https://h.example",
+            "https://h.example/mcp",
+        ),
+        ("https://h.example/mcp?a=b", "", "https://h.example/mcp?a=b"),
+    ];
+    for (server_url, resource, expected) in rows {
+        let metadata = ResourceMetadata {
+            resource: resource.into(),
+            authorization_servers: vec!["x".into()],
+            scopes_supported: crate::Scopes::default(),
+        };
+        assert_eq!(
+            canonical(server_url, Some(&metadata)),
+            expected,
+            "{server_url} {resource}"
+        );
+    }
 }
