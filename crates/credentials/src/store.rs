@@ -162,12 +162,14 @@ impl SecretStore {
     /// Deletes the record of the locked key from every backend that the policy allows.
     pub async fn delete(&self, lock: &KeyLock) -> Deleted {
         let mut deleted = Deleted::default();
+        let is_strict = self.settings.policy == StorePolicy::Keyring;
         match self.settings.policy {
             StorePolicy::File => self.note(Notice::KeyringLeftAlone),
             StorePolicy::Auto | StorePolicy::Keyring => match self.keyring_delete(lock).await {
                 Ok(true) => deleted.removed.push(Backend::Keyring),
                 Ok(false) => {}
-                Err(why) if why.may_hold_a_copy() => deleted.failed.push(why.into()),
+                // Who insists on a keyring has one elsewhere: in the desktop session, say.
+                Err(why) if why.may_hold_a_copy() || is_strict => deleted.failed.push(why.into()),
                 Err(_) => {}
             },
         }

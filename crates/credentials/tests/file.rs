@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
@@ -193,7 +194,7 @@ async fn a_hard_linked_store_is_refused() {
 async fn a_file_of_another_user_is_refused() {
     let home = Home::new();
     write(&home, OF_THE_REFERENCE);
-    if std::os::unix::fs::chown(home.file(), Some(65534), None).is_err() {
+    if std::os::unix::fs::chown(home.file(), Some(1), None).is_err() {
         eprintln!("left out: only root can give a file away");
         return;
     }
@@ -268,6 +269,34 @@ async fn two_processes_that_write_at_once_lose_nothing() {
     assert_eq!(shared, Some(json!({"n": 2 * ROUNDS})));
     let entries: serde_json::Value = serde_json::from_str(&home.text()).unwrap();
     assert_eq!(entries.as_object().unwrap().len(), 2 * ROUNDS + 1);
+}
+
+#[tokio::test]
+async fn a_writer_that_is_killed_leaves_what_it_reported_as_saved() {
+    let test = "a_writer_that_is_killed_leaves_what_it_reported_as_saved";
+    if let Some(home) = home_of_child() {
+        let store = store_at(&home, StorePolicy::File, no_keyring());
+        for n in 1_u64.. {
+            let login = json!({"n": n, "access_token": "x".repeat(5000)});
+            save(&store, &key("a"), &record(login)).await;
+            // Not through the macros: those are kept for the end, which does not come.
+            writeln!(std::io::stdout(), "saved {n}").unwrap();
+        }
+    }
+    let home = Home::new();
+    for round in 1..=8 {
+        let mut writer = spawn(test, home.folder.path(), "");
+        let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
+        let saved = lines.filter_map(|line| line.unwrap().strip_prefix("saved ")?.parse().ok());
+        let reported: u64 = saved.take(round * 3).last().unwrap();
+        writer.kill().unwrap();
+        writer.wait().unwrap();
+        let kept = found(&home.file_store(), &key("a")).await.unwrap();
+        assert!(kept["n"].as_u64().unwrap() >= reported);
+        // Its locks died with it, and what it left half written is no obstacle.
+        save(&home.file_store(), &key("a"), &record(json!({"n": 0}))).await;
+        assert_eq!(home.names(), [".credentials.json"]);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! Traps: the temporary file has a fixed name, so writers must exclude each other by a lock; what a
 //! killed writer left is replaced by the next one.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::PrivateFile;
@@ -117,6 +117,8 @@ impl PrivateDir {
 
     /// Replaces a file whole, 0600 from its creation; a link at the name is refused.
     pub fn replace(&self, name: &str, content: &[u8]) -> Result<(), SecretFileError> {
+        use std::io::Write;
+
         use rustix::fs::{Mode, OFlags};
         let failed = |source| self.failed("write", name, source);
         self.open_checked(name)?;

@@ -39,14 +39,13 @@ mod of_this_platform {
 
     impl Facts {
         pub(in crate::keyring) fn gather(env: &Env) -> Self {
-            // Where the library looks when the address is not given.
-            let runtime_dir = env.non_empty("XDG_RUNTIME_DIR").map_or_else(
-                || format!("/run/user/{}", rustix::process::geteuid().as_raw()),
-                str::to_owned,
-            );
+            let has_address = env.non_empty("DBUS_SESSION_BUS_ADDRESS").is_some();
+            // Where the library looks without an address. Without this one either it knows another.
+            let has_default = env
+                .non_empty("XDG_RUNTIME_DIR")
+                .is_none_or(|folder| std::path::Path::new(folder).join("bus").exists());
             Self {
-                has_session_bus: env.non_empty("DBUS_SESSION_BUS_ADDRESS").is_some()
-                    || std::path::Path::new(&runtime_dir).join("bus").exists(),
+                has_session_bus: has_address || has_default,
             }
         }
     }
