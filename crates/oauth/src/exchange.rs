@@ -57,6 +57,7 @@ fn detail(description: &Option<String>) -> String {
 pub(crate) struct TokenAnswer {
     pub(crate) access_token: Secret,
     pub(crate) refresh_token: Option<Secret>,
+    pub(crate) obtained_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Option<Scopes>,
 }
@@ -176,6 +177,7 @@ pub(crate) fn read_answer(
     Ok(TokenAnswer {
         access_token: Secret::new(token),
         refresh_token: refresh_token.map(Secret::new),
+        obtained_at: whole_milliseconds(now),
         expires_at: expiry(&json["expires_in"], now),
         scopes: json["scope"].as_str().map(Scopes::parse),
     })
@@ -188,7 +190,12 @@ fn expiry(value: &Value, now: Timestamp) -> Option<Timestamp> {
         value => value.as_f64()?,
     };
     let life = SignedDuration::try_from_secs_f64(seconds.max(0.0)).ok()?;
-    now.checked_add(life).ok()
+    whole_milliseconds(now.checked_add(life).ok()?)
+}
+
+/// As the records keep times: what is read back is what was written.
+fn whole_milliseconds(time: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_millisecond(time.as_millisecond()).ok()
 }
 
 /// A stranger's text as something that may be shown: no control characters, a bounded length.

@@ -364,7 +364,11 @@ pub(crate) fn tokens(answer: TokenAnswer, key: ServerKey, client: ClientRecord) 
                 .scopes
                 .unwrap_or_else(|| client.scopes_requested.clone()),
         },
-        client: Some(client),
+        client: Some(ClientRecord {
+            obtained_at: answer.obtained_at,
+            needs_login: false,
+            ..client
+        }),
     }
 }
 

@@ -96,6 +96,8 @@ pub struct ClientRecord {
     pub scopes_requested: Scopes,
     /// When the secret ends, if it does.
     pub secret_expires_at: Option<Timestamp>,
+    /// When the current access token came, in whole milliseconds: tells its lifetime.
+    pub obtained_at: Option<Timestamp>,
     /// Whether the server refused to renew: a new login is needed.
     pub needs_login: bool,
 }

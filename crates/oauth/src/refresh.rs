@@ -190,6 +190,7 @@ impl RefreshTransaction {
                 resource: None,
                 scopes_requested: login.scopes.clone(),
                 secret_expires_at: None,
+                obtained_at: None,
                 needs_login: false,
             })
         });
@@ -306,6 +307,7 @@ fn merged(mut tokens: OAuthTokens, answer: TokenAnswer) -> OAuthTokens {
     }
     if let Some(client) = &mut tokens.client {
         client.needs_login = false;
+        client.obtained_at = answer.obtained_at;
     }
     tokens
 }

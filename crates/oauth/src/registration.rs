@@ -292,6 +292,7 @@ impl Ladder<'_> {
             resource: None,
             scopes_requested: Scopes::default(),
             secret_expires_at: None,
+            obtained_at: None,
             needs_login: false,
         }
     }

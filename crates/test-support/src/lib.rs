@@ -2,6 +2,7 @@
 //!
 //! - [`MockResponses`] is a model provider: a queue of scripted answers and a list of what came in.
 //! - [`FakeStdio`] and [`FakeHttp`] are MCP servers, well behaved or not.
+//! - [`FakeAuth`] is an authorization server in front of an MCP address.
 //! - [`TestHome`] is a user's machine in a temporary folder, [`CodexCommand`] one run of `codex`.
 //!
 //! **Absent on purpose:** rmcp, codex-http, codex-model, codex-api-types. An oracle that shares
@@ -17,6 +18,7 @@
 )]
 
 mod command;
+mod fake_auth;
 mod fake_mcp;
 mod gate;
 mod home;
@@ -27,6 +29,10 @@ mod programs;
 mod responses;
 
 pub use command::{CodexCommand, CommandOutput, RunningCodex};
+pub use fake_auth::{
+    AuthFault, AuthRequest, AuthSettings, BrowserPage, FakeAuth, browser_follow, browser_get,
+    browser_send,
+};
 pub use fake_mcp::http::{Era, FakeHttp, FakeHttpServer, HttpFault, PostAnswer, SeenPost};
 pub use fake_mcp::journal::Journal;
 pub use fake_mcp::stdio::FakeStdio;

@@ -184,6 +184,8 @@ struct RawClient {
     #[serde(default)]
     secret_expires_at: Option<i64>,
     #[serde(default)]
+    obtained_at: Option<i64>,
+    #[serde(default)]
     state: Option<String>,
     /// When it was written, in milliseconds: tells the newer of two copies.
     #[serde(default)]
@@ -206,6 +208,7 @@ impl ClientRecord {
             resource: self.resource.clone(),
             scopes_requested: self.scopes_requested.iter().map(str::to_owned).collect(),
             secret_expires_at: self.secret_expires_at.map(Timestamp::as_millisecond),
+            obtained_at: self.obtained_at.map(Timestamp::as_millisecond),
             state: self.needs_login.then(|| NEEDS_LOGIN.to_owned()),
             saved_at: now.as_millisecond(),
         };
@@ -229,6 +232,9 @@ impl ClientRecord {
             resource: raw.resource,
             scopes_requested: raw.scopes_requested.iter().collect(),
             secret_expires_at: end.transpose().map_err(|_| unknown("secret_expires_at"))?,
+            obtained_at: raw
+                .obtained_at
+                .and_then(|time| Timestamp::from_millisecond(time).ok()),
             needs_login: raw.state.as_deref() == Some(NEEDS_LOGIN),
         })
     }
@@ -290,6 +296,7 @@ mod tests {
             resource: Some("http://127.0.0.1:4011/mcp".into()),
             scopes_requested: Scopes::parse("a"),
             secret_expires_at: None,
+            obtained_at: Some(now()),
             needs_login: true,
         }
     }

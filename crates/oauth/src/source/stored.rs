@@ -68,7 +68,10 @@ struct Current {
 
 impl Current {
     fn new(tokens: OAuthTokens, now: Timestamp) -> Self {
-        let life = tokens.login.expires_at.map(|end| end.duration_since(now));
+        // Another program's login does not say when it began: what is left stands for all.
+        let client = tokens.client.as_ref();
+        let begin = client.and_then(|client| client.obtained_at).unwrap_or(now);
+        let life = tokens.login.expires_at.map(|end| end.duration_since(begin));
         Self {
             skew: life.map_or(MAX_SKEW, |life| MAX_SKEW.min(life / 10)),
             tokens,
@@ -406,7 +409,18 @@ impl StoredTokenSource {
 
 impl TokenSource for StoredTokenSource {
     fn token(&self) -> BoxFuture<'_, Result<Option<AccessToken>, TokenError>> {
-        Box::pin(self.next_token())
+        Box::pin(async move {
+            match self.next_token().await {
+                Err(TokenError::LoginRequired(wanted)) if self.frontend.is_some() => {
+                    let sent = self.state.lock().await.current.as_ref().map(Current::token);
+                    match self.ask(wanted.clone(), sent.as_ref()).await {
+                        Retry::Again => self.next_token().await,
+                        _ => Err(TokenError::LoginRequired(wanted)),
+                    }
+                }
+                token => token,
+            }
+        })
     }
 
     fn rejected<'a>(

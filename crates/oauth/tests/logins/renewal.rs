@@ -1,0 +1,317 @@
+//! The refresh transaction and every answer that it may get.
+
+use codex_host::Secret;
+use codex_oauth::{OAuthTokens, RefreshError};
+use codex_test_support::{AuthFault, AuthSettings, Gate};
+use serde_json::{Value, json};
+
+use crate::world::{World, limited, store_at};
+
+async fn renewed(world: &World, stale: &OAuthTokens) -> Result<OAuthTokens, RefreshError> {
+    let outcome = limited(world.refresh().run(&stale.login.access_token, None)).await;
+    outcome.map(|renewed| {
+        assert_eq!(renewed.unsaved, None);
+        renewed.tokens
+    })
+}
+
+#[tokio::test]
+async fn a_renewal_is_stored_before_it_is_returned() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let new = renewed(&world, &old).await.unwrap();
+    assert_ne!(new.login.access_token, old.login.access_token);
+    assert_ne!(new.login.refresh_token, old.login.refresh_token);
+    assert_eq!(world.stored().await, new);
+}
+
+#[tokio::test]
+async fn whoever_comes_second_takes_what_the_first_stored() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let first = renewed(&world, &old).await.unwrap();
+    let second = renewed(&world, &old).await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(world.auth.requests("/token").len(), 2);
+}
+
+#[tokio::test]
+async fn eight_at_once_send_one_request() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let gate = Gate::new();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (refresh, stale) = (world.refresh(), old.login.access_token.clone());
+        tasks.spawn(async move { refresh.run(&stale, None).await.unwrap().tokens });
+    }
+    while world.auth.requests("/token").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    gate.open();
+    let all = limited(tasks.join_all()).await;
+    assert!(all.iter().all(|tokens| *tokens == all[0]));
+    assert_eq!(world.auth.requests("/token").len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_may_leave_things_out() {
+    let world = World::new(AuthSettings {
+        scope: Some("a b".into()),
+        ..AuthSettings::default()
+    });
+    let old = world.log_in().await;
+    let sparse =
+        json!({"refresh_token": null, "expires_in": null, "scope": null, "token_type": null});
+    world.auth.script("/token", AuthFault::Change(sparse));
+    let new = renewed(&world, &old).await.unwrap();
+    assert_eq!(new.login.refresh_token, old.login.refresh_token);
+    assert_eq!(new.login.expires_at, None);
+    assert_eq!(new.login.scopes.to_string(), "a b");
+}
+
+#[tokio::test]
+async fn what_passes_leaves_the_login_as_it_was() {
+    let rows = [
+        AuthFault::Answer(500, Value::Null),
+        AuthFault::Answer(429, Value::Null),
+        AuthFault::Answer(400, json!({"error": "temporarily_unavailable"})),
+        AuthFault::LoseAnswer,
+    ];
+    for fault in rows {
+        // Without rotation, for a lost answer of a rotating server has used the token up.
+        let world = World::new(AuthSettings {
+            rotates: false,
+            ..AuthSettings::default()
+        });
+        let old = world.log_in().await;
+        world.auth.script("/token", fault.clone());
+        let error = renewed(&world, &old).await.unwrap_err();
+        assert!(
+            matches!(error, RefreshError::Transient { .. }),
+            "{fault:?}: {error}"
+        );
+        assert_eq!(world.stored().await, old);
+        assert_eq!(
+            world.auth.requests("/token").len(),
+            2,
+            "what may have been seen is sent once"
+        );
+        renewed(&world, &old).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_unreachable_server_leaves_the_login_as_it_was() {
+    let world = World::plain();
+    let mut old = world.log_in().await;
+    let nobody = "http://127.0.0.1:1/token".parse().unwrap();
+    old.client.as_mut().unwrap().token_endpoint = Some(nobody);
+    world.save(&old).await;
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert!(error.to_string().contains("connection refused"), "{error}");
+    assert_eq!(world.stored().await, old);
+}
+
+#[tokio::test]
+async fn the_wait_that_a_server_asks_for_is_told() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let headers = vec![("retry-after".to_owned(), "7".to_owned())];
+    world
+        .auth
+        .script("/token", AuthFault::Raw(503, headers, String::new()));
+    let error = renewed(&world, &old).await.unwrap_err();
+    let RefreshError::Transient { after, .. } = error else {
+        panic!("{error}")
+    };
+    assert_eq!(after, Some(std::time::Duration::from_secs(7)));
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_ends_the_login_and_the_record_stays() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let answer = json!({"error": "invalid_grant"});
+    world.auth.script("/token", AuthFault::Answer(400, answer));
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RefreshError::LoginRequired {
+                had_login: true,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let stored = world.stored().await;
+    assert_eq!(stored.login.refresh_token, None);
+    assert_eq!(stored.login.access_token, old.login.access_token);
+    assert!(stored.client.unwrap().needs_login);
+}
+
+#[tokio::test]
+async fn a_refusal_counts_only_when_nobody_put_another_token_there() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let gate = Gate::new();
+    // Another program that does not lock renews while our request is on its way.
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let task = tokio::task::spawn({
+        let (refresh, stale) = (world.refresh(), old.login.access_token.clone());
+        async move { refresh.run(&stale, None).await }
+    });
+    while world.auth.requests("/token").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // The held answer is a success; the scripted refusal is for the next one.
+    gate.open();
+    let first = limited(task).await.unwrap().unwrap().tokens;
+    let mut foreign = first.clone();
+    foreign.login.refresh_token = Some(Secret::new("used-up"));
+    world.save(&foreign).await;
+    let gate = Gate::new();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let task = tokio::task::spawn({
+        let (refresh, stale) = (world.refresh(), first.login.access_token.clone());
+        async move { refresh.run(&stale, None).await }
+    });
+    while world.auth.requests("/token").len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    put_into_file(&world, first.login.refresh_token.as_ref().unwrap());
+    gate.open();
+    let last = limited(task).await.unwrap().unwrap().tokens;
+    assert_eq!(world.stored().await, last);
+    assert_eq!(world.auth.requests("/token").len(), 4);
+}
+
+/// Writes the file as a program without locks does.
+fn put_into_file(world: &World, refresh_token: &Secret) {
+    let path = world.home.path().join(".credentials.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replace("used-up", refresh_token.expose());
+    std::fs::write(&path, text).unwrap();
+}
+
+#[tokio::test]
+async fn a_forgotten_dynamic_client_needs_a_new_registration() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    world.auth.forget_clients();
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert!(
+        matches!(error, RefreshError::LoginRequired { .. }),
+        "{error}"
+    );
+    assert_eq!(world.stored().await.login, old.login);
+    world.log_in().await;
+    assert_eq!(world.auth.requests("/register").len(), 2);
+}
+
+#[tokio::test]
+async fn another_refusal_leaves_the_login_and_says_its_code() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let rows = [
+        (
+            AuthFault::Answer(400, json!({"error": "invalid_target"})),
+            "the token endpoint answered `invalid_target`",
+        ),
+        (
+            AuthFault::Raw(404, vec![], "<html>".into()),
+            "the token endpoint answered with HTTP 404",
+        ),
+        (
+            AuthFault::Raw(200, vec![], "<html>".into()),
+            "the token endpoint's answer cannot be used: it holds no `access_token`",
+        ),
+    ];
+    for (fault, expected) in rows {
+        world.auth.script("/token", fault);
+        let error = renewed(&world, &old).await.unwrap_err();
+        assert!(matches!(error, RefreshError::Refused(_)), "{error:?}");
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(world.stored().await, old);
+    }
+}
+
+#[tokio::test]
+async fn a_login_of_another_program_is_renewed_by_the_servers_metadata() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    std::fs::remove_file(world.home.path().join(".mcp-clients.json")).unwrap();
+    assert_eq!(world.stored().await.client, None);
+    let new = renewed(&world, &old).await.unwrap();
+    let client = new.client.unwrap();
+    assert_eq!(client.client_id, old.login.client_id);
+    assert_eq!(client.revocation_endpoint.unwrap().path(), "/revoke");
+}
+
+#[tokio::test]
+async fn a_login_without_refresh_token_needs_the_user() {
+    let world = World::plain();
+    let mut old = world.log_in().await;
+    old.login.refresh_token = None;
+    world.save(&old).await;
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert!(
+        matches!(error, RefreshError::LoginRequired { .. }),
+        "{error}"
+    );
+    assert_eq!(world.auth.requests("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn without_any_login_there_is_nothing_to_renew() {
+    let world = World::plain();
+    let error = limited(world.refresh().run(&Secret::new("x"), None))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RefreshError::LoginRequired {
+                had_login: false,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    let other = tempfile::tempdir().unwrap();
+    assert_eq!(store_at(&other).load(&world.key).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_stored_are_used_and_stored_later() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let file = world.home.path().join(".credentials.json");
+    let kept = world.home.path().join("kept");
+    let gate = Gate::new();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let task = tokio::task::spawn({
+        let (refresh, stale) = (world.refresh(), old.login.access_token.clone());
+        async move { refresh.run(&stale, None).await }
+    });
+    while world.auth.requests("/token").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    // A directory where the file should be: nothing can be written.
+    std::fs::rename(&file, &kept).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    gate.open();
+    let renewed = limited(task).await.unwrap().unwrap();
+    assert!(renewed.unsaved.is_some());
+    std::fs::remove_dir(&file).unwrap();
+    std::fs::rename(&kept, &file).unwrap();
+    // The stored refresh token is used up; what is held goes on.
+    let stale = renewed.tokens.login.access_token.clone();
+    let next = limited(world.refresh().run(&stale, Some(renewed.tokens)))
+        .await
+        .unwrap();
+    assert_eq!(next.unsaved, None);
+    assert_eq!(world.stored().await, next.tokens);
+}
