@@ -1,13 +1,28 @@
 //! Logins without a browser on this machine: the device code grant (RFC 8628).
 
+use std::fmt;
 use std::time::Duration;
 
+use codex_host::Secret;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::discovery::resource_parameter;
+use crate::exchange::{Client, plain_text, request_tokens};
+use crate::fetch::{Fetcher, POST_LIMIT};
+use crate::form::Form;
+use crate::login::tokens;
+use crate::registration::{Ladder, describe};
 use crate::{
     ClientRecord, ClientSettings, Discovery, OAuthTokens, RegistrationError, ScopeWish, ServerKey,
-    Services, TokenRequestError,
+    Services, TokenRequestError, choose_scopes,
 };
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// The pace of a server that names none, and what `slow_down` adds.
+const FIVE_SECONDS: Duration = Duration::from_secs(5);
 
 /// A login by device code.
 #[derive(Debug, Clone)]
@@ -20,9 +35,9 @@ pub struct DeviceRequest {
     pub scopes: ScopeWish,
     /// What the config says about the client.
     pub client: ClientSettings,
-    /// The client of an earlier login.
+    /// The client of an earlier login, from [`crate::LoginStore::load_client`].
     pub known_client: Option<ClientRecord>,
-    /// `oauth_resource`.
+    /// `oauth_resource`: the `resource` parameter instead of the server's URL.
     pub resource: Option<String>,
 }
 
@@ -41,7 +56,7 @@ pub enum DeviceError {
     /// The user said no.
     #[error("the login was denied")]
     Denied,
-    /// The code is too old.
+    /// The code is too old, or nobody came.
     #[error("the code expired before it was entered")]
     Expired,
     /// The token endpoint failed.
@@ -52,8 +67,21 @@ pub enum DeviceError {
     Cancelled,
 }
 
+impl DeviceError {
+    /// Returns what to do now.
+    pub fn hints(&self, key: &ServerKey) -> Vec<String> {
+        match self {
+            Self::NotOffered => vec![format!(
+                "run `codex mcp login {} --no-browser` and paste the callback URL",
+                key.name
+            )],
+            Self::Registration(error) => error.hints(key.name.as_str(), &key.url),
+            _ => Vec::new(),
+        }
+    }
+}
+
 /// A code that waits for the user.
-#[derive(Debug)]
 pub struct DeviceLogin {
     /// Where to enter the code.
     pub verification_uri: String,
@@ -61,16 +89,87 @@ pub struct DeviceLogin {
     pub user_code: String,
     /// An address that holds the code already.
     pub verification_uri_complete: Option<String>,
+    device_code: Secret,
+    interval: Duration,
+    expires: Instant,
+    key: ServerKey,
+    settings: ClientSettings,
+    client: ClientRecord,
+    discovery: Discovery,
+    resource: String,
+    services: Services,
 }
 
 impl DeviceRequest {
-    /// Asks for a code.
+    /// Registers if need be and asks for a code.
     pub async fn begin(
         self,
-        _services: &Services,
-        _cancel: &CancellationToken,
+        services: &Services,
+        cancel: &CancellationToken,
     ) -> Result<DeviceLogin, DeviceError> {
-        todo!()
+        tokio::select! {
+            login = self.begin_uncancelled(services) => login,
+            () = cancel.cancelled() => Err(DeviceError::Cancelled),
+        }
+    }
+
+    async fn begin_uncancelled(self, services: &Services) -> Result<DeviceLogin, DeviceError> {
+        let server = &self.discovery.server;
+        let endpoint = server.device_authorization_endpoint.as_ref();
+        let endpoint = endpoint.ok_or(DeviceError::NotOffered)?;
+        let challenge = self.discovery.challenge.as_ref();
+        let resource_metadata = self.discovery.resource.as_ref();
+        let scopes = choose_scopes(&self.scopes, challenge, resource_metadata, server).scopes;
+        let fetcher = Fetcher::new(services, self.discovery.rule);
+        let ladder = Ladder {
+            server,
+            settings: &self.client,
+            known: self.known_client.as_ref(),
+            redirect_uri: None,
+            to_register: "",
+            is_port_free: false,
+            scopes: &scopes,
+            grants: &[GRANT, "refresh_token"],
+            now: services.clock.now(),
+        };
+        let client = ladder.climb(&fetcher).await?;
+        let resource = resource_parameter(self.resource.as_deref(), &self.key, &self.discovery);
+        let text = scopes.to_string();
+        let form = Form::default()
+            .with_some("scope", Some(text.as_str()).filter(|text| !text.is_empty()))
+            .with("resource", &resource);
+        let proven = Client::of(&client, &self.client).prove(form, services.clock.now())?;
+        let posted = fetcher.post_form(endpoint, &proven, POST_LIMIT).await;
+        let posted = posted.map_err(|error| DeviceError::NoCode(error.message))?;
+        let text = |name: &str, max| posted.json[name].as_str().map(|text| plain_text(text, max));
+        let (Some(device_code), Some(user_code), Some(verification_uri), true) = (
+            posted.json["device_code"].as_str(),
+            text("user_code", 100),
+            text("verification_uri", 500).or_else(|| text("verification_url", 500)),
+            posted.is_success(),
+        ) else {
+            return Err(DeviceError::NoCode(describe(&posted)));
+        };
+        let seconds = |value: &Value| value.as_u64().map(Duration::from_secs);
+        let life = seconds(&posted.json["expires_in"]).unwrap_or(Duration::from_secs(300));
+        Ok(DeviceLogin {
+            verification_uri,
+            user_code,
+            verification_uri_complete: text("verification_uri_complete", 500),
+            device_code: Secret::new(device_code),
+            interval: seconds(&posted.json["interval"]).unwrap_or(FIVE_SECONDS),
+            expires: Instant::now() + life.min(Duration::from_secs(3600)),
+            client: ClientRecord {
+                resource: Some(resource.clone()),
+                scopes_requested: scopes,
+                ..client
+            },
+            key: self.key,
+            settings: self.client,
+            discovery: self.discovery,
+            resource,
+            services: services.clone(),
+        })
     }
 }
 
@@ -78,9 +177,56 @@ impl DeviceLogin {
     /// Asks at the server's pace until the user has entered the code, at most `limit`.
     pub async fn finish(
         self,
-        _limit: Duration,
-        _cancel: &CancellationToken,
+        limit: Duration,
+        cancel: &CancellationToken,
     ) -> Result<OAuthTokens, DeviceError> {
-        todo!()
+        let limit = limit.min(self.expires.saturating_duration_since(Instant::now()));
+        tokio::select! {
+            outcome = timeout(limit, self.poll()) => outcome.unwrap_or(Err(DeviceError::Expired)),
+            () = cancel.cancelled() => Err(DeviceError::Cancelled),
+        }
+    }
+
+    async fn poll(&self) -> Result<OAuthTokens, DeviceError> {
+        let fetcher = Fetcher::new(&self.services, self.discovery.rule);
+        let endpoint = &self.discovery.server.token_endpoint;
+        let client = Client::of(&self.client, &self.settings);
+        let mut interval = self.interval;
+        loop {
+            sleep(interval).await;
+            let form = Form::grant(GRANT)
+                .with("device_code", self.device_code.expose())
+                .with("resource", &self.resource);
+            let now = self.services.clock.now();
+            let error = match request_tokens(&fetcher, endpoint, form, &client, now).await {
+                Ok(answer) => return Ok(tokens(answer, self.key.clone(), self.client.clone())),
+                Err(error) => error,
+            };
+            match &error {
+                TokenRequestError::Denied { code, .. } => match code.as_str() {
+                    "authorization_pending" => {}
+                    "slow_down" => interval += FIVE_SECONDS,
+                    "access_denied" => return Err(DeviceError::Denied),
+                    "expired_token" => return Err(DeviceError::Expired),
+                    _ => return Err(error.into()),
+                },
+                // The server is away for a moment; RFC 8628, 3.5 asks for a slower pace.
+                TokenRequestError::Network { .. }
+                | TokenRequestError::Status {
+                    status: 429 | 500..,
+                    ..
+                } => interval = (interval * 2).max(Duration::from_secs(1)),
+                _ => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DeviceLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceLogin")
+            .field("key", &self.key)
+            .field("verification_uri", &self.verification_uri)
+            .finish_non_exhaustive()
     }
 }

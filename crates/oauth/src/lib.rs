@@ -13,8 +13,6 @@
 //!
 //! **Absent on purpose:** config files, the environment, printing, browsers, the MCP protocol.
 
-#![expect(clippy::todo, dead_code, unused_imports, reason = "filled in at once")]
-
 mod address;
 mod callback;
 mod challenge;

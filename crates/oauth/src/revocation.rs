@@ -1,6 +1,21 @@
-//! The end of a login at the server: RFC 7009.
+//! The end of a login at the server: RFC 7009, best effort.
 
-use crate::{ClientSettings, OAuthTokens, Services};
+use std::time::Duration;
+
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use crate::exchange::Client;
+use crate::fetch::Fetcher;
+use crate::form::Form;
+use crate::registration::describe;
+use crate::{ClientSettings, DiscoveryRequest, OAuthTokens, Services, discover};
+
+/// For the whole of it.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// For finding the endpoint when the login does not say it.
+const METADATA_LIMIT: Duration = Duration::from_secs(3);
 
 /// What became of the tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,11 +34,115 @@ pub enum Revocation {
     },
 }
 
-/// Revokes the tokens of a login: at most 5 s, best effort.
+/// Revokes the tokens of a login, the refresh token first: at most 5 s.
 pub async fn revoke(
-    _tokens: &OAuthTokens,
-    _client: &ClientSettings,
-    _services: &Services,
+    tokens: &OAuthTokens,
+    client: &ClientSettings,
+    services: &Services,
 ) -> Revocation {
-    todo!()
+    match timeout(LIMIT, revoke_unlimited(tokens, client, services)).await {
+        Ok(revocation) => revocation,
+        Err(_) => Revocation::Failed {
+            why: format!("no answer within {LIMIT:?}"),
+        },
+    }
+}
+
+async fn revoke_unlimited(
+    tokens: &OAuthTokens,
+    settings: &ClientSettings,
+    services: &Services,
+) -> Revocation {
+    let login = &tokens.login;
+    let record = match &tokens.client {
+        Some(client) => client.clone(),
+        None => match find(tokens, services).await {
+            Ok(client) => client,
+            Err(why) => return Revocation::Failed { why },
+        },
+    };
+    let Some(endpoint) = &record.revocation_endpoint else {
+        return Revocation::NotOffered;
+    };
+    let client = Client::of(&record, settings);
+    let fetcher = Fetcher::for_record(services, &login.key).await;
+    let access_token = Some(&login.access_token).filter(|token| !token.is_empty());
+    let all = [
+        ("refresh_token", login.refresh_token.as_ref()),
+        ("access_token", access_token),
+    ];
+    // The access token is tried also when the refresh token failed: each that ends is a gain.
+    let mut failure = None;
+    for (hint, token) in all {
+        let Some(token) = token else { continue };
+        let form = Form::default()
+            .with("token", token.expose())
+            .with("token_type_hint", hint);
+        let form = match client.prove(form, services.clock.now()) {
+            Ok(form) => form,
+            Err(error) => {
+                return Revocation::Failed {
+                    why: error.to_string(),
+                };
+            }
+        };
+        match fetcher.post_form(endpoint, &form, LIMIT).await {
+            Ok(posted) if posted.is_success() => {}
+            // A server may know one kind of token only; that one is gone.
+            Ok(posted) if posted.json["error"] == "unsupported_token_type" => {}
+            Ok(posted) => {
+                failure.get_or_insert(describe(&posted));
+            }
+            Err(error) => {
+                failure.get_or_insert(error.message);
+            }
+        }
+    }
+    match failure {
+        Some(why) => Revocation::Failed { why },
+        None => Revocation::Revoked {
+            issuer: record.issuer,
+        },
+    }
+}
+
+/// Finds the endpoints of a login that another program made.
+async fn find(tokens: &OAuthTokens, services: &Services) -> Result<crate::ClientRecord, String> {
+    let login = &tokens.login;
+    let server_url = login.key.url.parse();
+    let server_url = server_url.map_err(|_| "the server's URL is no URL".to_owned())?;
+    let request = DiscoveryRequest {
+        known_issuer: login.issuer.clone(),
+        is_interactive: false,
+        ..DiscoveryRequest::after_401(server_url, None)
+    };
+    let cancel = CancellationToken::new();
+    let found = timeout(METADATA_LIMIT, discover(&request, services, &cancel)).await;
+    let server = match found {
+        Ok(Ok(discovery)) => discovery.server,
+        Ok(Err(error)) => return Err(error.to_string()),
+        Err(_) => return Err(format!("no metadata within {METADATA_LIMIT:?}")),
+    };
+    if login
+        .issuer
+        .as_ref()
+        .is_some_and(|issuer| *issuer != server.issuer)
+    {
+        return Err("the server trusts another issuer now".to_owned());
+    }
+    Ok(crate::ClientRecord {
+        issuer: server.issuer,
+        client_id: login.client_id.clone(),
+        client_secret: None,
+        kind: crate::ClientKind::Dynamic,
+        auth_method: crate::AuthMethod::None,
+        redirect_uri: None,
+        token_endpoint: Some(server.token_endpoint),
+        revocation_endpoint: server.revocation_endpoint,
+        resource: None,
+        scopes_requested: crate::Scopes::default(),
+        secret_expires_at: None,
+        obtained_at: None,
+        needs_login: false,
+    })
 }

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::{DiscoveryRequest, Found, Seen};
-use crate::address::{AddressRule, is_loopback};
+use crate::address::AddressRule;
 use crate::fetch::Answer;
 use crate::metadata::{ResourceMetadata, ServerMetadata};
 

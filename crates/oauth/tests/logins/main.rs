@@ -8,6 +8,7 @@
 
 mod callback;
 mod login;
+mod machines;
 mod renewal;
 mod source;
 mod world;
