@@ -2,9 +2,12 @@
 //!
 //! Redirects are followed here and not by the library, so that the rules are in one place: same
 //! origin, at most three, the method and body kept (303 asks for a GET). A token that goes with the
-//! request thus never reaches another origin.
+//! request thus never reaches another origin. [`HttpClient::only_to`] makes a client that connects
+//! to allowed addresses only: what is checked is what is connected to, so that a name cannot change
+//! its address in between.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -17,6 +20,7 @@ use url::Url;
 
 use crate::dns::Resolver;
 use crate::error::{HttpError, HttpErrorKind, shown_url};
+use crate::request::Redirects;
 use crate::{Body, Request, Response, proxy, tls};
 
 const MAX_REDIRECTS: usize = 3;
@@ -45,8 +49,12 @@ impl HttpSettings {
 #[derive(Clone)]
 pub struct HttpClient(Arc<Inner>);
 
+/// Says which addresses may be connected to.
+pub type AddressFilter = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 struct Inner {
     settings: HttpSettings,
+    filter: Option<AddressFilter>,
     library: OnceLock<Result<reqwest::Client, HttpError>>,
 }
 
@@ -55,6 +63,19 @@ impl HttpClient {
     pub fn new(settings: HttpSettings) -> Self {
         Self(Arc::new(Inner {
             settings,
+            filter: None,
+            library: OnceLock::new(),
+        }))
+    }
+
+    /// Makes a client with the same settings and a pool of its own that connects only to addresses
+    /// that `filter` allows, redirects included. Behind a proxy only addresses that stand in the URL
+    /// are checked: where a name leads is the proxy's affair.
+    #[must_use]
+    pub fn only_to(&self, filter: AddressFilter) -> Self {
+        Self(Arc::new(Inner {
+            settings: self.0.settings.clone(),
+            filter: Some(filter),
             library: OnceLock::new(),
         }))
     }
@@ -86,12 +107,13 @@ impl HttpClient {
             mut headers,
             mut body,
             limits,
+            redirects,
         } = request;
         for _ in 0..=MAX_REDIRECTS {
             let response = self
                 .send_once(&method, &url, headers.clone(), body.clone())
                 .await?;
-            let Some(target) = redirect_target(&url, &response)? else {
+            let Some(target) = redirect_target(&url, &method, redirects, &response)? else {
                 return Ok(Response {
                     status: response.status(),
                     headers: response.headers().clone(),
@@ -103,6 +125,9 @@ impl HttpClient {
                 method = Method::GET;
                 body = Bytes::new();
                 headers.remove(header::CONTENT_TYPE);
+            }
+            if target.origin() != url.origin() {
+                leave_secrets(&mut headers);
             }
             url = target;
         }
@@ -124,6 +149,11 @@ impl HttpClient {
         }
         let settings = &self.0.settings;
         proxy::check(&settings.env, url)?;
+        if let (Some(filter), Some(address)) = (&self.0.filter, literal(url))
+            && !filter(address)
+        {
+            return Err(HttpError::forbidden_address(url));
+        }
         let answer = self.library()?.execute(request).await;
         answer.map_err(|error| {
             let error = HttpError::from_library(url, settings.connect_timeout, &error);
@@ -135,7 +165,7 @@ impl HttpClient {
     }
 
     fn library(&self) -> Result<&reqwest::Client, HttpError> {
-        let built = self.0.library.get_or_init(|| build(&self.0.settings));
+        let built = self.0.library.get_or_init(|| build(&self.0));
         built.as_ref().map_err(HttpError::clone)
     }
 }
@@ -146,7 +176,12 @@ impl fmt::Debug for HttpClient {
     }
 }
 
-fn build(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
+fn build(inner: &Inner) -> Result<reqwest::Client, HttpError> {
+    let settings = &inner.settings;
+    let resolver = Resolver {
+        filter: inner.filter.clone(),
+        proxies: proxy::hosts(&settings.env),
+    };
     let tls = tls::client_config(&settings.env).map_err(|error| {
         HttpError::new(HttpErrorKind::Tls, format!("cannot set up TLS: {error}"))
     })?;
@@ -154,7 +189,7 @@ fn build(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
     let mut builder = reqwest::Client::builder()
         .no_proxy()
         .tls_backend_preconfigured(tls)
-        .dns_resolver(Resolver)
+        .dns_resolver(resolver)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
         .retry(reqwest::retry::never())
@@ -173,18 +208,56 @@ fn build(settings: &HttpSettings) -> Result<reqwest::Client, HttpError> {
 }
 
 /// Returns where a response sends us, or an error when we do not go there.
-fn redirect_target(url: &Url, response: &reqwest::Response) -> Result<Option<Url>, HttpError> {
+fn redirect_target(
+    url: &Url,
+    method: &Method,
+    redirects: Redirects,
+    response: &reqwest::Response,
+) -> Result<Option<Url>, HttpError> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
         return Ok(None);
     };
+    if redirects == Redirects::None {
+        return Ok(None);
+    }
     let target = location.to_str().ok().and_then(|text| url.join(text).ok());
     let Some(target) = target else {
         return Err(HttpError::redirect(url, "its address is not a URL"));
     };
-    if target.origin() != url.origin() {
+    let is_allowed = match redirects {
+        Redirects::SameScheme => method == Method::GET && target.scheme() == url.scheme(),
+        Redirects::SameOrigin | Redirects::None => false,
+    };
+    if target.origin() != url.origin() && !is_allowed {
         let why = format!("`{}` is another origin", shown_url(&target));
         return Err(HttpError::redirect(url, why));
     }
     Ok(Some(target))
+}
+
+/// Takes out what only the first origin may see.
+fn leave_secrets(headers: &mut HeaderMap) {
+    let is_secret = |name: &header::HeaderName| {
+        [
+            header::AUTHORIZATION,
+            header::COOKIE,
+            header::PROXY_AUTHORIZATION,
+        ]
+        .contains(name)
+    };
+    let kept = headers
+        .iter()
+        .filter(|(name, value)| !value.is_sensitive() && !is_secret(name))
+        .map(|(name, value)| (name.clone(), value.clone()));
+    *headers = kept.collect();
+}
+
+/// Returns the address that stands in a URL instead of a name.
+fn literal(url: &Url) -> Option<IpAddr> {
+    match url.host()? {
+        url::Host::Ipv4(address) => Some(address.into()),
+        url::Host::Ipv6(address) => Some(address.into()),
+        url::Host::Domain(_) => None,
+    }
 }

@@ -2,11 +2,14 @@
 //!
 //! `localhost` never leaves the machine (RFC 6761): it needs neither a DNS query nor the thread
 //! that the system's resolver blocks. All other names go to the system's resolver; its failure gets
-//! a type, so that nobody must read messages to tell it from other failures.
+//! a type, so that nobody must read messages to tell it from other failures. An address filter is
+//! asked here, on what is connected to: a look-up of its own could get another answer.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::AddressFilter;
 
 /// The system's resolver does not know the host.
 #[derive(Debug, thiserror::Error)]
@@ -15,26 +18,45 @@ pub(crate) struct NameNotFound {
     host: String,
 }
 
+/// The host leads only to addresses that the filter forbids.
+#[derive(Debug, thiserror::Error)]
+#[error("host name `{host}` leads to an address that is not allowed")]
+pub(crate) struct AddressForbidden {
+    host: String,
+}
+
 /// Resolves `localhost` by itself, everything else by the system.
-#[derive(Debug)]
-pub(crate) struct Resolver;
+pub(crate) struct Resolver {
+    pub(crate) filter: Option<AddressFilter>,
+    /// Hosts of proxies: the user chose them, wherever they are.
+    pub(crate) proxies: Vec<String>,
+}
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = name.as_str().to_owned();
+        let filter = self
+            .filter
+            .clone()
+            .filter(|_| !self.proxies.contains(&host));
         Box::pin(async move {
-            if is_localhost(&host) {
-                let addresses = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-                return Ok(
-                    Box::new(addresses.map(|ip| SocketAddr::new(ip, 0)).into_iter()) as Addrs,
-                );
+            let mut addresses: Vec<SocketAddr> = match is_localhost(&host) {
+                true => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+                    .map(|ip| SocketAddr::new(ip, 0))
+                    .to_vec(),
+                false => {
+                    let found = tokio::net::lookup_host((host.as_str(), 0)).await;
+                    let found = found.map(Iterator::collect).ok();
+                    found.ok_or_else(|| NameNotFound { host: host.clone() })?
+                }
+            };
+            if let Some(filter) = filter {
+                addresses.retain(|address| filter(address.ip()));
+                if addresses.is_empty() {
+                    return Err(AddressForbidden { host }.into());
+                }
             }
-            let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-            let addresses: Option<Vec<SocketAddr>> = found.ok().map(Iterator::collect);
-            match addresses {
-                Some(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                None => Err(NameNotFound { host }.into()),
-            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

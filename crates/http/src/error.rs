@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::dns::NameNotFound;
+use crate::dns::{AddressForbidden, NameNotFound};
 
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,6 +22,8 @@ pub enum HttpErrorKind {
     BadRequest,
     /// The host's name did not resolve.
     Dns,
+    /// The host leads to an address that this client must not connect to.
+    AddressForbidden,
     /// Nobody listens there.
     Refused,
     /// There is no way to the host, or connecting failed in another way.
@@ -89,6 +91,7 @@ impl HttpError {
             }
             Kind::BadUrl
             | Kind::BadRequest
+            | Kind::AddressForbidden
             | Kind::Tls
             | Kind::Proxy
             | Kind::BodyTooLarge
@@ -102,7 +105,8 @@ impl HttpError {
     pub fn is_connect(&self) -> bool {
         use HttpErrorKind as Kind;
 
-        self.retry() == Retry::Safe || matches!(self.kind, Kind::Tls | Kind::Proxy)
+        let is_later = matches!(self.kind, Kind::Tls | Kind::Proxy | Kind::AddressForbidden);
+        self.retry() == Retry::Safe || is_later
     }
 
     /// Returns what the user can do now.
@@ -135,6 +139,14 @@ impl HttpError {
 
     pub(crate) fn unreachable(kind: HttpErrorKind, url: &Url, why: impl fmt::Display) -> Self {
         Self::new(kind, format!("cannot reach `{}`: {why}", shown_origin(url)))
+    }
+
+    pub(crate) fn forbidden_address(url: &Url) -> Self {
+        Self::unreachable(
+            HttpErrorKind::AddressForbidden,
+            url,
+            "the address is not allowed",
+        )
     }
 
     pub(crate) fn headers_timeout(url: &Url, limit: Duration) -> Self {
@@ -176,6 +188,7 @@ impl HttpError {
         if error.is_connect() {
             return match cause.kind {
                 CauseKind::Dns => Self::unreachable(Kind::Dns, url, cause.text),
+                CauseKind::Forbidden => Self::unreachable(Kind::AddressForbidden, url, cause.text),
                 CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
                 CauseKind::Io(io::ErrorKind::ConnectionRefused) => {
                     Self::unreachable(Kind::Refused, url, "connection refused")
@@ -210,6 +223,7 @@ struct Cause {
 
 enum CauseKind {
     Dns,
+    Forbidden,
     Tls,
     Io(io::ErrorKind),
     Parse,
@@ -238,6 +252,9 @@ impl Cause {
                 }
             } else if error.is::<NameNotFound>() {
                 kind = CauseKind::Dns;
+                next = None;
+            } else if error.is::<AddressForbidden>() {
+                kind = CauseKind::Forbidden;
                 next = None;
             } else if let Some(hyper_error) = error.downcast_ref::<hyper::Error>()
                 && hyper_error.is_parse()

@@ -19,8 +19,8 @@ mod sse;
 mod tls;
 
 pub use body::{Body, Response, SseStream};
-pub use client::{HttpClient, HttpSettings};
+pub use client::{AddressFilter, HttpClient, HttpSettings};
 pub use error::{HttpError, HttpErrorKind, Retry, shown_url};
-pub use request::{Limits, Request};
+pub use request::{Limits, Redirects, Request};
 pub use retry_after::RetryAfter;
 pub use sse::{SseDecoder, SseError, SseEvent};

@@ -48,6 +48,15 @@ pub(crate) fn variable_for<'a>(env: &'a Env, url: &Url) -> Option<(String, &'a s
     for_scheme(env, url.scheme()).filter(|_| !is_loopback)
 }
 
+/// Returns the hosts of all proxies.
+pub(crate) fn hosts(env: &Env) -> Vec<String> {
+    let found = ["https", "http"].into_iter().filter_map(|scheme| {
+        let (name, text) = for_scheme(env, scheme)?;
+        address(&name, text).ok()?.host_str().map(str::to_owned)
+    });
+    found.collect()
+}
+
 fn for_scheme<'a>(env: &'a Env, scheme: &str) -> Option<(String, &'a str)> {
     let own = format!("{}_PROXY", scheme.to_ascii_uppercase());
     variable(env, &own).or_else(|| variable(env, "ALL_PROXY"))

@@ -47,6 +47,19 @@ impl Default for Limits {
     }
 }
 
+/// Which redirects are followed; three at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// Those inside the origin, with method, headers and body.
+    #[default]
+    SameOrigin,
+    /// Those of a GET to any origin with the same scheme. Credentials and all headers that are
+    /// marked as secret stay behind.
+    SameScheme,
+    /// None: the redirect itself is the answer.
+    None,
+}
+
 /// One request.
 #[derive(Clone)]
 pub struct Request {
@@ -54,12 +67,14 @@ pub struct Request {
     pub method: Method,
     /// The address.
     pub url: Url,
-    /// The headers. A redirect to another origin is refused, so they never reach one.
+    /// The headers. Secret ones never reach another origin.
     pub headers: HeaderMap,
     /// The body; it is sent again after a redirect.
     pub body: Bytes,
     /// Its limits.
     pub limits: Limits,
+    /// Which redirects are followed.
+    pub redirects: Redirects,
 }
 
 impl Request {
@@ -71,6 +86,7 @@ impl Request {
             headers: HeaderMap::new(),
             body: Bytes::new(),
             limits: Limits::default(),
+            redirects: Redirects::default(),
         }
     }
 
@@ -120,6 +136,13 @@ impl Request {
         }
     }
 
+    /// Sets which redirects are followed.
+    #[must_use]
+    pub fn redirects(mut self, redirects: Redirects) -> Self {
+        self.redirects = redirects;
+        self
+    }
+
     /// Sets the limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
@@ -137,6 +160,7 @@ impl fmt::Debug for Request {
             .field("headers", &self.headers.keys().collect::<Vec<_>>())
             .field("body_len", &self.body.len())
             .field("limits", &self.limits)
+            .field("redirects", &self.redirects)
             .finish()
     }
 }

@@ -54,17 +54,8 @@ impl AddressRule {
         }
     }
 
-    /// Says why a URL must not be asked.
-    pub(crate) async fn refuse(self, url: &Url) -> Option<String> {
-        if let Some(why) = self.refuse_shape(url) {
-            return Some(why);
-        }
-        let forbidden = |reach: &Reach| !self.allows(*reach);
-        let reach = reach_of(url).await.into_iter().find(forbidden)?;
-        Some(self.sentence(url, reach))
-    }
-
-    /// The part of [`Self::refuse`] that needs no look-up.
+    /// Says why a URL must not be asked, as far as the URL alone tells. Where a name leads is
+    /// checked by the HTTP client, on the address that it connects to.
     pub(crate) fn refuse_shape(self, url: &Url) -> Option<String> {
         let shown = codex_http::shown_url(url);
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {

@@ -1,9 +1,13 @@
 //! Requests to authorization servers: small answers, short limits, no credentials that travel.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use codex_http::{HttpError, HttpErrorKind, Limits, Request, Response, RetryAfter, shown_url};
+use codex_http::{
+    HttpClient, HttpError, HttpErrorKind, Limits, Redirects, Request, Response, RetryAfter,
+    shown_url,
+};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::Value;
@@ -67,7 +71,9 @@ impl Answer {
 /// Sends requests of one login or renewal.
 #[derive(Debug, Clone)]
 pub(crate) struct Fetcher {
-    services: Services,
+    /// Connects only to addresses that the rule allows.
+    http: HttpClient,
+    version: String,
     rule: AddressRule,
 }
 
@@ -106,8 +112,10 @@ impl Posted {
 
 impl Fetcher {
     pub(crate) fn new(services: &Services, rule: AddressRule) -> Self {
+        let filter = Arc::new(move |address| rule.allows_address(address));
         Self {
-            services: services.clone(),
+            http: services.http.only_to(filter),
+            version: services.version.clone(),
             rule,
         }
     }
@@ -125,20 +133,25 @@ impl Fetcher {
 
     /// Gets a metadata document.
     pub(crate) async fn document(&self, url: &Url) -> Answer {
-        if let Some(why) = self.rule.refuse(url).await {
+        if let Some(why) = self.rule.refuse_shape(url) {
             return Answer::Forbidden(why);
         }
         let work = async {
-            let request = self.request(Method::GET, url, DOCUMENT_LIMIT).header(
-                HeaderName::from_static("mcp-protocol-version"),
-                HeaderValue::from_static(NEWEST_REVISION),
-            );
-            let response = self.services.http.send(request).await?;
+            let request = self
+                .request(Method::GET, url, DOCUMENT_LIMIT)
+                .redirects(Redirects::SameScheme)
+                .header(
+                    HeaderName::from_static("mcp-protocol-version"),
+                    HeaderValue::from_static(NEWEST_REVISION),
+                );
+            let response = self.http.send(request).await?;
             let status = response.status.as_u16();
-            if !response.status.is_success() {
-                return Ok((status, Bytes::new()));
-            }
-            Ok::<_, HttpError>((status, response.body.bytes().await?))
+            let end = response.url.clone();
+            let body = match response.status.is_success() {
+                true => response.body.bytes().await?,
+                false => Bytes::new(),
+            };
+            Ok::<_, HttpError>((status, body, end))
         };
         let outcome = tokio::time::timeout(DOCUMENT_LIMIT, work).await;
         let shown = shown_url(url);
@@ -148,11 +161,16 @@ impl Fetcher {
                 status: None,
             },
             Ok(Err(error)) => failed_document(&error),
-            Ok(Ok((status @ 500.., _))) => Answer::Failed {
+            // A redirect leads to the same kind of place or nowhere.
+            Ok(Ok((_, _, end))) if self.rule.refuse_shape(&end).is_some() => {
+                let why = self.rule.refuse_shape(&end).unwrap_or_default();
+                Answer::Forbidden(why)
+            }
+            Ok(Ok((status @ 500.., ..))) => Answer::Failed {
                 why: format!("`{shown}` answered with HTTP {status}"),
                 status: Some(status),
             },
-            Ok(Ok((status, body))) => match serde_json::from_slice::<Value>(&body) {
+            Ok(Ok((status, body, _))) => match serde_json::from_slice::<Value>(&body) {
                 Ok(json) if json.is_object() && status < 300 => Answer::Document { json, status },
                 _ if status >= 300 => Answer::Absent {
                     why: format!("HTTP {status}"),
@@ -199,17 +217,18 @@ impl Fetcher {
     }
 
     async fn post(&self, request: Request, limit: Duration) -> Result<Posted, PostError> {
-        if let Some(message) = self.rule.refuse(&request.url).await {
+        if let Some(message) = self.rule.refuse_shape(&request.url) {
             let is_unsent = true;
             return Err(PostError { message, is_unsent });
         }
-        let response = self.services.http.send(request).await?;
+        let response = self.http.send(request).await?;
         read(response, limit).await
     }
 
     fn request(&self, method: Method, url: &Url, limit: Duration) -> Request {
-        let name = format!("codex-mcp-client/{}", self.services.version);
+        let name = format!("codex-mcp-client/{}", self.version);
         let mut request = Request::new(method, url.clone())
+            .redirects(Redirects::None)
             .header(ACCEPT, HeaderValue::from_static("application/json"))
             .limits(Limits {
                 headers: Some(limit),
@@ -247,7 +266,9 @@ async fn read(response: Response, limit: Duration) -> Result<Posted, PostError> 
 
 fn failed_document(error: &HttpError) -> Answer {
     match error.kind() {
-        HttpErrorKind::Redirect => Answer::Forbidden(error.to_string()),
+        HttpErrorKind::Redirect | HttpErrorKind::AddressForbidden => {
+            Answer::Forbidden(error.to_string())
+        }
         _ => Answer::Failed {
             why: error.to_string(),
             status: None,

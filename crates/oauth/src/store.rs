@@ -126,6 +126,17 @@ impl LoginStore {
         Ok(())
     }
 
+    /// Writes a client alone, before its first login or after its last one.
+    pub async fn save_client(
+        &self,
+        lock: &KeyLock,
+        client: &ClientRecord,
+    ) -> Result<(), StoreError> {
+        let record = client.to_record(self.0.clock.now())?;
+        self.0.clients.save(lock, &record).await?;
+        Ok(())
+    }
+
     /// Deletes both records from every backend, and says what was deleted of the login.
     pub async fn delete(&self, lock: &KeyLock) -> Deleted {
         let mut deleted = self.0.logins.delete(lock).await;

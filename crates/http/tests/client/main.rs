@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_host::Secret;
-use codex_http::{HttpError, HttpErrorKind, Limits, Request, Response, Retry};
+use codex_http::{HttpError, HttpErrorKind, Limits, Redirects, Request, Response, Retry};
 use futures_util::StreamExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use support::{Answer, Server, client, ok, response};
@@ -280,6 +280,53 @@ async fn another_origin_never_sees_the_request() {
     assert_eq!(error.retry(), Retry::Never);
     assert!(!error.to_string().contains("secret"), "{error}");
     assert!(other.request().is_none());
+}
+
+#[tokio::test]
+async fn a_get_may_go_elsewhere_without_its_secrets() {
+    let mut other = Server::start([Answer::Keep(ok("public"))]).await;
+    let location = format!("location: http://127.0.0.1:{}/x\r\n", other.port);
+    let there = Answer::Keep(response("302 Found", &location, ""));
+    let server = Server::start(vec![there; 3]).await;
+    let request = server
+        .get("/")
+        .bearer(&Secret::new("token"))
+        .unwrap()
+        .header(
+            HeaderName::from_static("x-plain"),
+            HeaderValue::from_static("kept"),
+        )
+        .redirects(Redirects::SameScheme);
+    let answer = send(request).await.unwrap();
+    assert_eq!(text(answer).await.unwrap(), "public");
+    let (_, seen) = other.request().unwrap();
+    assert!(
+        seen.contains("x-plain: kept") && !seen.contains("token"),
+        "{seen}"
+    );
+
+    let post = server.post("/", "body").redirects(Redirects::SameScheme);
+    let error = send(post).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::Redirect);
+    let post = server.post("/", "body").redirects(Redirects::None);
+    assert_eq!(send(post).await.unwrap().status, StatusCode::FOUND);
+    assert!(other.request().is_none());
+}
+
+#[tokio::test]
+async fn a_filtered_client_connects_to_allowed_addresses_only() {
+    let server = Server::start(vec![Answer::Keep(ok("hi")); 3]).await;
+    let nowhere = client(&[]).only_to(Arc::new(|_| false));
+    for host in ["127.0.0.1", "localhost"] {
+        let url = format!("http://{host}:{}/", server.port).parse().unwrap();
+        let error = limited(nowhere.send(Request::get(url))).await.unwrap_err();
+        assert_eq!(error.kind(), HttpErrorKind::AddressForbidden, "{error}");
+        assert_eq!(error.retry(), Retry::Never);
+    }
+    let home = client(&[]).only_to(Arc::new(|address| address.is_loopback()));
+    limited(home.send(server.get("/"))).await.unwrap();
+    let mut server = server;
+    assert!(server.request().is_some() && server.request().is_none());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 )]
 
 mod callback;
+mod discovery;
 mod login;
 mod machines;
 mod renewal;
