@@ -6,6 +6,7 @@ mod get;
 mod list;
 pub(crate) mod live;
 mod login;
+mod logout;
 mod remove;
 pub(crate) mod tools;
 mod view;
@@ -13,8 +14,6 @@ mod view;
 use std::io::{self, IsTerminal, Write};
 
 use clap::{Args, Subcommand};
-use codex_config::McpServerConfig;
-use codex_protocol::ServerName;
 use codex_runtime::{Invocation, Loaded};
 use codex_utils_cli::CliConfigOverrides;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +41,10 @@ pub(crate) enum Verb {
     Add(Box<Leaf<add::AddArgs>>),
     /// Remove a server
     Remove(Leaf<remove::RemoveArgs>),
-    /// Log in to a server (not available yet)
+    /// Log in to a server
     Login(Leaf<login::LoginArgs>),
-    /// Log out of a server (not available yet)
-    Logout(Leaf<login::LogoutArgs>),
+    /// Log out of a server
+    Logout(Leaf<logout::LogoutArgs>),
     /// Connect to servers and list their tools
     Tools(Leaf<tools::ToolsArgs>),
     /// Call one tool of a server
@@ -71,12 +70,33 @@ impl McpArgs {
 
 pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
     match verb {
-        Verb::List(leaf) => list::run(&leaf.args, &crate::load(invocation)?),
-        Verb::Get(leaf) => get::run(&leaf.args, &crate::load(invocation)?),
+        Verb::List(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| list::run(leaf.args, context).await)
+        }
+        Verb::Get(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| get::run(leaf.args, context).await)
+        }
         Verb::Add(leaf) => add::run(leaf.args, invocation),
-        Verb::Remove(leaf) => remove::run(&leaf.args, &crate::load(invocation)?),
-        Verb::Login(leaf) => login::login(&leaf.args, &crate::load(invocation)?),
-        Verb::Logout(leaf) => login::logout(&leaf.args, &crate::load(invocation)?),
+        Verb::Remove(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| {
+                remove::run(leaf.args, context).await
+            })
+        }
+        Verb::Login(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| {
+                login::run(leaf.args, context).await
+            })
+        }
+        Verb::Logout(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| {
+                logout::run(leaf.args, context).await
+            })
+        }
         Verb::Tools(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| {
@@ -88,20 +108,6 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
             live(&loaded, async |context| call::run(leaf.args, context).await)
         }
     }
-}
-
-/// Finds a server by its name.
-fn find<'l>(
-    loaded: &'l Loaded,
-    name: &str,
-    missing: &str,
-) -> Result<&'l McpServerConfig, CliError> {
-    let servers = &loaded.config.mcp_servers;
-    servers.get(&ServerName::from_config(name)).ok_or_else(|| {
-        let names = servers.keys().map(ServerName::as_str);
-        CliError::new(format!("No MCP server named '{name}' found{missing}."))
-            .did_you_mean(name, names)
-    })
 }
 
 /// Runs a verb that connects. The first Ctrl-C stops it cleanly, the second one at once.
@@ -122,6 +128,7 @@ fn live(
     let context = LiveContext {
         config: &loaded.config,
         env: loaded.env.clone(),
+        home: loaded.home.clone(),
         cwd: loaded.cwd.clone(),
         cancel: cancel.clone(),
         out: &mut out,

@@ -1,7 +1,10 @@
 //! Why a server is not there, or a call has no answer; each with what to do now.
 
+use codex_config::{McpServerConfig, McpTransport};
+use codex_oauth::{LoginWanted, WhyLogin};
 use codex_protocol::{ServerName, ToolRef};
 use codex_rmcp_client::{CallError as ConnectionError, ConnectError, Hint};
+use url::Url;
 
 use crate::resolve::EndpointError;
 
@@ -64,6 +67,12 @@ pub enum StartFailure {
     /// It could not be connected to.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// A person must log in to it first.
+    #[error("{sentence}")]
+    Login {
+        /// Who is not logged in, and the command that helps.
+        sentence: String,
+    },
     /// It connected and its tools could not be listed.
     #[error("its tools cannot be listed: {0}")]
     Catalog(#[source] ConnectionError),
@@ -95,6 +104,19 @@ pub enum FailedStep {
 }
 
 impl StartFailure {
+    /// Says a login that is missing in the words that every frontend uses.
+    pub(crate) fn in_words_of(self, config: &McpServerConfig) -> Self {
+        let Self::Connect(ConnectError::LoginRequired {
+            wanted: Some(wanted),
+            ..
+        }) = &self
+        else {
+            return self;
+        };
+        let sentence = login_sentence(wanted, config);
+        Self::Login { sentence }
+    }
+
     /// Returns one sentence that does not repeat the server's name.
     pub fn why(&self, server: &ServerName) -> String {
         let text = self.to_string();
@@ -108,7 +130,8 @@ impl StartFailure {
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
-            Self::Config { .. } | Self::KeepsEnding { .. } => Vec::new(),
+            // The sentence of a login names the command.
+            Self::Config { .. } | Self::KeepsEnding { .. } | Self::Login { .. } => Vec::new(),
             Self::Endpoint(error) => error.hints(),
             Self::Connect(error) => error.hints(),
             Self::Catalog(error) => error.hints(),
@@ -123,7 +146,8 @@ impl StartFailure {
             Self::Connect(ConnectError::Spawn {
                 not_found: true, ..
             }) => FailedStep::Environment,
-            Self::Connect(ConnectError::LoginRequired { .. }) => FailedStep::Auth,
+            Self::Connect(ConnectError::LoginRequired { .. } | ConnectError::NoToken { .. })
+            | Self::Login { .. } => FailedStep::Auth,
             Self::Connect(
                 ConnectError::UnknownProtocol { .. }
                 | ConnectError::Refused { .. }
@@ -133,6 +157,37 @@ impl StartFailure {
             Self::Catalog(_) => FailedStep::Catalog,
         }
     }
+}
+
+fn login_sentence(wanted: &LoginWanted, config: &McpServerConfig) -> String {
+    let (server, command) = (&wanted.server, wanted.command());
+    if let McpTransport::StreamableHttp(http) = &config.transport
+        && wanted.why == WhyLogin::None
+        && Url::parse(&http.url).is_ok_and(|url| is_github(&url))
+    {
+        return github_sentence(server, &http.url);
+    }
+    match wanted.why {
+        WhyLogin::None => format!("The {server} MCP server is not logged in. Run `{command}`."),
+        WhyLogin::Expired => {
+            format!("The login of the {server} MCP server has expired. Run `{command}`.")
+        }
+        WhyLogin::MoreScopes => {
+            format!("The login of the {server} MCP server does not reach this. Run `{command}`.")
+        }
+    }
+}
+
+/// Whether this is GitHub's own server.
+pub(crate) fn is_github(url: &Url) -> bool {
+    url.host_str() == Some("api.githubcopilot.com")
+}
+
+/// The one thing that helps with GitHub, which registers no clients and knows none of ours.
+pub(crate) fn github_sentence(server: &ServerName, url: &str) -> String {
+    format!(
+        "GitHub's MCP server has no OAuth login for this client. Put a personal access token into an environment variable and run `codex mcp add {server} --url {url} --bearer-token-env-var GITHUB_PAT`."
+    )
 }
 
 /// Why a call has no answer.

@@ -6,6 +6,7 @@
 //! with one server in its settings.
 //! **Absent on purpose:** approvals, the model's wire, rmcp types, config files, frontends.
 
+mod auth;
 mod catalog;
 mod error;
 mod filter;
@@ -16,10 +17,15 @@ mod resolve;
 mod schema;
 mod settings;
 
+pub use auth::{
+    AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, DeviceCode,
+    KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, Logout, McpAuth,
+    PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken, redirect_uri_to_register,
+};
 pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};
 pub use codex_rmcp_client::{
     CallError as ConnectionError, ClientInfo, ConnectError, Elicitation, ElicitationReply, Hint,
-    Probe, Progress, ProgressSink, ServerInfo,
+    LoginWanted, Probe, Progress, ProgressSink, ServerInfo,
 };
 pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
 pub use filter::{FilterVerdict, judge_tool};

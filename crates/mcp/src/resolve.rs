@@ -84,6 +84,16 @@ pub enum EndpointError {
         /// Why.
         why: String,
     },
+    /// A setting of the login cannot be used.
+    #[error("`{key}` of MCP server '{server}' is not usable: {why}")]
+    BadOAuth {
+        /// The server.
+        server: ServerName,
+        /// The key.
+        key: &'static str,
+        /// Why.
+        why: String,
+    },
     /// The entry asks for something that this version cannot do.
     #[error("`{key}` of MCP server '{server}' is not available in this version")]
     NotAvailable {
@@ -108,6 +118,7 @@ impl EndpointError {
             | Self::BadHeader { .. }
             | Self::BadCwd { .. }
             | Self::Helper { .. }
+            | Self::BadOAuth { .. }
             | Self::NotAvailable { .. } => Vec::new(),
         }
     }

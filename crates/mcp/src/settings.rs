@@ -11,6 +11,8 @@ use codex_protocol::ServerName;
 use codex_rmcp_client::{ClientInfo, Elicitation, ElicitationReply, Probe};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::auth::McpAuth;
+
 /// Which servers run and how; `codex-runtime` makes it from the config.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -25,6 +27,8 @@ pub struct McpSettings {
     pub client: ClientInfo,
     /// The shared HTTP stack.
     pub http: HttpClient,
+    /// The logins; without them a server that wants one is only told as refusing.
+    pub auth: Option<McpAuth>,
     /// Which era of the protocol is tried first with stdio servers; HTTP servers always negotiate.
     pub probe: Probe,
     /// What happens when a server asks the user something.
@@ -50,6 +54,7 @@ impl McpSettings {
             cwd,
             client,
             http,
+            auth: None,
             probe: Probe::default(),
             elicitation: ElicitationPolicy::default(),
             list_changes: ListChanges::default(),

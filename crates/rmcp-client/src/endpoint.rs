@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use codex_host::{Env, Secret};
+use codex_oauth::TokenSource;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -41,8 +43,6 @@ pub struct HttpEndpoint {
 }
 
 /// What proves who we are, per request.
-///
-/// OAuth joins here as a third variant that asks its token source before each request.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub enum RequestAuth {
@@ -51,6 +51,8 @@ pub enum RequestAuth {
     None,
     /// `Authorization: Bearer …` with a token that does not change.
     Bearer(Secret),
+    /// A login: the source is asked before each request and told what was refused.
+    OAuth(Arc<dyn TokenSource>),
 }
 
 // Values of variables and headers may be secrets: only their names are shown.
@@ -84,6 +86,7 @@ impl fmt::Debug for RequestAuth {
         f.write_str(match self {
             Self::None => "None",
             Self::Bearer(_) => "Bearer([redacted])",
+            Self::OAuth(_) => "OAuth([redacted])",
         })
     }
 }

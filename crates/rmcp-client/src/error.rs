@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use codex_oauth::LoginWanted;
 use codex_protocol::ServerName;
 use serde_json::Value;
 
@@ -57,12 +58,22 @@ pub enum ConnectError {
     LoginRequired {
         /// The server.
         server: ServerName,
-        /// 401 or 403.
+        /// 401 or 403; 401 too when a login is known to be needed without asking.
         status: u16,
         /// `WWW-Authenticate` as received.
         challenge: Option<String>,
         /// Whether a token was sent and refused.
         token_sent: bool,
+        /// Which login would help, when a login is what the server is configured for.
+        wanted: Option<Box<LoginWanted>>,
+    },
+    /// There is a login, and no token can be had from it now.
+    #[error("MCP server `{server}` cannot be asked: {why}")]
+    NoToken {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
     },
     /// The server answered, but not with MCP.
     #[error(
@@ -138,6 +149,10 @@ impl ConnectError {
                 "a server that needs longer can have it: startup_timeout_sec in [mcp_servers.{server}]"
             )],
             Self::LoginRequired {
+                wanted: Some(wanted),
+                ..
+            } => vec![format!("run `{}`", wanted.command())],
+            Self::LoginRequired {
                 server, token_sent, ..
             } => {
                 if *token_sent {
@@ -160,14 +175,20 @@ impl ConnectError {
             Self::UnknownProtocol { .. } => {
                 vec!["update codex or the server".to_owned()]
             }
-            Self::Refused { .. } | Self::Protocol { .. } | Self::Cancelled { .. } => Vec::new(),
+            Self::NoToken { .. }
+            | Self::Refused { .. }
+            | Self::Protocol { .. }
+            | Self::Cancelled { .. } => Vec::new(),
         }
     }
 
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Exited { .. } | Self::Timeout { .. } | Self::Unreachable { .. } => true,
+            Self::Exited { .. }
+            | Self::Timeout { .. }
+            | Self::Unreachable { .. }
+            | Self::NoToken { .. } => true,
             Self::Http { status, .. } => *status == 429 || *status >= 500,
             Self::Spawn { .. }
             | Self::LoginRequired { .. }
@@ -209,12 +230,14 @@ pub enum CallError {
     #[error("cancelled")]
     Cancelled,
     /// The server wants a login now.
-    #[error("the server wants a login (HTTP {status})")]
+    #[error("{}", login_sentence(*status, wanted.as_deref()))]
     LoginRequired {
-        /// 401 or 403.
+        /// 401 or 403; 401 too when a login is known to be needed without asking.
         status: u16,
         /// `WWW-Authenticate` as received.
         challenge: Option<String>,
+        /// Which login would help, when a login is what the server is configured for.
+        wanted: Option<Box<LoginWanted>>,
     },
     /// The HTTP request failed.
     #[error("{why}")]
@@ -243,7 +266,11 @@ impl CallError {
             Self::Timeout { .. } => vec![
                 "tools that need longer can have it: tool_timeout_sec of their server".to_owned(),
             ],
-            Self::LoginRequired { .. } => {
+            // The sentence names the command.
+            Self::LoginRequired {
+                wanted: Some(_), ..
+            } => Vec::new(),
+            Self::LoginRequired { wanted: None, .. } => {
                 vec!["renew the server's token or log in to it".to_owned()]
             }
             // The server wants the user to visit a page first.
@@ -266,6 +293,13 @@ fn urls(data: Option<&Value>) -> impl Iterator<Item = &str> {
     let elicitations = data.and_then(|data| data.get("elicitations")?.as_array());
     let elicitations = elicitations.into_iter().flatten();
     elicitations.filter_map(|elicitation| elicitation.get("url")?.as_str())
+}
+
+fn login_sentence(status: u16, wanted: Option<&LoginWanted>) -> String {
+    match wanted {
+        Some(wanted) => wanted.to_string(),
+        None => format!("the server wants a login (HTTP {status})"),
+    }
 }
 
 fn stderr_suffix(tail: &str) -> String {

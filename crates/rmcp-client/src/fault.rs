@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use codex_http::{HttpError, HttpErrorKind};
+use codex_oauth::LoginWanted;
 use codex_protocol::ServerName;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use url::Url;
@@ -18,7 +19,11 @@ pub(crate) enum HttpFault {
         status: u16,
         challenge: Option<String>,
         token_sent: bool,
+        wanted: Option<Box<LoginWanted>>,
     },
+    /// There is a login that gives no token now, or that the server takes for no reason we can heal.
+    #[error("{why}")]
+    NoToken { why: String },
     /// An answer that is no MCP; `start` tells content type and first words.
     #[error("the server answered HTTP {status}: {start}")]
     NotMcp { status: u16, start: String },
@@ -46,7 +51,10 @@ impl HttpFault {
     /// Whether another attempt in another era would fail in the same way.
     pub(crate) fn is_final(&self) -> bool {
         match self {
-            Self::Login { .. } | Self::Unsendable { .. } | Self::Cancelled => true,
+            Self::Login { .. }
+            | Self::NoToken { .. }
+            | Self::Unsendable { .. }
+            | Self::Cancelled => true,
             Self::NotMcp { .. } => false,
             Self::Network { kind, .. } => !matches!(
                 kind,
@@ -67,12 +75,15 @@ impl HttpFault {
                 status,
                 challenge,
                 token_sent,
+                wanted,
             } => ConnectError::LoginRequired {
                 server,
                 status,
                 challenge,
                 token_sent,
+                wanted,
             },
+            Self::NoToken { why } => ConnectError::NoToken { server, why },
             Self::NotMcp { status, start } => ConnectError::Http {
                 server,
                 status,
@@ -104,8 +115,15 @@ impl From<HttpFault> for CallError {
     fn from(fault: HttpFault) -> Self {
         match fault {
             HttpFault::Login {
-                status, challenge, ..
-            } => Self::LoginRequired { status, challenge },
+                status,
+                challenge,
+                wanted,
+                ..
+            } => Self::LoginRequired {
+                status,
+                challenge,
+                wanted,
+            },
             HttpFault::Cancelled => Self::Cancelled,
             other => Self::Transport {
                 why: other.to_string(),

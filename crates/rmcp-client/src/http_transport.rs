@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::calls::MarkedSchemas;
 use crate::endpoint::{HttpEndpoint, RequestAuth};
 use crate::fault::HttpFault;
+use crate::login;
 use crate::param_headers;
 use crate::wire::Tap;
 
@@ -137,6 +138,7 @@ impl HttpWire {
         request: Request,
         session_id: Option<&str>,
         protocol_headers: HashMap<HeaderName, HeaderValue>,
+        operation: &str,
     ) -> Result<Response, Failure> {
         let shared = &self.0;
         let mut headers = HeaderMap::new();
@@ -159,24 +161,32 @@ impl HttpWire {
                 value.set_sensitive(true);
                 headers.insert(AUTHORIZATION, value);
             }
+            // Asked below, once per attempt.
+            RequestAuth::OAuth(_) => {}
         }
         let request = Request { headers, ..request };
-        tokio::select! {
-            response = shared.http.send(request) => {
-                response.map_err(|error| Failure::Client(error.into()))
+        let sending = async {
+            match &shared.endpoint.auth {
+                RequestAuth::OAuth(source) => {
+                    login::send(&shared.http, source.as_ref(), request, operation).await
+                }
+                RequestAuth::None | RequestAuth::Bearer(_) => Ok(shared.http.send(request).await?),
             }
+        };
+        tokio::select! {
+            response = sending => response.map_err(Failure::Client),
             () = shared.cancel.cancelled() => Err(Failure::Client(HttpFault::Cancelled)),
         }
     }
 
     fn login(&self, response: &Response) -> HttpFault {
-        let challenge = response.headers.get(WWW_AUTHENTICATE);
         let auth = &self.0.endpoint;
         HttpFault::Login {
             status: response.status.as_u16(),
-            challenge: challenge.and_then(|value| Some(value.to_str().ok()?.to_owned())),
+            challenge: login::challenge_text(&response.headers),
             token_sent: matches!(auth.auth, RequestAuth::Bearer(_))
                 || auth.headers.contains_key(AUTHORIZATION),
+            wanted: None,
         }
     }
 
@@ -406,9 +416,10 @@ impl StreamableHttpClient for HttpWire {
             HeaderValue::from_static("application/json, text/event-stream"),
         );
         let had_session = session_id.is_some();
+        let operation = login::operation(&message);
         let posting = async {
             let response = self
-                .send(request, session_id.as_deref(), custom_headers)
+                .send(request, session_id.as_deref(), custom_headers, &operation)
                 .await?;
             self.post_answer(response, request_id, had_session).await
         };
@@ -444,7 +455,7 @@ impl StreamableHttpClient for HttpWire {
             request.headers.insert(LAST_EVENT_ID, value);
         }
         let response = self
-            .send(request, session_id.as_deref(), custom_headers)
+            .send(request, session_id.as_deref(), custom_headers, "GET")
             .await;
         if is_standing {
             self.0.listening.send_replace(true);
@@ -492,7 +503,7 @@ impl StreamableHttpClient for HttpWire {
             ..Limits::default()
         };
         let response = self
-            .send(request, Some(&session_id), custom_headers)
+            .send(request, Some(&session_id), custom_headers, "DELETE")
             .await?;
         if response.status == StatusCode::METHOD_NOT_ALLOWED {
             return Err(Failure::ServerDoesNotSupportDeleteSession);

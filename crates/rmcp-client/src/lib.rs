@@ -18,6 +18,7 @@ mod handler;
 mod http_transport;
 mod last_words;
 mod listen;
+mod login;
 mod param_headers;
 mod stdio;
 mod supervise;
@@ -29,6 +30,7 @@ pub use client::{
     Progress, ProgressSink, ServerInfo,
 };
 pub use codex_http::HttpClient;
+pub use codex_oauth::{LoginWanted, TokenSource};
 pub use codex_protocol::{McpOutcome, ServerName, ToolAnnotations};
 pub use endpoint::{HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
 pub use error::{CallError, ConnectError, Hint};

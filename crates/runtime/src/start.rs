@@ -7,7 +7,9 @@ use std::time::Duration;
 use codex_config::{Config, Feature};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
-use codex_mcp::{ClientInfo, ElicitationPolicy, ListChanges, McpSettings, Probe};
+use codex_mcp::{
+    ClientInfo, ElicitationPolicy, KeyringPatience, ListChanges, McpAuth, McpSettings, Probe,
+};
 use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
@@ -286,8 +288,16 @@ impl Loaded {
             self.env.clone(),
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
-            http,
+            http.clone(),
         );
+        settings.auth = Some(McpAuth::new(
+            self.home.clone(),
+            self.config.mcp_oauth.clone(),
+            self.env.clone(),
+            http,
+            VERSION,
+            KeyringPatience::Run,
+        ));
         if self.config.features.enabled(Feature::Mcp20260728) {
             settings.probe = Probe::Modern;
         }

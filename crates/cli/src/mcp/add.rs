@@ -6,21 +6,27 @@
 mod existing;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use codex_config::{
-    ConfigFile, Enablement, EnvVar, HttpTransport, McpServerConfig, McpTransport, OffReason, Saved,
-    StdioTransport,
+    ConfigFile, Enablement, EnvVar, HttpTransport, McpServerConfig, McpTransport, OAuthConfig,
+    OffReason, Saved, StdioTransport,
 };
 use codex_host::Secret;
+use codex_mcp::{LoginSpec, StaticToken, redirect_uri_to_register};
 use codex_protocol::ServerName;
 use codex_runtime::{Invocation, Loaded};
 
 use super::call::parse_seconds;
+use super::login::{self, Registration};
 use crate::error::CliError;
 use crate::mask::{Secrets, is_secret_setting, looks_secret};
+
+/// More than this is no client secret.
+const MAX_SECRET: u64 = 16 * 1024;
 
 #[derive(Debug, Args)]
 #[command(override_usage = "codex mcp add [OPTIONS] <NAME> (--url <URL> | -- <COMMAND>...)")]
@@ -52,28 +58,25 @@ pub(crate) struct AddArgs {
     /// Value of `resource` in a login
     #[arg(long, value_name = "OAUTH_RESOURCE", conflicts_with = "command")]
     oauth_resource: Option<String>,
-    // Part of a login, which is not there yet.
-    #[arg(
-        long,
-        value_name = "CLIENT_ID",
-        conflicts_with = "command",
-        hide = true
-    )]
+    /// Client that was registered by hand
+    #[arg(long, value_name = "CLIENT_ID", conflicts_with = "command")]
     oauth_client_id: Option<String>,
+    /// Secret of that client, kept with the logins; `-` reads it from stdin
     #[arg(
         long,
         value_name = "CLIENT_SECRET",
-        conflicts_with = "command",
-        hide = true
+        requires = "oauth_client_id",
+        conflicts_with = "command"
     )]
     oauth_client_secret: Option<String>,
+    /// How this client becomes known to the authorization server
     #[arg(
         long,
         value_name = "AUTO|CIMD|DCR",
-        conflicts_with = "command",
-        hide = true
+        hide_possible_values = true,
+        conflicts_with = "command"
     )]
-    oauth_client_registration: Option<String>,
+    oauth_client_registration: Option<Registration>,
     /// Limit of the start
     #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
     startup_timeout: Option<Duration>,
@@ -117,7 +120,7 @@ enum Scope {
     Project,
 }
 
-pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError> {
+pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliError> {
     let name = ServerName::parse(&args.name).map_err(|error| CliError::new(error.to_string()))?;
     refuse_unavailable(&args)?;
     check_url(args.transport.url.as_deref())?;
@@ -128,7 +131,8 @@ pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError>
         return Err(CliError::usage(format!("the command `{word}` is a URL")).hint(hint));
     }
     let loaded = crate::load(invocation)?;
-    let transport = transport(&args, &loaded);
+    let secret = client_secret(&mut args)?;
+    let transport = transport(&args, &loaded)?;
     let warnings = warnings(&transport);
 
     let mut file = ConfigFile::open(&loaded.home)?;
@@ -153,12 +157,52 @@ pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError>
     if server.enablement == Enablement::Off(OffReason::User) {
         crate::say(&format!("warning: `{name}` is disabled: enabled = false"))?;
     }
-    if asks_for_login(&server) && !args.no_login {
-        crate::print(&format!(
-            "MCP server may or may not require login. Run `codex mcp login {name}` to login.\n"
-        ))?;
+    if let Some(uri) = redirect_uri(&server) {
+        crate::print(&format!("OAuth callback URL: {uri}\n"))?;
     }
-    Ok(0)
+    let may_log_in = !args.no_login && server.is_enabled() && asks_for_login(&server);
+    if !may_log_in && secret.is_none() {
+        return Ok(0);
+    }
+    let registration = args.oauth_client_registration.unwrap_or_default();
+    let mut spec = LoginSpec::new(server);
+    spec.registration = registration.rung();
+    spec.client_secret = secret;
+    super::live(&loaded, async |context| {
+        login::after_add(spec, may_log_in, context).await
+    })
+}
+
+/// Reads the client's secret; it never reaches the config.
+fn client_secret(args: &mut AddArgs) -> Result<Option<Secret>, CliError> {
+    let Some(typed) = args.oauth_client_secret.take() else {
+        return Ok(None);
+    };
+    if typed != "-" {
+        crate::say(
+            "warning: a secret on the command line can be seen by others; use `--oauth-client-secret -`",
+        )?;
+        return Ok(Some(Secret::new(typed)));
+    }
+    let mut line = String::new();
+    std::io::stdin()
+        .lock()
+        .take(MAX_SECRET)
+        .read_line(&mut line)?;
+    match line.trim() {
+        "" => Err(CliError::new("no client secret was given on stdin")),
+        secret => Ok(Some(Secret::new(secret))),
+    }
+}
+
+/// The redirect URI that goes with a client that was registered by hand.
+fn redirect_uri(server: &McpServerConfig) -> Option<&str> {
+    let McpTransport::StreamableHttp(http) = &server.transport else {
+        return None;
+    };
+    let oauth = http.oauth.as_ref()?;
+    oauth.client_id.as_ref()?;
+    oauth.callback_url.as_deref()
 }
 
 /// Judged here and not by clap, which would print the password of a URL back.
@@ -174,29 +218,21 @@ fn check_url(url: Option<&str>) -> Result<(), CliError> {
     })
 }
 
-/// What belongs to a login, or to files that are not read yet, is refused before anything happens.
+/// What belongs to files that are not read yet is refused before anything happens.
 fn refuse_unavailable(args: &AddArgs) -> Result<(), CliError> {
-    let asked = [
-        ("--oauth-client-id", args.oauth_client_id.is_some()),
-        ("--oauth-client-secret", args.oauth_client_secret.is_some()),
-        (
-            "--oauth-client-registration",
-            args.oauth_client_registration.is_some(),
-        ),
-        ("--scope project", args.scope == Scope::Project),
-    ];
-    match asked.iter().find(|(_, asked)| *asked) {
-        Some((flag, _)) => Err(CliError::not_available(&format!("codex mcp add {flag}"))),
-        None => Ok(()),
+    match args.scope {
+        Scope::User => Ok(()),
+        Scope::Project => Err(CliError::not_available("codex mcp add --scope project")),
     }
 }
 
-fn transport(args: &AddArgs, loaded: &Loaded) -> McpTransport {
+fn transport(args: &AddArgs, loaded: &Loaded) -> Result<McpTransport, CliError> {
     if let Some(url) = &args.transport.url {
-        return McpTransport::StreamableHttp(Box::new(http(url, args)));
+        let http = http(url, args, loaded)?;
+        return Ok(McpTransport::StreamableHttp(Box::new(http)));
     }
     let mut words = args.transport.command.iter().cloned();
-    McpTransport::Stdio(StdioTransport {
+    Ok(McpTransport::Stdio(StdioTransport {
         command: words.next().unwrap_or_default(),
         args: words.collect(),
         env: args
@@ -217,10 +253,10 @@ fn transport(args: &AddArgs, loaded: &Loaded) -> McpTransport {
             .as_ref()
             .map(|cwd| loaded.cwd.join(cwd).into_path_buf()),
         inherit_env: false,
-    })
+    }))
 }
 
-fn http(url: &str, args: &AddArgs) -> HttpTransport {
+fn http(url: &str, args: &AddArgs, loaded: &Loaded) -> Result<HttpTransport, CliError> {
     let mut http = HttpTransport {
         url: url.to_owned(),
         bearer_token_env_var: args.bearer_token_env_var.clone(),
@@ -244,7 +280,16 @@ fn http(url: &str, args: &AddArgs) -> HttpTransport {
     }
     http.http_headers = literal;
     http.env_http_headers = named;
-    http
+    if let Some(client_id) = &args.oauth_client_id {
+        let all = &loaded.config.mcp_oauth;
+        let uri = redirect_uri_to_register(&http, all);
+        http.oauth = Some(OAuthConfig {
+            client_id: Some(client_id.clone()),
+            callback_url: Some(uri.map_err(CliError::new)?),
+            ..OAuthConfig::default()
+        });
+    }
+    Ok(http)
 }
 
 /// Returns `VAR` of `${VAR}`.
@@ -267,7 +312,10 @@ fn apply_flags(server: &mut McpServerConfig, args: &AddArgs) {
 }
 
 fn asks_for_login(server: &McpServerConfig) -> bool {
-    super::view::auth_status(server) == codex_protocol::McpAuthStatus::Unknown
+    match &server.transport {
+        McpTransport::StreamableHttp(http) => StaticToken::of(http).is_none(),
+        McpTransport::Stdio(_) => false,
+    }
 }
 
 /// Says what is stored, or sent, more openly than people think.

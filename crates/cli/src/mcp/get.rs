@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use clap::Args;
 use codex_config::{McpServerConfig, McpTransport};
+use codex_mcp::KeyringPatience;
 use codex_protocol::ToolApprovalMode;
-use codex_runtime::Loaded;
 
+use super::live::{self, LiveContext};
+use super::login::auth_of;
 use super::view;
 use crate::error::CliError;
 use crate::mask::{Secrets, printable};
@@ -24,14 +26,18 @@ pub(crate) struct GetArgs {
     show_secrets: bool,
 }
 
-pub(super) fn run(args: &GetArgs, loaded: &Loaded) -> Result<u8, CliError> {
-    let server = super::find(loaded, &args.name, "")?;
+pub(super) async fn run(args: GetArgs, context: LiveContext<'_>) -> Result<u8, CliError> {
+    let server = live::find_server(context.config, &args.name)?;
     let secrets = Secrets::from_flag(args.show_secrets);
     let text = match args.json {
-        true => pretty(&view::get_json(server, secrets))?,
+        true => {
+            let auth = auth_of(&context, KeyringPatience::Run);
+            let report = auth.local_status(server).await;
+            pretty(&view::get_json(server, &report, secrets))?
+        }
         false => text(server, secrets),
     };
-    crate::print(&text)?;
+    context.out.write_all(text.as_bytes())?;
     Ok(0)
 }
 

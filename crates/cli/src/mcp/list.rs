@@ -1,9 +1,15 @@
-//! `codex mcp list`: every configured server, without starting or asking any.
+//! `codex mcp list`: every configured server. None is started; those whose login cannot be judged from
+//! here are asked, all of them within one limit.
+
+use std::time::Duration;
 
 use clap::Args;
 use codex_config::{McpServerConfig, McpTransport};
-use codex_runtime::Loaded;
+use codex_mcp::{AuthReport, KeyringPatience};
 
+use super::call::parse_seconds;
+use super::live::LiveContext;
+use super::login::auth_of;
 use super::view;
 use crate::error::CliError;
 use crate::mask::Secrets;
@@ -19,16 +25,31 @@ pub(crate) struct ListArgs {
     /// Show configured values of variables and headers
     #[arg(long)]
     show_secrets: bool,
+    /// Limit of all questions to servers together; 0 asks none
+    #[arg(long, value_name = "SECS", default_value = "3", value_parser = parse_limit)]
+    timeout: Duration,
 }
 
-pub(super) fn run(args: &ListArgs, loaded: &Loaded) -> Result<u8, CliError> {
-    let servers: Vec<&McpServerConfig> = loaded.config.mcp_servers.values().collect();
+pub(super) async fn run(args: ListArgs, context: LiveContext<'_>) -> Result<u8, CliError> {
+    let servers = &context.config.mcp_servers;
+    let reports = auth_of(&context, KeyringPatience::Run)
+        .statuses(
+            servers,
+            context.cwd.as_path(),
+            args.timeout,
+            &context.cancel,
+        )
+        .await;
+    let servers: Vec<(&McpServerConfig, &AuthReport)> = servers
+        .values()
+        .filter_map(|server| Some((server, reports.get(&server.name)?)))
+        .collect();
     let secrets = Secrets::from_flag(args.show_secrets);
     let text = if args.json {
         pretty(
             &servers
                 .iter()
-                .map(|server| view::list_json(server, secrets))
+                .map(|(server, report)| view::list_json(server, report, secrets))
                 .collect::<Vec<_>>(),
         )?
     } else if servers.is_empty() {
@@ -36,17 +57,17 @@ pub(super) fn run(args: &ListArgs, loaded: &Loaded) -> Result<u8, CliError> {
     } else {
         tables(&servers, secrets)
     };
-    crate::print(&text)?;
+    context.out.write_all(text.as_bytes())?;
     Ok(0)
 }
 
-fn tables(servers: &[&McpServerConfig], secrets: Secrets) -> String {
+fn tables(servers: &[(&McpServerConfig, &AuthReport)], secrets: Secrets) -> String {
     let (mut stdio_rows, mut http_rows) = (Vec::new(), Vec::new());
-    for server in servers {
+    for (server, report) in servers {
         let name = server.name.to_string();
         let (status, auth) = (
             view::status_words(server),
-            view::auth_words(view::auth_status(server)).to_owned(),
+            view::auth_words(report.status).to_owned(),
         );
         match &server.transport {
             McpTransport::Stdio(stdio) => stdio_rows.push([
@@ -85,4 +106,12 @@ fn tables(servers: &[&McpServerConfig], secrets: Secrets) -> String {
         ));
     }
     kinds.join("\n")
+}
+
+/// Like every limit, and zero too: it asks no server at all.
+fn parse_limit(text: &str) -> Result<Duration, String> {
+    match text.trim().parse::<f64>() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        Ok(_) | Err(_) => parse_seconds(text),
+    }
 }

@@ -9,11 +9,11 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use codex_config::{Config, Feature, McpServerConfig};
-use codex_host::{AbsPath, Env};
+use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
-    ClientInfo, ElicitationPolicy, FailedStep, ListChanges, McpHandle, McpManager, McpNotice,
-    McpSettings, Probe, ServerState, StartFailure,
+    ClientInfo, ElicitationPolicy, FailedStep, KeyringPatience, ListChanges, McpAuth, McpHandle,
+    McpManager, McpNotice, McpSettings, Probe, ServerState, StartFailure,
 };
 use codex_protocol::ServerName;
 use tokio::sync::mpsc;
@@ -53,6 +53,8 @@ pub(crate) struct LiveContext<'a> {
     pub(crate) config: &'a Config,
     /// The environment of this process.
     pub(crate) env: Env,
+    /// Where the logins are.
+    pub(crate) home: CodexHome,
     /// The working directory, `-C` applied.
     pub(crate) cwd: AbsPath,
     /// Cancelled by Ctrl-C.
@@ -136,8 +138,16 @@ impl LiveServers {
             context.env.clone(),
             context.cwd.clone(),
             client,
-            http,
+            http.clone(),
         );
+        settings.auth = Some(McpAuth::new(
+            context.home.clone(),
+            context.config.mcp_oauth.clone(),
+            context.env.clone(),
+            http,
+            env!("CARGO_PKG_VERSION"),
+            KeyringPatience::Run,
+        ));
         settings.elicitation = elicitation;
         let features = &context.config.features;
         if features.enabled(Feature::Mcp20260728) {
@@ -249,9 +259,12 @@ fn failure_error(server: &ServerName, failure: &StartFailure) -> CliError {
         FailedStep::Handshake => EXIT_PROTOCOL,
         FailedStep::Catalog => EXIT_CATALOG,
     };
-    let message = format!(
-        "MCP server '{server}' failed to start: {}",
-        failure.why(server)
-    );
+    let message = match failure {
+        StartFailure::Login { sentence } => sentence.clone(),
+        _ => format!(
+            "MCP server '{server}' failed to start: {}",
+            failure.why(server)
+        ),
+    };
     CliError::with_code(exit, message).hints(failure.hints())
 }

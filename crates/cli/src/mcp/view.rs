@@ -6,27 +6,11 @@ use codex_config::{
     Enablement, EnvVar, EnvVarSource, HttpTransport, McpServerConfig, McpTransport, OffReason,
     StdioTransport,
 };
+use codex_mcp::AuthReport;
 use codex_protocol::McpAuthStatus;
 use serde_json::{Map, Value, json};
 
 use crate::mask::{MASK, Secrets};
-
-/// Decides the login state from the file alone: no store, no network.
-pub(super) fn auth_status(server: &McpServerConfig) -> McpAuthStatus {
-    let McpTransport::StreamableHttp(http) = &server.transport else {
-        return McpAuthStatus::Unsupported;
-    };
-    if !server.is_enabled() {
-        return McpAuthStatus::Unsupported;
-    }
-    let mut headers = http.http_headers.keys().chain(http.env_http_headers.keys());
-    if http.bearer_token_env_var.is_some()
-        || headers.any(|name| name.eq_ignore_ascii_case("authorization"))
-    {
-        return McpAuthStatus::BearerToken;
-    }
-    McpAuthStatus::Unknown
-}
 
 /// Returns the words of the Auth column.
 pub(super) fn auth_words(status: McpAuthStatus) -> &'static str {
@@ -83,28 +67,22 @@ pub(super) fn header_words(http: &HttpTransport, secrets: Secrets) -> String {
 }
 
 /// Returns the object of `mcp list --json`.
-pub(super) fn list_json(server: &McpServerConfig, secrets: Secrets) -> Value {
+pub(super) fn list_json(server: &McpServerConfig, report: &AuthReport, secrets: Secrets) -> Value {
     let mut object = head(server, secrets);
     object.extend(timeouts(server));
-    object.insert(
-        "auth_status".to_owned(),
-        auth_key(auth_status(server)).into(),
-    );
+    object.insert("auth_status".to_owned(), auth_key(report.status).into());
     object.extend(tools(server));
-    object.extend(rest(server));
+    object.extend(rest(server, report));
     Value::Object(object)
 }
 
 /// Returns the object of `mcp get --json`, which has another order.
-pub(super) fn get_json(server: &McpServerConfig, secrets: Secrets) -> Value {
+pub(super) fn get_json(server: &McpServerConfig, report: &AuthReport, secrets: Secrets) -> Value {
     let mut object = head(server, secrets);
     object.extend(tools(server));
     object.extend(timeouts(server));
-    object.insert(
-        "auth_status".to_owned(),
-        auth_key(auth_status(server)).into(),
-    );
-    object.extend(rest(server));
+    object.insert("auth_status".to_owned(), auth_key(report.status).into());
+    object.extend(rest(server, report));
     Value::Object(object)
 }
 
@@ -171,7 +149,7 @@ fn tools(server: &McpServerConfig) -> Map<String, Value> {
     ])
 }
 
-fn rest(server: &McpServerConfig) -> Map<String, Value> {
+fn rest(server: &McpServerConfig, report: &AuthReport) -> Map<String, Value> {
     let (oauth, oauth_resource) = match &server.transport {
         McpTransport::StreamableHttp(http) => (oauth(http), json!(http.oauth_resource)),
         McpTransport::Stdio(_) => (Value::Null, Value::Null),
@@ -191,9 +169,31 @@ fn rest(server: &McpServerConfig) -> Map<String, Value> {
         ("oauth", oauth),
         ("oauth_resource", oauth_resource),
         ("source", source(server)),
-        ("auth_detail", Value::Null),
+        ("auth_detail", auth_detail(report)),
         ("problems", problems(server)),
     ])
+}
+
+fn auth_detail(report: &AuthReport) -> Value {
+    let detail = &report.detail;
+    let mut object = object([
+        ("state", detail.state.word().into()),
+        (
+            "backend",
+            json!(detail.backend.map(|backend| backend.to_string())),
+        ),
+        (
+            "expires_at",
+            json!(detail.expires_at.map(|time| time.to_string())),
+        ),
+        ("refreshable", detail.refreshable.into()),
+        ("issuer", json!(detail.issuer)),
+        ("scopes", json!(detail.scopes)),
+    ]);
+    if let Some(why) = &detail.why {
+        object.insert("reason".to_owned(), json!(why));
+    }
+    Value::Object(object)
 }
 
 fn oauth(http: &HttpTransport) -> Value {

@@ -15,3 +15,4 @@ mod features;
 mod mcp_add_remove;
 mod mcp_list_get;
 mod mcp_live;
+mod mcp_login;

@@ -49,7 +49,7 @@ fn the_dashes_before_a_command_may_be_left_out() {
 }
 
 #[test]
-fn a_url_is_added_without_asking_it() {
+fn a_url_that_nobody_answers_at_is_added_all_the_same() {
     let home = TestHome::new();
     let output = add(&home, &["web", "--url", "http://127.0.0.1:1/mcp"]);
     assert_eq!(output.exit(), Some(0), "{output}");
@@ -312,12 +312,55 @@ fn what_is_not_there_yet_says_so() {
         Error: codex mcp add --scope project is not available yet
         [exit 1]
         ");
-    assert_snapshot!(add(&home, &["x", "--oauth-client-id", "c", "--url", "http://h/"]), @"
-        [stderr]
-        Error: codex mcp add --oauth-client-id is not available yet
-        [exit 1]
-        ");
     assert_eq!(home.config(), "");
+}
+
+#[test]
+fn a_client_that_was_registered_by_hand_is_written_with_its_callback_url() {
+    let home = TestHome::new();
+    let words = [
+        "x",
+        "--oauth-client-id",
+        "c",
+        "--no-login",
+        "--url",
+        "https://mcp.example.com/mcp",
+    ];
+    assert_snapshot!(add(&home, &words), @"
+        Added global MCP server 'x'.
+        OAuth callback URL: http://127.0.0.1/callback/epMNJ6P1xGQ9
+        [exit 0]
+        ");
+    assert_snapshot!(home.config(), @r#"
+    [mcp_servers.x]
+    url = "https://mcp.example.com/mcp"
+
+    [mcp_servers.x.oauth]
+    client_id = "c"
+    callback_url = "http://127.0.0.1/callback/epMNJ6P1xGQ9"
+    "#);
+}
+
+#[test]
+fn add_with_secret_leaves_config_clean() {
+    let home = TestHome::with_config("mcp_oauth_credentials_store = \"file\"\n");
+    let words = [
+        "mcp",
+        "add",
+        "x",
+        "--oauth-client-id",
+        "c",
+        "--oauth-client-secret",
+        "-",
+    ];
+    let command = home.codex(words).arg("--no-login");
+    let command = command.arg("--url").arg("https://mcp.example.com/mcp");
+    let output = command.stdin("canary-secret\n").run().success();
+    assert!(!output.to_string().contains("canary"), "{output}");
+    assert!(!home.config().contains("canary"));
+    let file = home.codex_home().join(".mcp-clients.json");
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(kept.contains("canary-secret"), "{kept}");
 }
 
 #[test]

@@ -110,7 +110,14 @@ fn json_has_every_key_in_a_fixed_order() {
               "file": "[CODEX_HOME]/config.toml",
               "line": 16
             },
-            "auth_detail": null,
+            "auth_detail": {
+              "state": "none",
+              "backend": null,
+              "expires_at": null,
+              "refreshable": false,
+              "issuer": null,
+              "scopes": []
+            },
             "problems": []
           },
           {
@@ -162,7 +169,14 @@ fn json_has_every_key_in_a_fixed_order() {
               "file": "[CODEX_HOME]/config.toml",
               "line": 2
             },
-            "auth_detail": null,
+            "auth_detail": {
+              "state": "none",
+              "backend": null,
+              "expires_at": null,
+              "refreshable": false,
+              "issuer": null,
+              "scopes": []
+            },
             "problems": []
           },
           {
@@ -206,7 +220,14 @@ fn json_has_every_key_in_a_fixed_order() {
               "file": "[CODEX_HOME]/config.toml",
               "line": 19
             },
-            "auth_detail": null,
+            "auth_detail": {
+              "state": "static",
+              "backend": null,
+              "expires_at": null,
+              "refreshable": false,
+              "issuer": null,
+              "scopes": []
+            },
             "problems": []
           },
           {
@@ -238,7 +259,15 @@ fn json_has_every_key_in_a_fixed_order() {
               "file": "[CODEX_HOME]/config.toml",
               "line": 27
             },
-            "auth_detail": null,
+            "auth_detail": {
+              "state": "unknown",
+              "backend": null,
+              "expires_at": null,
+              "refreshable": false,
+              "issuer": null,
+              "scopes": [],
+              "reason": "cannot reach `http://127.0.0.1:[PORT]`: connection refused"
+            },
             "problems": []
           }
         ]
@@ -321,7 +350,14 @@ fn get_json_has_its_own_order() {
             "file": "[CODEX_HOME]/config.toml",
             "line": 16
           },
-          "auth_detail": null,
+          "auth_detail": {
+            "state": "none",
+            "backend": null,
+            "expires_at": null,
+            "refreshable": false,
+            "issuer": null,
+            "scopes": []
+          },
           "problems": []
         }
         [exit 0]
@@ -413,7 +449,14 @@ fn a_quarantined_server_keeps_the_shape() {
             "file": "[CODEX_HOME]/config.toml",
             "line": 1
           },
-          "auth_detail": null,
+          "auth_detail": {
+            "state": "none",
+            "backend": null,
+            "expires_at": null,
+            "refreshable": false,
+            "issuer": null,
+            "scopes": []
+          },
           "problems": [
             {
               "severity": "error",
@@ -433,14 +476,14 @@ fn a_quarantined_server_keeps_the_shape() {
 }
 
 #[test]
-fn login_is_judged_and_then_said_not_to_be_there() {
+fn a_login_is_judged_before_anything_else() {
     let home = TestHome::with_config(SERVERS);
-    assert_snapshot!(home.codex(["mcp", "login", "web"]).run(), @r#"
+    assert_snapshot!(home.codex(["mcp", "login", "web"]).run(), @"
         [stderr]
-        Error: codex mcp login is not available yet
-        hint: a server that takes a token works with bearer_token_env_var = "NAME"
+        Error: MCP server `web` cannot be reached at `http://127.0.0.1:[PORT]/mcp`: connection refused
+        hint: check that the URL is the server's MCP endpoint and that it runs
         [exit 1]
-        "#);
+        ");
     assert_snapshot!(home.codex(["mcp", "login", "docs"]).run(), @"
         [stderr]
         Error: OAuth login is only supported for streamable HTTP servers.

@@ -12,13 +12,16 @@ use codex_config::{McpServerConfig, StartupReadiness};
 use codex_protocol::ServerName;
 use codex_rmcp_client::{
     CallError as ConnectionError, ClosedReason, ConnectError, ConnectOptions, Elicitation,
-    ElicitationReply, ElicitationSupport, McpClient, Probe, ServerEndpoint, ServerEvent, ToolList,
+    ElicitationReply, ElicitationSupport, McpClient, Probe, RequestAuth, ServerEndpoint,
+    ServerEvent, ToolList,
 };
+use http::header::AUTHORIZATION;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{Connection, Input, Stop};
+use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
@@ -29,12 +32,17 @@ use crate::settings::{ElicitationPolicy, ElicitationRequest, ListChanges, McpSet
 const EVENTS_CAPACITY: usize = 64;
 /// A server that announces changes all the time is listed at most this often.
 const RELIST_GAP: Duration = Duration::from_millis(250);
+/// How long the end waits for a renewal under way.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
 /// The task of one server.
 pub(super) struct ServerTask {
     config: McpServerConfig,
     settings: Arc<McpSettings>,
     inbox: mpsc::Sender<Input>,
     stop: Arc<Stop>,
+    /// The tokens of its login, once it was asked for.
+    tokens: Option<TokenSupply>,
     /// Sentences that were said already.
     said: HashSet<String>,
 }
@@ -75,12 +83,25 @@ impl ServerTask {
             settings,
             inbox,
             stop,
+            tokens: None,
             said: HashSet::new(),
         }
     }
 
     /// Runs until the server is given up or the owner cancels.
     pub(super) async fn run(mut self) {
+        self.live().await;
+        // A renewal that began must reach the store: its old token is worth nothing any more.
+        if let Some(tokens) = &self.tokens {
+            tokens.settle(SETTLE_LIMIT).await;
+            for warning in tokens.take_warnings() {
+                self.say_once(McpNotice::about(&self.config.name.clone(), warning))
+                    .await;
+            }
+        }
+    }
+
+    async fn live(&mut self) {
         let stop = self.stop.clone();
         let mut n_restarts: u32 = 0;
         let mut has_run = false;
@@ -165,10 +186,13 @@ impl ServerTask {
     /// Gives the server up. The failure of a required server's first start fails the whole start, and
     /// that sentence says it; everything else is a notice.
     async fn give_up(&self, failure: StartFailure, has_run: bool) {
-        let failure = Arc::new(failure);
+        let failure = Arc::new(failure.in_words_of(&self.config));
         if has_run || !self.config.required {
             let why = failure.why(self.name());
-            let notice = McpNotice::failed_to_start(self.name(), &why, failure.hints());
+            let notice = match failure.as_ref() {
+                StartFailure::Login { sentence } => McpNotice::about(self.name(), sentence.clone()),
+                _ => McpNotice::failed_to_start(self.name(), &why, failure.hints()),
+            };
             self.send(Input::Notice(notice)).await;
         }
         self.send(Input::Failed {
@@ -186,6 +210,7 @@ impl ServerTask {
             self.say_once(McpNotice::about(&self.config.name, warning))
                 .await;
         }
+        self.find_tokens()?;
         let (client, events) = match self.connect_once(&resolved, deadline).await {
             // A helper's token can have run out between two uses: it is asked once more.
             Err(StartFailure::Connect(ConnectError::LoginRequired { .. }))
@@ -227,6 +252,14 @@ impl ServerTask {
         })
     }
 
+    /// Makes the token source of a server that may want a login; it is kept over restarts.
+    fn find_tokens(&mut self) -> Result<(), StartFailure> {
+        if let (None, Some(auth)) = (&self.tokens, &self.settings.auth) {
+            self.tokens = auth.source(&self.config, &self.settings.cwd)?;
+        }
+        Ok(())
+    }
+
     async fn connect_once(
         &self,
         resolved: &Resolved,
@@ -243,6 +276,11 @@ impl ServerTask {
                 }
             };
             http.headers.extend(headers);
+        }
+        if let (ServerEndpoint::Http(http), Some(tokens)) = (&mut endpoint, &self.tokens)
+            && !http.headers.contains_key(AUTHORIZATION)
+        {
+            http.auth = RequestAuth::OAuth(tokens.source());
         }
         let probe = match &endpoint {
             ServerEndpoint::Http(_) => Probe::Modern,

@@ -7,6 +7,7 @@
 
 mod calls;
 mod http;
+mod login;
 mod questions;
 mod stdio;
 

@@ -8,6 +8,31 @@ use sha2::{Digest, Sha256};
 use super::state::{Code, Grant, State, change};
 use super::{Answer, AuthRequest, Shared, decoded};
 
+/// As much of MCP as a client needs to list one tool and to call it.
+fn mcp_answer(request: &AuthRequest) -> Answer {
+    let message = &request.json;
+    let result = match message["method"].as_str() {
+        None => return status(405, Value::Null),
+        Some("initialize") => json!({
+            "protocolVersion": "2025-06-18",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "fake-auth", "version": "1"},
+        }),
+        Some("tools/list") => json!({"tools": [{
+            "name": "whoami",
+            "description": "Tells who is logged in.",
+            "inputSchema": {"type": "object"},
+        }]}),
+        Some("tools/call") => json!({"content": [{"type": "text", "text": "ada"}]}),
+        Some(method) if method.starts_with("notifications/") => return status(202, Value::Null),
+        Some(_) => {
+            let error = json!({"code": -32601, "message": "no such method"});
+            return ok(json!({"jsonrpc": "2.0", "id": message["id"], "error": error}));
+        }
+    };
+    ok(json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
+}
+
 impl Shared {
     pub(super) fn answer(&self, request: &AuthRequest) -> Answer {
         let mut state = self.state.lock().expect("no holder panics");
@@ -67,7 +92,7 @@ impl Shared {
         let token = request.authorization.as_deref();
         let token = token.and_then(|value| value.strip_prefix("Bearer "));
         if token.is_some_and(|token| state.access_tokens.contains_key(token)) {
-            return ok(json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+            return mcp_answer(request);
         }
         let mut challenge = "Bearer realm=\"fake\"".to_owned();
         if self.settings.challenge_names_document {

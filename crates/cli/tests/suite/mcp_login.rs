@@ -1,0 +1,193 @@
+//! `codex mcp login` and `logout` from outside, against an authorization server that is strict.
+
+use std::time::Duration;
+
+use codex_test_support::{AuthSettings, CodexCommand, FakeAuth, TestHome, browser_follow};
+use insta::assert_snapshot;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A home with one server behind a login, and its logins in the file.
+fn home(auth: &FakeAuth) -> TestHome {
+    TestHome::with_config(&format!(
+        "mcp_oauth_credentials_store = \"file\"\n[mcp_servers.oa]\nurl = \"{}\"\n",
+        auth.mcp_url()
+    ))
+}
+
+fn codex(home: &TestHome, words: &[&str]) -> CodexCommand {
+    // No browser opens in a test: the test is the browser.
+    home.codex(words).env("BROWSER", "true").limit(LIMIT)
+}
+
+/// Logs in by the browser and returns what the command printed.
+fn log_in(home: &TestHome, words: &[&str]) -> String {
+    let running = codex(home, words).spawn();
+    let shown = running.wait_for_stdout("/authorize?");
+    let shown = match shown.contains("state=") {
+        true => shown,
+        false => running.wait_for_stdout("state="),
+    };
+    let url = shown.lines().find(|line| line.contains("/authorize?"));
+    let page = browser_follow(url.unwrap_or_default());
+    assert_eq!(
+        (page.status, page.body.as_str()),
+        (200, "Authentication complete. You may close this window.")
+    );
+    running.wait().to_string()
+}
+
+fn status(home: &TestHome) -> serde_json::Value {
+    let listed = codex(home, &["mcp", "list", "--json"]).run().json();
+    listed[0].clone()
+}
+
+#[test]
+fn a_login_by_browser_serves_tools_and_ends_with_a_logout() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = home(&auth);
+    assert_eq!(status(&home)["auth_status"], "not_logged_in");
+    assert_snapshot!(codex(&home, &["mcp", "tools", "oa"]).run(), @"
+    [stderr]
+    Error: The oa MCP server is not logged in. Run `codex mcp login oa`.
+    [exit 14]
+    ");
+
+    let said = log_in(&home, &["mcp", "login", "oa"]);
+    assert!(
+        said.starts_with("Authorize `oa` by opening this URL in your browser:\n"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("\n\nSuccessfully logged in to MCP server 'oa'.\n[exit 0]"),
+        "{said:?}"
+    );
+
+    assert_snapshot!(codex(&home, &["mcp", "call", "oa", "whoami"]).run(), @"
+    ada
+    [exit 0]
+    ");
+    let listed = status(&home);
+    assert_eq!(listed["auth_status"], "o_auth");
+    assert_eq!(listed["auth_detail"]["state"], "logged_in");
+    assert_eq!(listed["auth_detail"]["backend"], "file");
+    assert_eq!(listed["auth_detail"]["refreshable"], true);
+
+    let issuer = auth.issuer();
+    let out = codex(&home, &["mcp", "logout", "oa"]).run();
+    assert_eq!(out.stdout, "Removed OAuth credentials for 'oa'.\n");
+    assert!(
+        out.stderr
+            .starts_with(&format!("note: revoked at {issuer}\n")),
+        "{}",
+        out.stderr
+    );
+    assert!(!home.codex_home().join(".credentials.json").exists());
+    assert_snapshot!(codex(&home, &["mcp", "logout", "oa"]).run(), @"
+    No OAuth credentials stored for 'oa'.
+    [exit 0]
+    ");
+    assert_eq!(status(&home)["auth_status"], "not_logged_in");
+}
+
+#[test]
+fn a_token_that_the_server_no_longer_takes_is_renewed_and_stored() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = home(&auth);
+    log_in(&home, &["mcp", "login", "oa"]);
+    let file = home.codex_home().join(".credentials.json");
+    let before = std::fs::read_to_string(&file).unwrap();
+    auth.end_access_tokens();
+    codex(&home, &["mcp", "tools", "oa"]).run().success();
+    let after = std::fs::read_to_string(&file).unwrap();
+    assert_ne!(before, after);
+    codex(&home, &["mcp", "tools", "oa"]).run().success();
+    let n_renewals = auth
+        .requests("/token")
+        .iter()
+        .filter(|request| request.param("grant_type") == Some("refresh_token"))
+        .count();
+    assert_eq!(n_renewals, 1);
+}
+
+#[test]
+fn a_pasted_callback_url_logs_in() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = home(&auth);
+    let running = codex(&home, &["mcp", "login", "oa", "--no-browser"]);
+    // The test cannot write to stdin later, so the URL that is pasted is a wrong one.
+    let out = running.stdin("just-a-code\n").run();
+    let stdout = out.stdout.lines().next();
+    assert_eq!(
+        stdout,
+        Some("Authorize the MCP server by opening this URL in your browser:")
+    );
+    assert!(
+        out.stderr.starts_with("Callback URL (input hidden): "),
+        "{}",
+        out.stderr
+    );
+    assert_eq!(out.exit(), Some(1));
+    let out = codex(&home, &["mcp", "login", "oa", "--no-browser"]).run();
+    assert!(
+        out.stderr
+            .ends_with("Error: No OAuth callback URL received before input closed\n"),
+        "{}",
+        out.stderr
+    );
+}
+
+#[test]
+fn a_device_code_logs_in() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = home(&auth);
+    let running = codex(&home, &["mcp", "login", "oa", "--device"]).spawn();
+    let shown = running.wait_for_stdout("ABCD-EFGH");
+    let issuer = auth.issuer();
+    assert!(
+        shown.contains(&format!(
+            "Open {issuer}/activate and enter the code ABCD-EFGH\n"
+        )),
+        "{shown}"
+    );
+    auth.approve_device();
+    let out = running.wait();
+    assert!(
+        out.stdout
+            .ends_with("Successfully logged in to MCP server 'oa'.\n"),
+        "{out}"
+    );
+    codex(&home, &["mcp", "tools", "oa"]).run().success();
+}
+
+#[test]
+fn add_finds_the_login_and_makes_it() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = TestHome::with_config("mcp_oauth_credentials_store = \"file\"\n");
+    let said = log_in(&home, &["mcp", "add", "oa", "--url", &auth.mcp_url()]);
+    assert!(
+        said.starts_with(
+            "Added global MCP server 'oa'.\nDetected OAuth support. Starting OAuth flow…\n"
+        ),
+        "{said}"
+    );
+    assert!(
+        said.ends_with("\n\nSuccessfully logged in.\n[exit 0]"),
+        "{said}"
+    );
+    let out = codex(&home, &["mcp", "remove", "oa"]).run();
+    assert_eq!(out.stdout, "Removed global MCP server 'oa'.\n");
+    assert!(
+        out.stderr.starts_with("note: removed the stored login\n"),
+        "{out}"
+    );
+    assert!(!home.codex_home().join(".credentials.json").exists());
+}
+
+#[test]
+fn a_login_that_nobody_finishes_ends_at_its_limit() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let out = codex(&home(&auth), &["mcp", "login", "oa", "--timeout", "0.2"]).run();
+    assert_eq!(out.exit(), Some(1));
+    assert_eq!(out.stderr, "Error: timed out waiting for OAuth callback\n");
+}

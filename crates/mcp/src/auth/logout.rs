@@ -1,0 +1,71 @@
+//! The end of a login: revoked at the server, deleted from every backend.
+
+use std::path::Path;
+
+use codex_config::{McpServerConfig, McpTransport};
+use codex_credentials::SecretStore;
+use codex_oauth::{Revocation, StoreError, revoke};
+use codex_protocol::ServerName;
+use jiff::Timestamp;
+
+use super::{McpAuth, key, settings};
+
+/// What became of a login.
+#[derive(Debug, Default)]
+pub struct Logout {
+    /// Whether anything was deleted.
+    pub removed: bool,
+    /// What the server did with the tokens; `None` when there were none.
+    pub revocation: Option<Revocation>,
+    /// When the access token ends by itself, if it is known.
+    pub expires_at: Option<Timestamp>,
+    /// Where a copy may be left: one sentence and its hints each.
+    pub left: Vec<(String, Vec<String>)>,
+    /// What the stores had to say.
+    pub notes: Vec<String>,
+}
+
+impl McpAuth {
+    /// Ends the login of a server: best effort at the server, for certain here.
+    pub async fn logout(&self, server: &McpServerConfig, cwd: &Path) -> Result<Logout, StoreError> {
+        let McpTransport::StreamableHttp(http) = &server.transport else {
+            return Ok(Logout::default());
+        };
+        let key = key(server, http);
+        let lock = self.0.store.lock(&key, SecretStore::LOCK_LIMIT).await?;
+        // What cannot be read can still be deleted.
+        let tokens = self.0.store.load(&key).await.ok().flatten();
+        let mut logout = Logout::default();
+        if let Some(tokens) = &tokens {
+            logout.expires_at = tokens.login.expires_at;
+            logout.revocation = Some(match settings::client(server, http, self, cwd) {
+                Ok(client) => revoke(tokens, &client, &self.0.services).await,
+                Err(error) => Revocation::Failed {
+                    why: error.to_string(),
+                },
+            });
+        }
+        let deleted = self.0.store.delete(&lock).await;
+        logout.removed = !deleted.removed.is_empty();
+        for error in deleted.failed {
+            let error = StoreError::from(error);
+            logout.left.push((error.sentence(), error.hints()));
+        }
+        logout.notes = self.take_notices();
+        Ok(logout)
+    }
+
+    /// Removes what the credential file holds for a server that is gone from the config.
+    pub async fn forget(&self, server: &ServerName) -> Result<bool, StoreError> {
+        let prefix = format!("{server}|");
+        let mut removed = false;
+        for store in [self.0.store.logins(), self.0.store.clients()] {
+            let prefix = prefix.clone();
+            let doomed = store
+                .delete_from_file_where(move |key, _| key.as_str().starts_with(&prefix))
+                .await?;
+            removed |= !doomed.is_empty();
+        }
+        Ok(removed)
+    }
+}

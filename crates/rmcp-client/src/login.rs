@@ -1,0 +1,109 @@
+//! Requests of a server that people log in to: a token for each, and what follows a refusal.
+//!
+//! The [`TokenSource`] decides what a refusal means, since it alone knows which token is stored and what
+//! was tried; here is the loop around it and its bound. A refused token is never sent a second time
+//! unless the source says so, and each request is sent [`MAX_SENT`] times at most, whatever it says.
+
+use codex_http::{HttpClient, Request, Response};
+use codex_oauth::{AccessToken, Challenge, LoginWanted, Rejection, Retry, TokenError, TokenSource};
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use rmcp::model::ClientJsonRpcMessage;
+use serde_json::Value;
+
+use crate::fault::HttpFault;
+
+/// The first attempt, one renewal, one login, and step-ups that each ask for more than the last.
+const MAX_SENT: usize = 5;
+
+/// Sends a request with the source's token, again while the source knows how to go on.
+pub(crate) async fn send(
+    http: &HttpClient,
+    source: &dyn TokenSource,
+    request: Request,
+    operation: &str,
+) -> Result<Response, HttpFault> {
+    let mut n_sent = 0;
+    loop {
+        let token = source.token().await.map_err(no_token)?;
+        let response = http.send(signed(&request, token.as_ref())?).await?;
+        n_sent += 1;
+        if !is_refusal(&response) {
+            return Ok(response);
+        }
+        let status = response.status.as_u16();
+        let rejection = Rejection {
+            status,
+            challenge: Challenge::from_headers(&response.headers),
+            operation: operation.to_owned(),
+            is_repeat: n_sent > 1,
+        };
+        let fault = |wanted: Option<LoginWanted>| HttpFault::Login {
+            status,
+            challenge: challenge_text(&response.headers),
+            token_sent: token.is_some(),
+            wanted: wanted.map(Box::new),
+        };
+        match source.rejected(token.as_ref(), &rejection).await {
+            Retry::Again if n_sent < MAX_SENT => {}
+            Retry::Again => return Err(fault(None)),
+            Retry::Login(wanted) => return Err(fault(Some(wanted))),
+            Retry::Refused(why) | Retry::NotNow(why) => return Err(HttpFault::NoToken { why }),
+        }
+    }
+}
+
+/// What is tried, for the bound on step-ups: `tools/call echo`.
+pub(crate) fn operation(message: &ClientJsonRpcMessage) -> String {
+    let message = serde_json::to_value(message).unwrap_or_default();
+    let method = message.get("method").and_then(Value::as_str);
+    let method = method.unwrap_or("answer");
+    match message.pointer("/params/name").and_then(Value::as_str) {
+        Some(name) => format!("{method} {name}"),
+        None => method.to_owned(),
+    }
+}
+
+/// Returns all challenges of a response as one field.
+pub(crate) fn challenge_text(headers: &HeaderMap) -> Option<String> {
+    let fields = headers.get_all(WWW_AUTHENTICATE).into_iter();
+    let fields: Vec<&str> = fields.filter_map(|value| value.to_str().ok()).collect();
+    (!fields.is_empty()).then(|| fields.join(", "))
+}
+
+fn is_refusal(response: &Response) -> bool {
+    match response.status {
+        StatusCode::UNAUTHORIZED => true,
+        StatusCode::FORBIDDEN => response.headers.contains_key(WWW_AUTHENTICATE),
+        _ => false,
+    }
+}
+
+fn signed(request: &Request, token: Option<&AccessToken>) -> Result<Request, HttpFault> {
+    let mut request = request.clone();
+    if let Some(token) = token {
+        let value = token.authorization(&request.method, &request.url);
+        let value = value.ok_or_else(|| HttpFault::Unsendable {
+            why: "the access token has characters that a header cannot carry".to_owned(),
+        })?;
+        request.headers.insert(AUTHORIZATION, value);
+    }
+    Ok(request)
+}
+
+fn no_token(error: TokenError) -> HttpFault {
+    match error {
+        TokenError::LoginRequired(wanted) => HttpFault::Login {
+            status: StatusCode::UNAUTHORIZED.as_u16(),
+            challenge: None,
+            token_sent: false,
+            wanted: Some(Box::new(wanted)),
+        },
+        TokenError::NotNow { why, .. } => HttpFault::NoToken {
+            why: format!("its login cannot be renewed: {why}"),
+        },
+        TokenError::Store { why, .. } => HttpFault::NoToken {
+            why: format!("its stored login cannot be used: {why}"),
+        },
+    }
+}

@@ -1,0 +1,195 @@
+//! Servers that people log in to: a token per request, and what follows a refusal.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use codex_host::Secret;
+use codex_oauth::{
+    AccessToken, BoxFuture, LoginWanted, Rejection, Retry, TokenError, TokenSource, WhyLogin,
+};
+use codex_rmcp_client::{CallError, ConnectError, McpClient, RequestAuth, ServerEndpoint};
+use codex_test_support::{FakeHttp, FakeHttpServer, HttpFault};
+use serde_json::json;
+
+use super::{call, connect_with, http_endpoint, options, text};
+
+/// Gives its tokens one after the other: each refusal takes the next one.
+#[derive(Debug)]
+struct Tokens {
+    tokens: Vec<&'static str>,
+    at: AtomicUsize,
+    n_asked: AtomicUsize,
+    refusals: Mutex<Vec<(u16, String, bool)>>,
+}
+
+impl Tokens {
+    fn new(tokens: &[&'static str]) -> Arc<Self> {
+        Arc::new(Self {
+            tokens: tokens.to_vec(),
+            at: AtomicUsize::new(0),
+            n_asked: AtomicUsize::new(0),
+            refusals: Mutex::default(),
+        })
+    }
+
+    fn wanted(&self) -> LoginWanted {
+        LoginWanted {
+            server: codex_rmcp_client::ServerName::from_config("fake"),
+            why: WhyLogin::Expired,
+            scopes: None,
+            challenge: None,
+        }
+    }
+}
+
+impl TokenSource for Tokens {
+    fn token(&self) -> BoxFuture<'_, Result<Option<AccessToken>, TokenError>> {
+        self.n_asked.fetch_add(1, Ordering::Relaxed);
+        let token = self.tokens.get(self.at.load(Ordering::Relaxed));
+        let token = match token {
+            Some(&"") => Ok(None),
+            Some(token) => Ok(Some(AccessToken::bearer(Secret::new(*token)))),
+            None => Err(TokenError::LoginRequired(self.wanted())),
+        };
+        Box::pin(async move { token })
+    }
+
+    fn rejected<'a>(
+        &'a self,
+        _sent: Option<&'a AccessToken>,
+        rejection: &'a Rejection,
+    ) -> BoxFuture<'a, Retry> {
+        let refusal = (
+            rejection.status,
+            rejection.operation.clone(),
+            rejection.is_repeat,
+        );
+        self.refusals.lock().unwrap().push(refusal);
+        let next = self.at.fetch_add(1, Ordering::Relaxed) + 1;
+        let retry = match next < self.tokens.len() {
+            true => Retry::Again,
+            false => Retry::Login(self.wanted()),
+        };
+        Box::pin(async move { retry })
+    }
+}
+
+async fn connect(server: &FakeHttpServer, source: &Arc<Tokens>) -> Result<McpClient, ConnectError> {
+    let mut endpoint = http_endpoint(server);
+    endpoint.auth = RequestAuth::OAuth(Arc::clone(source) as Arc<dyn TokenSource>);
+    let connected = connect_with(ServerEndpoint::Http(endpoint), options()).await;
+    connected.map(|(client, _)| client)
+}
+
+#[tokio::test]
+async fn every_request_asks_for_its_token() {
+    let server = FakeHttp::new().require_bearer("right").start();
+    let source = Tokens::new(&["right"]);
+    let client = connect(&server, &source).await.unwrap();
+    let outcome = call(&client, "echo", json!({"text": "hi"})).await.unwrap();
+    assert_eq!(text(&outcome), "ECHO:hi");
+    client.shutdown(super::LONG).await;
+    let seen = server.seen();
+    assert!(seen.iter().any(|seen| seen.http_method == "GET"));
+    assert!(seen.iter().any(|seen| seen.http_method == "DELETE"));
+    for seen in &seen {
+        assert_eq!(
+            seen.header("authorization"),
+            Some("Bearer right"),
+            "{seen:?}"
+        );
+    }
+    assert_eq!(source.n_asked.load(Ordering::Relaxed), seen.len());
+}
+
+#[tokio::test]
+async fn a_refused_token_is_replaced_and_the_request_sent_again() {
+    let server = FakeHttp::new().require_bearer("right").start();
+    let source = Tokens::new(&["", "old", "right"]);
+    let client = connect(&server, &source).await.unwrap();
+    let outcome = call(&client, "echo", json!({"text": "hi"})).await.unwrap();
+    assert_eq!(text(&outcome), "ECHO:hi");
+    assert_eq!(
+        *source.refusals.lock().unwrap(),
+        [
+            (401, "server/discover".to_owned(), false),
+            (401, "server/discover".to_owned(), true)
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_login_that_nobody_can_make_here_ends_the_start_with_its_challenge() {
+    let server = FakeHttp::new().require_bearer("right").start();
+    let error = connect(&server, &Tokens::new(&["old"])).await.unwrap_err();
+    let ConnectError::LoginRequired {
+        status,
+        challenge,
+        token_sent,
+        wanted,
+        ..
+    } = &error
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((*status, *token_sent), (401, true));
+    assert_eq!(challenge.as_deref(), Some("Bearer realm=\"fake\""));
+    let wanted = wanted.as_deref().unwrap();
+    assert_eq!(wanted.command(), "codex mcp login fake");
+    assert_eq!(error.hints(), ["run `codex mcp login fake`"]);
+}
+
+#[tokio::test]
+async fn a_login_that_is_known_to_be_gone_costs_no_request() {
+    let server = FakeHttp::new().require_bearer("right").start();
+    let error = connect(&server, &Tokens::new(&[])).await.unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectError::LoginRequired {
+                wanted: Some(_),
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(server.seen().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_wants_a_login_names_the_command_and_the_operation() {
+    let server = FakeHttp::new().start();
+    let source = Tokens::new(&["token"]);
+    let client = connect(&server, &source).await.unwrap();
+    server.fault(
+        "tools/call",
+        HttpFault::StatusWith(
+            403,
+            vec![(
+                "WWW-Authenticate".to_owned(),
+                "Bearer error=\"insufficient_scope\", scope=\"a b\"".to_owned(),
+            )],
+            String::new(),
+        ),
+    );
+    let error = call(&client, "echo", json!({})).await.unwrap_err();
+    assert!(matches!(
+        error,
+        CallError::LoginRequired { status: 403, .. }
+    ));
+    insta::assert_snapshot!(error, @"MCP server `fake` wants a login. Run `codex mcp login fake`.");
+    let refusals = source.refusals.lock().unwrap();
+    assert_eq!(*refusals, [(403, "tools/call echo".to_owned(), false)]);
+}
+
+#[tokio::test]
+async fn a_source_that_always_wants_to_try_again_is_stopped() {
+    let server = FakeHttp::new().require_bearer("right").start();
+    let source = Tokens::new(&["x"; 100]);
+    let error = connect(&server, &source).await.unwrap_err();
+    assert!(
+        matches!(error, ConnectError::LoginRequired { status: 401, .. }),
+        "{error}"
+    );
+    assert_eq!(server.seen().len(), 5);
+}
