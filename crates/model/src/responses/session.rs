@@ -24,9 +24,6 @@ use crate::{
     RetryBudget, Retrying,
 };
 
-/// How long the body of a refusal may take.
-const REFUSAL_BODY: Duration = Duration::from_secs(10);
-
 /// One answer with all its tries.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -193,14 +190,10 @@ impl Session {
         let status = response.status.as_u16();
         let asked = RetryAfter::from_headers(&response.headers);
         let asked = asked.map(|asked| asked.delay(shared.clock.now()));
-        let body = tokio::time::timeout(REFUSAL_BODY, response.error_text()).await;
+        // Bounded in size and time by the HTTP stack.
+        let body = response.error_text().await;
         let renewable = matches!(shared.key, ProviderKey::Source(_));
-        Err(refusal::refused(
-            status,
-            asked,
-            &body.unwrap_or_default(),
-            renewable,
-        ))
+        Err(refusal::refused(status, asked, &body, renewable))
     }
 
     async fn fetch_key(&mut self) -> Result<Option<codex_host::Secret>, Failure> {
