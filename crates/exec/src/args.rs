@@ -215,6 +215,7 @@ pub(crate) enum ThreadArg {
     New,
     Resume(String),
     ResumeLast { any_directory: bool },
+    Fork(String),
 }
 
 /// Who answers.
@@ -250,14 +251,11 @@ impl ExecArgs {
                 let (thread, prompt) = resume.thread_and_prompt()?;
                 (thread, flags.then(resume.flags), prompt)
             }
-            Some(ExecCommand::Fork(fork)) => {
-                unavailable = Some("codex exec fork");
-                (
-                    ThreadArg::Resume(fork.id),
-                    flags.then(fork.flags),
-                    fork.prompt,
-                )
-            }
+            Some(ExecCommand::Fork(fork)) => (
+                ThreadArg::Fork(fork.id),
+                flags.then(fork.flags),
+                fork.prompt,
+            ),
             Some(ExecCommand::Review(_)) => {
                 unavailable = Some("codex exec review");
                 (ThreadArg::New, flags, None)

@@ -328,17 +328,19 @@ fn check_trust(request: &Request, loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn find_thread(thread: &ThreadArg, loaded: &Loaded) -> Result<Begin, Failure> {
-    let found = match thread {
+    let begin = match thread {
         ThreadArg::New => return Ok(Begin::New),
-        ThreadArg::Resume(word) => loaded.find_thread(word),
-        ThreadArg::ResumeLast {
-            any_directory: false,
-        } => loaded.latest_thread(RecordedIn::ThisDirectory),
-        ThreadArg::ResumeLast {
-            any_directory: true,
-        } => loaded.latest_thread(RecordedIn::AnyDirectory),
+        ThreadArg::Resume(word) => loaded.find_thread(word).map(Begin::Resume),
+        ThreadArg::ResumeLast { any_directory } => {
+            let recorded = match any_directory {
+                false => RecordedIn::ThisDirectory,
+                true => RecordedIn::AnyDirectory,
+            };
+            loaded.latest_thread(recorded).map(Begin::Resume)
+        }
+        ThreadArg::Fork(word) => loaded.find_thread(word).map(Begin::Fork),
     };
-    found.map_err(|error| Failure::of(&error, error.hints()))
+    begin.map_err(|error| Failure::of(&error, error.hints()))
 }
 
 impl LastMessage {
