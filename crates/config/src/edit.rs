@@ -105,20 +105,6 @@ impl ConfigFile {
         &self.path
     }
 
-    /// Returns the names in `[mcp_servers]` of this file, whatever other layers say.
-    pub fn mcp_server_names(&self) -> Vec<ServerName> {
-        let servers = self
-            .text
-            .tree
-            .entry(&["mcp_servers"])
-            .and_then(|entry| entry.node.as_table());
-        let keys = servers
-            .into_iter()
-            .flat_map(|table| &table.0)
-            .map(|entry| &entry.key);
-        keys.map(|key| ServerName::from_config(key)).collect()
-    }
-
     /// Returns a server of this file; of a broken entry, what can be read of it.
     pub fn mcp_server(&self, name: &ServerName) -> Option<McpServerConfig> {
         let entry = self.text.tree.entry(&["mcp_servers", name.as_str()])?;
