@@ -15,6 +15,7 @@ use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteErro
 use codex_protocol::ServerName;
 
 use crate::layers::{LayerSource, LayerStack};
+use crate::mcp::raw::{RawMcpServer, field_names};
 use crate::mcp::{convert, entry};
 use crate::tree::{self, Node, NodeValue, Place};
 use crate::{ConfigError, McpServerConfig, TrustLevel, load, report};
@@ -353,7 +354,7 @@ fn keep_milliseconds(found: &Node, wanted: &mut Node) {
 fn is_ours(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path[..] {
-        [_, _, key] => crate::mcp::raw::known_keys().contains(&key),
+        [_, _, key] => field_names::<RawMcpServer>().contains(&key),
         [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
         _ => true,
     }
