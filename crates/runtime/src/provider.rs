@@ -150,11 +150,6 @@ fn configured(
         .map(|(k, v)| (k.clone(), v.expose().to_owned()))
         .collect();
     settings.headers = headers(id, provider, env, &mut notices);
-    if provider.experimental_bearer_token.is_some() {
-        notices.push(format!(
-            "model provider `{id}` has its token in config.toml; env_key keeps it out of the file"
-        ));
-    }
     if let Some(n_retries) = provider.request_max_retries {
         settings.request_max_retries = n_retries;
     }
