@@ -67,11 +67,6 @@ impl RolloutWriter {
         Self::start(path, file)
     }
 
-    /// Returns where the thread is kept.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Hands a line over; it is written soon, in order. Fails when an earlier one was not written.
     pub async fn append(&self, line: &RolloutLine) -> Result<(), RolloutError> {
         self.send(Command::Append(encode(line))).await

@@ -259,10 +259,6 @@ impl Session {
             kind,
             message,
             hints: failure.hints,
-            attempts: match failure.origin {
-                ErrorOrigin::Local => 0,
-                _ => attempts,
-            },
         })
     }
 
