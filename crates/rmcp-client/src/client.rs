@@ -310,7 +310,10 @@ impl McpClient {
     ) -> Result<McpOutcome, CallError> {
         if let Some((wire, until)) = &self.listening {
             let left = until.saturating_duration_since(Instant::now());
-            wire.wait_until_listening(left).await;
+            tokio::select! {
+                () = wire.wait_until_listening(left) => {}
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+            }
         }
         self.caller
             .call_tool(name, arguments, &options, &cancel)

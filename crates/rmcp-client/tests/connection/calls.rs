@@ -67,6 +67,19 @@ async fn a_silent_list_ends_with_its_limit() {
 }
 
 #[tokio::test]
+async fn a_question_in_mid_list_does_not_prolong_it() {
+    let server = FakeStdio::new().ask_on("tools/list");
+    // Somebody could answer and does not; the clocks of a call would stand still.
+    let (client, _events) = connect_with(stdio_endpoint(&server), options())
+        .await
+        .unwrap();
+    let limit = Duration::from_millis(200);
+    let listing = tokio::time::timeout(LONG, client.list_tools(limit)).await;
+    let error = listing.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "timed out after 0.2s");
+}
+
+#[tokio::test]
 async fn no_block_of_a_result_is_lost() {
     let tools = [
         "odd_blocks",
