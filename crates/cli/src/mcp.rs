@@ -2,6 +2,7 @@
 
 mod add;
 pub(crate) mod call;
+mod explain;
 mod get;
 mod list;
 pub(crate) mod live;

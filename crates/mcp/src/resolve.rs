@@ -142,6 +142,15 @@ pub fn resolve_endpoint(
     }
 }
 
+/// Returns the names of the variables that a stdio server gets without naming them, sorted.
+pub fn inherited_variables(stdio: &StdioTransport, env: &Env) -> Vec<String> {
+    let base = environment::base(env, stdio.inherit_env);
+    let names = base.into_keys();
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// How names and texts of one entry become values.
 struct Lookup<'a> {
     server: &'a ServerName,

@@ -7,7 +7,7 @@ use codex_config::{McpServerConfig, McpTransport};
 use codex_protocol::ToolApprovalMode;
 use codex_runtime::Loaded;
 
-use super::view;
+use super::{explain, view};
 use crate::error::CliError;
 use crate::mask::{Secrets, printable};
 use crate::table::pretty;
@@ -22,25 +22,41 @@ pub(crate) struct GetArgs {
     /// Show configured values of variables and headers
     #[arg(long)]
     show_secrets: bool,
+    /// Tell where each setting comes from and what the server gets
+    #[arg(long)]
+    explain: bool,
 }
 
 pub(super) fn run(args: &GetArgs, loaded: &Loaded) -> Result<u8, CliError> {
     let server = super::find(loaded, &args.name, "")?;
     let secrets = Secrets::from_flag(args.show_secrets);
+    let rows = args.explain.then(|| explain::rows(server, loaded, secrets));
     let text = match args.json {
-        true => pretty(&view::get_json(server, secrets))?,
-        false => text(server, secrets),
+        true => {
+            let mut object = view::get_json(server, secrets);
+            if let Some(rows) = &rows {
+                object["explain"] = explain::json(rows);
+            }
+            pretty(&object)?
+        }
+        false if rows.is_none() && !server.is_enabled() => one_line(server),
+        false => text(server, secrets) + &rows.map_or(String::new(), |rows| explain::text(&rows)),
     };
     crate::print(&text)?;
     Ok(0)
 }
 
-fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+/// A server that is off, in short.
+fn one_line(server: &McpServerConfig) -> String {
     let name = printable(server.name.as_str());
-    if !server.is_enabled() {
-        return format!("{name} ({})\n", printable(&view::status_words(server)));
-    }
-    let mut text = format!("{name}\n");
+    format!("{name} ({})\n", printable(&view::status_words(server)))
+}
+
+fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+    let mut text = match server.is_enabled() {
+        true => format!("{}\n", printable(server.name.as_str())),
+        false => one_line(server),
+    };
     let mut line = |key: &str, value: &str| {
         let value = if value.is_empty() {
             "-".to_owned()
@@ -49,7 +65,7 @@ fn text(server: &McpServerConfig, secrets: Secrets) -> String {
         };
         text.push_str(&format!("  {key}: {value}\n"));
     };
-    line("enabled", "true");
+    line("enabled", &server.is_enabled().to_string());
     if let Some(tools) = &server.tools.enabled {
         line("enabled_tools", &tools.join(", "));
     }
