@@ -31,6 +31,14 @@ impl RedactionRules {
         Self { values }
     }
 
+    /// Adds secrets that became known later.
+    pub(crate) fn learn(&mut self, values: Vec<Secret>) {
+        if values.iter().any(|value| !self.values.contains(value)) {
+            let known = std::mem::take(&mut self.values);
+            *self = Self::new(known.into_iter().chain(values));
+        }
+    }
+
     /// Whether a variable of this name holds a secret.
     pub fn is_secret_name(name: &str) -> bool {
         let upper = name.to_ascii_uppercase();

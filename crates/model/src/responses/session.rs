@@ -34,8 +34,6 @@ pub(super) struct Session {
     body: Bytes,
     budget: RetryBudget,
     renew_key: bool,
-    /// The key of the last try, which no message may show.
-    key: Option<codex_host::Secret>,
     state: State,
 }
 
@@ -68,7 +66,6 @@ impl Session {
             body: Bytes::new(),
             budget,
             renew_key: false,
-            key: None,
             state: State::Begin,
         }
     }
@@ -161,7 +158,7 @@ impl Session {
     }
 
     async fn send(&mut self) -> Result<Response, Failure> {
-        self.key = self.fetch_key().await?;
+        let key = self.fetch_key().await?;
         let shared = &self.shared;
         let mut headers = shared.headers.clone().map_err(local)?;
         headers::add_ids(&mut headers, self.thread);
@@ -174,7 +171,7 @@ impl Session {
             idle: None,
             body: None,
         };
-        if let Some(key) = self.key.as_ref().filter(|_| !has_own_key) {
+        if let Some(key) = key.as_ref().filter(|_| !has_own_key) {
             request = request
                 .bearer(key)
                 .map_err(|error| local(error.to_string()))?;
@@ -208,7 +205,10 @@ impl Session {
                     true => Freshness::Renewed,
                     false => Freshness::Any,
                 };
-                source.key(freshness).await
+                source
+                    .key(freshness)
+                    .await
+                    .inspect(|key| self.shared.remember(key))
             }
         };
         found.map(Some).map_err(|error| Failure {
@@ -263,8 +263,11 @@ impl Session {
     }
 
     fn redacted(&self, message: &str) -> String {
-        let secrets = self.shared.secrets.iter().chain(&self.key).cloned();
-        RedactionRules::new(secrets).redact(message).0.into_owned()
+        let secrets = self.shared.secrets.iter().cloned();
+        RedactionRules::new(secrets.chain(self.shared.fetched()))
+            .redact(message)
+            .0
+            .into_owned()
     }
 }
 

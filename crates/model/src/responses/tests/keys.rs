@@ -29,7 +29,7 @@ impl AuthProvider for Renewable {
             Freshness::Any => self.0.load(Relaxed),
             Freshness::Renewed => self.0.fetch_add(1, Relaxed) + 1,
         };
-        Box::pin(async move { Ok(Secret::new(format!("key-{n_renewals}"))) })
+        Box::pin(async move { Ok(Secret::new(format!("fetched-key-{n_renewals}"))) })
     }
 }
 
@@ -51,7 +51,10 @@ async fn a_key_that_can_be_renewed_is_renewed_once() {
     assert!(told(&events).ends_with(
         "Unauthorized hints [\"check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`\"]"
     ));
-    assert_eq!(keys_sent(&provider), ["Bearer key-0", "Bearer key-1"]);
+    assert_eq!(
+        keys_sent(&provider),
+        ["Bearer fetched-key-0", "Bearer fetched-key-1"]
+    );
 }
 
 #[tokio::test]
@@ -68,10 +71,10 @@ async fn a_fault_after_a_renewal_does_not_renew_again() {
     assert_eq!(
         keys_sent(&provider),
         [
-            "Bearer key-0",
-            "Bearer key-1",
-            "Bearer key-1",
-            "Bearer key-1"
+            "Bearer fetched-key-0",
+            "Bearer fetched-key-1",
+            "Bearer fetched-key-1",
+            "Bearer fetched-key-1"
         ]
     );
 }
@@ -94,4 +97,39 @@ async fn without_a_key_there_is_no_authorization() {
     settings.key = ProviderKey::None;
     ask(settings).await;
     assert_eq!(provider.request(0).header("authorization"), None);
+}
+
+#[tokio::test]
+async fn a_fetched_key_stands_in_no_message_and_in_no_recording() {
+    let provider = MockResponses::start();
+    provider
+        .queue(Reply::error(401, "expired", "fetched-key-0 is old"))
+        .queue(sse(vec![
+            ev_assistant_message("m", "you sent fetched-key-1"),
+            ev_completed("r"),
+        ]));
+    let mut settings = settings(&provider);
+    settings.key = ProviderKey::Source(Arc::new(Renewable::default()));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("recording.jsonl");
+    let recording = crate::RecordSettings {
+        codex: "0".to_owned(),
+        created_at: "2026-11-21T10:00:00Z".parse().unwrap(),
+        model: "gpt-5.5".to_owned(),
+        provider: "mock".to_owned(),
+        redaction: crate::RedactionRules::default(),
+        cwd: "/srv".into(),
+        home: None,
+    };
+    let recorder = crate::Recorder::create(&file, Arc::new(api(settings)), recording).unwrap();
+    let stream = recorder.stream(prompt(), RetryBudget::default(), CancellationToken::new());
+    let events = collect(stream).await;
+    assert!(
+        told(&events).starts_with("Reconnecting... 1/1 (***** is old "),
+        "{}",
+        told(&events)
+    );
+    let recorded = std::fs::read_to_string(&file).unwrap();
+    assert!(recorded.contains("you sent *****"), "{recorded}");
+    assert!(!recorded.contains("fetched-key"), "{recorded}");
 }
