@@ -133,8 +133,10 @@ fn live(
         let work = verb(context);
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            result = &mut work => return result,
+            // In this order Ctrl-C is heard before the work begins.
+            biased;
             Ok(()) = tokio::signal::ctrl_c() => cancel.cancel(),
+            result = &mut work => return result,
         }
         tokio::select! {
             result = &mut work => result,

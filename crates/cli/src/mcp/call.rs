@@ -73,8 +73,9 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 /// Runs the verb; returns the exit code.
 pub(crate) async fn run(args: CallArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
     let config = find_server(context.config, &args.name)?.clone();
-    let raw = arguments::read(args.args.as_deref(), &args.argument, &context.cwd)?;
-    let reads_stdin = args.args.as_deref() == Some("-");
+    let typed = args.args.as_deref();
+    let raw = arguments::read(typed, &args.argument, &context.cwd, &context.cancel).await?;
+    let reads_stdin = typed == Some("-");
     let (sender, questions) = mpsc::channel(EVENTS_CAPACITY);
     let policy = match context.terminal {
         Terminal::Interactive if !reads_stdin => ElicitationPolicy::Ask(sender),
