@@ -301,6 +301,24 @@ fn a_server_that_asks_the_user_is_declined_with_a_notice() {
 }
 
 #[test]
+fn under_bypass_a_form_without_fields_is_accepted_and_another_is_not() {
+    let bypass = "--dangerously-bypass-approvals-and-sandbox";
+    let answered = |tool: &str, flag: &[&str]| {
+        let config = format!(
+            "{}default_tools_approval_mode = \"approve\"\n",
+            FakeStdio::new().tools([tool]).toml("test")
+        );
+        let (_provider, home) = scripted(calls("test", tool, r#"{"message":"Sure?"}"#), &config);
+        let output = json(&home, &[flag, &["call it"]].concat()).run().success();
+        let said = mcp_calls(&output)[0]["result"]["content"][0]["text"].to_string();
+        (said.contains("accept"), notices(&output).len())
+    };
+    assert_eq!(answered("confirm", &[bypass]), (true, 0));
+    assert_eq!(answered("elicit", &[bypass]), (false, 1));
+    assert_eq!(answered("confirm", &[]), (false, 1));
+}
+
+#[test]
 fn a_server_that_dies_in_mid_call_is_told_and_started_again() {
     let server = FakeStdio::new().tools(["die", "echo"]).toml("test");
     let config = format!("{server}default_tools_approval_mode = \"approve\"\n");
