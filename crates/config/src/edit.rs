@@ -147,6 +147,15 @@ impl ConfigFile {
         Ok(found)
     }
 
+    /// Takes every key out of an entry, unknown ones too; its place and the comment above it stay.
+    pub fn empty_mcp_server(&mut self, name: &ServerName) -> Result<&mut Self, EditError> {
+        for key in self.mcp_server_keys(name) {
+            let path = ["mcp_servers", name.as_str(), &key].map(str::to_owned);
+            self.change(Change::Remove(path.to_vec()))?;
+        }
+        Ok(self)
+    }
+
     /// Turns a feature on or off; `None` takes the key out.
     pub fn set_feature(&mut self, key: &str, on: Option<bool>) -> Result<&mut Self, EditError> {
         let path = vec!["features".to_owned(), key.to_owned()];

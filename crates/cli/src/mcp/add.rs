@@ -151,7 +151,7 @@ pub(super) fn run(args: AddArgs, invocation: Invocation) -> Result<u8, CliError>
     }
     apply_flags(&mut server, &args);
     if args.replace {
-        file.remove_mcp_server(&name)?;
+        file.empty_mcp_server(&name)?;
     }
     file.set_mcp_server(&server)?;
     let saved = file.save()?;

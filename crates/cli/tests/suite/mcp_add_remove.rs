@@ -190,10 +190,13 @@ fn the_same_command_again_changes_nothing_and_says_nothing() {
 #[test]
 fn replace_begins_with_an_empty_entry() {
     let home = TestHome::with_config(
-        "[mcp_servers.foo]\ncommand = \"old\"\ntool_timeout_sec = 34\nx = 1\n",
+        "# mine\n[mcp_servers.foo]\ncommand = \"old\"\ntool_timeout_sec = 34\nx = 1\n\n[z]\n",
     );
     add(&home, &["foo", "--replace", "--", "new"]).success();
-    assert_eq!(home.config(), "[mcp_servers.foo]\ncommand = \"new\"\n");
+    assert_eq!(
+        home.config(),
+        "# mine\n[mcp_servers.foo]\ncommand = \"new\"\n\n[z]\n"
+    );
 }
 
 #[test]
