@@ -244,10 +244,7 @@ async fn a_missing_or_refused_token_is_told_apart() {
     let server = FakeHttp::new().require_bearer("right").start();
     let error = connect_http(&server).await.unwrap_err();
     insta::assert_snapshot!(error, @"MCP server `fake` wants a login (HTTP 401)");
-    insta::assert_snapshot!(error.hints().join("\n"), @"
-    configure a token: bearer_token_env_var in [mcp_servers.fake]
-    or run `codex mcp login fake`
-    ");
+    insta::assert_snapshot!(error.hints().join("\n"), @"configure a token: bearer_token_env_var in [mcp_servers.fake]");
     let mut endpoint = http_endpoint(&server);
     endpoint.auth = RequestAuth::Bearer(Secret::new("wrong"));
     let error = connect_with(ServerEndpoint::Http(endpoint), options())
