@@ -38,11 +38,13 @@ fn files(value: &str, cwd: &Path) -> Vec<String> {
     if !value.contains(',') || cwd.join(value).exists() {
         return vec![value.to_owned()];
     }
-    value
-        .split(',')
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let parts = value.split(',').filter(|part| !part.is_empty());
+    let names: Vec<String> = parts.map(str::to_owned).collect();
+    match names.is_empty() {
+        // Nothing is named, and that is said of what was typed.
+        true => vec![value.to_owned()],
+        false => names,
+    }
 }
 
 fn read(name: &str, cwd: &Path) -> Result<UserInput, ImageError> {
@@ -161,6 +163,7 @@ mod tests {
             "cannot read image `text.png`: not a PNG, JPEG, GIF or WebP picture"
         );
         assert!(error("cut.png", dir.path()).starts_with("cannot read image `cut.png`: "));
+        assert!(error(",", dir.path()).starts_with("cannot read image `,`: "));
         assert_eq!(
             error("dir.png", dir.path()),
             "cannot read image `dir.png`: not a regular file"

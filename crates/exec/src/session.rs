@@ -307,6 +307,10 @@ async fn close(mut session: Session, limit: Duration) {
 impl Plan {
     /// Checks the final message and writes it to its file; what goes wrong is a notice.
     async fn hand_over(&mut self, message: Option<&str>, view: &mut View<'_>) {
+        if let (None, Some(LastMessage { name, .. })) = (message, &self.last_message) {
+            let notice = format!("no last message; `{}` is empty", name.display());
+            view.notice(notice).await;
+        }
         if let Some(schema) = &self.schema
             && let Some(notice) = schema::mismatch(schema, message)
         {
