@@ -7,7 +7,7 @@ use std::time::Duration;
 use codex_config::{Config, Feature};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
-use codex_mcp::{ClientInfo, ElicitationPolicy, ListChanges, McpSettings, Probe};
+use codex_mcp::{ClientInfo, ElicitationPolicy, McpSettings};
 use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
@@ -287,13 +287,8 @@ impl Loaded {
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
             http,
-        );
-        if self.config.features.enabled(Feature::Mcp20260728) {
-            settings.probe = Probe::Modern;
-        }
-        if !self.config.features.enabled(Feature::McpToolListChanged) {
-            settings.list_changes = ListChanges::Ignore;
-        }
+        )
+        .with_features(&self.config.features);
         settings.elicitation = options.elicitation.clone();
         settings
     }
