@@ -116,8 +116,9 @@ struct TransportArgs {
     url: Option<String>,
 }
 
+/// Which file is edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Scope {
+pub(super) enum Scope {
     User,
     Project,
 }

@@ -5,15 +5,22 @@ use codex_config::{ConfigFile, LayerSource};
 use codex_protocol::ServerName;
 use codex_runtime::Loaded;
 
+use super::add::Scope;
 use crate::error::CliError;
 
 #[derive(Debug, Args)]
 pub(crate) struct RemoveArgs {
     /// Name of the server
     name: String,
+    /// File to write
+    #[arg(long, value_name = "SCOPE", default_value = "user")]
+    scope: Scope,
 }
 
 pub(super) fn run(args: &RemoveArgs, loaded: &Loaded) -> Result<u8, CliError> {
+    if args.scope == Scope::Project {
+        return Err(CliError::not_available("codex mcp remove --scope project"));
+    }
     let name = ServerName::from_config(&args.name);
     // Nothing to remove from: no lock file appears for it.
     let removed = if loaded.home.config_file().exists() {

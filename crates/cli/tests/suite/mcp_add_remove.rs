@@ -382,6 +382,11 @@ fn what_is_not_there_yet_says_so() {
         Error: codex mcp add --oauth-client-id is not available yet
         [exit 1]
         ");
+    assert_snapshot!(home.codex(["mcp", "remove", "x", "--scope", "project"]).run(), @"
+        [stderr]
+        Error: codex mcp remove --scope project is not available yet
+        [exit 1]
+        ");
     assert_eq!(home.config(), "");
 }
 
