@@ -117,6 +117,28 @@ fn a_tool_that_may_write_is_refused_and_the_refusal_says_how_to_allow_it() {
 }
 
 #[test]
+fn every_approval_policy_is_read_and_none_is_asked() {
+    let rows = [
+        (r#""untrusted""#, 0),
+        (r#""on-failure""#, 0),
+        (r#""on-request""#, 0),
+        (
+            "{granular = {mcp_elicitations = true, sandbox_approval = true}}",
+            1,
+        ),
+    ];
+    for (policy, n_notices) in rows {
+        let server = FakeStdio::new().tools(["write"]).toml("test");
+        let (_provider, home) = scripted(calls("test", "write", r#"{"text":"x"}"#), &server);
+        let policy = format!("approval_policy={policy}");
+        let output = json(&home, &["-c", &policy, "call it"]).run().success();
+        let message = mcp_calls(&output)[0]["error"]["message"].to_string();
+        assert!(message.contains("approval policy is never"), "{output}");
+        assert_eq!(notices(&output).len(), n_notices, "{output}");
+    }
+}
+
+#[test]
 fn a_tool_that_fails_keeps_its_words() {
     let server = FakeStdio::new().tools(["fail"]).toml("test");
     let config = format!("{server}default_tools_approval_mode = \"approve\"\n");
