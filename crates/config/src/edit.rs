@@ -51,6 +51,21 @@ pub enum EditError {
     },
 }
 
+impl EditError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Config(error) => error.hints().to_vec(),
+            Self::Lock(LockError::Held { .. }) => vec!["try again when it has ended".to_owned()],
+            Self::Changed(_) => vec!["try again when nobody else edits the file".to_owned()],
+            Self::Write(WriteError::ReadOnly(path)) => {
+                vec![format!("make it writable: `chmod u+w {}`", path.display())]
+            }
+            Self::Lock(LockError::Io { .. }) | Self::Write(_) | Self::Shape { .. } => Vec::new(),
+        }
+    }
+}
+
 fn file_name(path: &Path) -> String {
     path.file_name()
         .unwrap_or_default()

@@ -449,6 +449,7 @@ fn a_read_only_file_is_respected() {
     assert_snapshot!(add(&home, &["b", "--", "prog"]), @"
         [stderr]
         Error: `[CODEX_HOME]/config.toml` is read-only
+        hint: make it writable: `chmod u+w [CODEX_HOME]/config.toml`
         [exit 1]
         ");
     assert_eq!(home.config(), MINE);

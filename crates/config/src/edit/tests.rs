@@ -340,3 +340,14 @@ fn features_and_trust_are_set_and_taken_out() {
     file.save().unwrap();
     assert!(!home.text().contains("view_image"));
 }
+
+#[test]
+fn a_file_that_somebody_else_holds_says_what_to_do() {
+    let held = EditError::Lock(LockError::Held {
+        path: "/h/.config.lock".into(),
+        limit: LOCK_LIMIT,
+        holder: Some(7),
+    });
+    assert_snapshot!(held, @"`/h/.config.lock` is locked by another process (pid 7) (waited 10 s)");
+    assert_eq!(held.hints(), ["try again when it has ended"]);
+}

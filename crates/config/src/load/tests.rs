@@ -420,3 +420,15 @@ fn every_key_that_is_read_stands_in_the_docs() {
         .filter(|key| !words.contains(key));
     assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_an_error_and_not_a_wait() {
+    let case = case("");
+    let file = case.request.home.config_file();
+    std::fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&*file).status();
+    assert!(made.unwrap().success());
+    let error = load(&case.request).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
+}
