@@ -28,7 +28,10 @@ impl FindThreadError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::NoName(_) => {
-                vec!["a session id is a UUID; `codex exec resume --last` takes the newest session".to_owned()]
+                vec![
+                    "a session id is a UUID; `codex exec resume --last` takes the newest session"
+                        .to_owned(),
+                ]
             }
             Self::NoRollout(_) | Self::Nothing => Vec::new(),
         }
