@@ -48,11 +48,13 @@ impl MarkedSchemas {
     }
 }
 
-/// Items of a list and why it is not whole.
-#[derive(Debug, Default)]
-pub(crate) struct Pages {
-    pub(crate) items: Vec<Value>,
-    pub(crate) truncated: Option<String>,
+/// All pages of a list.
+#[derive(Debug, Clone, Default)]
+pub struct ItemList {
+    /// The items, verbatim.
+    pub items: Vec<Value>,
+    /// Why the list is not the whole list.
+    pub truncated: Option<String>,
 }
 
 /// The requests of one connection.
@@ -92,9 +94,9 @@ impl Caller {
         method: &str,
         key: &str,
         limit: Duration,
-    ) -> Result<Pages, CallError> {
+    ) -> Result<ItemList, CallError> {
         let ends = Instant::now() + limit;
-        let mut pages = Pages::default();
+        let mut pages = ItemList::default();
         let mut n_bytes = 0;
         let mut cursors = HashSet::new();
         let mut cursor: Option<String> = None;

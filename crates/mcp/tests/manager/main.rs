@@ -307,6 +307,19 @@ async fn a_changed_list_becomes_a_new_snapshot() {
 }
 
 #[tokio::test]
+async fn a_list_of_resources_that_is_not_whole_is_told() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().endless_pages())]);
+    world.ready(None).await.unwrap();
+    let server = support::name("x");
+    let listed = world.handle.list_resources(&server, &world.cancel).await;
+    assert_eq!(listed.unwrap().len(), 2);
+    assert_eq!(
+        world.stop().await,
+        ["the resources of MCP server `x` are incomplete: page 2 repeats a cursor"]
+    );
+}
+
+#[tokio::test]
 async fn filters_hold_for_the_catalog_and_for_calls() {
     let mut server = stdio("x", &FakeStdio::new().tools(["echo", "write", "destroy"]));
     server.tools.enabled = Some(vec![

@@ -230,9 +230,10 @@ async fn ten_calls_at_once_get_their_own_answers() {
 async fn resources_come_verbatim() {
     let client = connect(&FakeStdio::new()).await.unwrap();
     let resources = client.list_resources(LONG).await.unwrap();
-    assert_eq!(resources[0]["uri"], "fake://notes/1");
+    assert_eq!(resources.items[0]["uri"], "fake://notes/1");
+    assert_eq!(resources.truncated, None);
     let templates = client.list_resource_templates(LONG).await.unwrap();
-    assert_eq!(templates[0]["uriTemplate"], "fake://notes/{n}");
+    assert_eq!(templates.items[0]["uriTemplate"], "fake://notes/{n}");
     let options = CallOptions::with_idle_timeout(LONG);
     let read = client
         .read_resource("fake://notes/1", options, CancellationToken::new())
