@@ -111,6 +111,15 @@ impl ServerInfo {
     pub fn has(&self, capability: &str) -> bool {
         self.capabilities.get(capability).is_some()
     }
+
+    /// Returns the probe that finds this server at once the next time.
+    pub fn era(&self) -> Probe {
+        if is_modern(&self.protocol_version) {
+            Probe::Modern
+        } else {
+            Probe::Legacy
+        }
+    }
 }
 
 /// How far a call is.

@@ -38,6 +38,8 @@ pub(super) struct ServerTask {
     settings: Arc<McpSettings>,
     inbox: mpsc::Sender<Input>,
     stop: Arc<Stop>,
+    /// The era of the last connection: a restart does not try the other one first.
+    era: Option<Probe>,
     /// Sentences that were said already.
     said: HashSet<String>,
 }
@@ -80,6 +82,7 @@ impl ServerTask {
             settings,
             inbox,
             stop,
+            era: None,
             said: HashSet::new(),
         }
     }
@@ -248,7 +251,7 @@ impl ServerTask {
     }
 
     async fn connect_once(
-        &self,
+        &mut self,
         resolved: &Resolved,
         deadline: Instant,
     ) -> Result<(McpClient, mpsc::Receiver<ServerEvent>), StartFailure> {
@@ -264,10 +267,11 @@ impl ServerTask {
             };
             http.headers.extend(headers);
         }
-        let probe = match &endpoint {
+        // Forgotten when it fails: the server may have been updated.
+        let probe = self.era.take().unwrap_or(match &endpoint {
             ServerEndpoint::Http(_) => Probe::Modern,
             ServerEndpoint::Stdio(_) => self.settings.probe,
-        };
+        });
         let options = ConnectOptions {
             server: self.name().clone(),
             client: self.settings.client.clone(),
@@ -278,6 +282,7 @@ impl ServerTask {
         };
         let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
         let client = McpClient::connect(endpoint, options, sender, self.stop.token.clone()).await?;
+        self.era = Some(client.info().era());
         Ok((client, events))
     }
 

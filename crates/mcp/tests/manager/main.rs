@@ -200,6 +200,29 @@ async fn a_crash_is_told_and_the_next_call_meets_the_new_server() {
 }
 
 #[tokio::test]
+async fn a_restart_remembers_the_era_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("journal"));
+    let server = FakeStdio::new().tools(["die", "echo"]).noting_in(&journal);
+    let mut world = World::start_with([stdio("x", &server)], |settings| {
+        settings.probe = codex_mcp::Probe::Modern;
+    });
+    world.ready(None).await.unwrap();
+    world.call("x", "die", json!({})).await.unwrap_err();
+    world.next_notice().await;
+    let again = world.call("x", "echo", json!({"text": "on"})).await;
+    assert_eq!(text_of(&again.unwrap()), "ECHO:on");
+    let methods = journal.methods();
+    let count = |name: &str| methods.iter().filter(|method| *method == name).count();
+    assert_eq!(
+        (count("server/discover"), count("initialize")),
+        (1, 2),
+        "{methods:?}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_that_waits_behind_a_crash_is_not_lost() {
     let mut world = World::start([stdio("x", &FakeStdio::new().tools(["die", "echo"]))]);
     world.ready(None).await.unwrap();
