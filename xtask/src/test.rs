@@ -77,19 +77,12 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     build.args(["build", "--workspace", "--bins", "--examples", "--quiet"]);
     step::run("cargo build", &mut build, 30 * MINUTE)?;
     let mut command = workspace::cargo();
-    match has_nextest() {
-        true => command.args(["nextest", "run", "--workspace", "--no-fail-fast"]),
-        false => command.args([
-            "test",
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--tests",
-            "--no-fail-fast",
-        ]),
-    };
     if has_nextest() {
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
         command.args(["--status-level", "fail", "--final-status-level", "fail"]);
+    } else {
+        command.args(["test", "--workspace", "--no-fail-fast"]);
+        command.args(["--lib", "--bins", "--tests"]);
     }
     match parts.filter(|parts| parts.missing.is_empty()) {
         Some(parts) => command.env("CODEX_TEST_PARTS", &parts.folder),

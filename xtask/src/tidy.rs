@@ -23,8 +23,12 @@ pub(crate) fn run() -> Result<()> {
 
 /// Returns everything that is wrong, one sentence each.
 pub(crate) fn check() -> Result<Vec<String>> {
-    let mut findings = floors::check(&crate::workspace::metadata()?);
-    findings.extend(files::check(crate::workspace::root())?);
+    let root = crate::workspace::root();
+    let metadata = crate::workspace::metadata()?;
+    let mut findings = floors::check(&metadata);
+    let architecture = std::fs::read_to_string(root.join("ARCHITECTURE.md"))?;
+    findings.extend(floors::check_table(&metadata, &architecture));
+    findings.extend(files::check(root)?);
     Ok(findings)
 }
 

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use crate::{ResponseItem, Usage};
 
@@ -92,7 +93,9 @@ impl Completed<'_> {
     /// parsed until this is asked.
     pub fn output(&self) -> Vec<ResponseItem> {
         let output = self.output.map(RawValue::get).unwrap_or("[]");
-        serde_json::from_str(output).unwrap_or_default()
+        let items: Vec<Value> = serde_json::from_str(output).unwrap_or_default();
+        let objects = items.into_iter().filter(Value::is_object);
+        objects.map(ResponseItem::from).collect()
     }
 }
 
@@ -175,8 +178,8 @@ struct Wire<'a> {
 
 #[derive(Deserialize)]
 struct ResponseWire<'a> {
-    #[serde(default)]
-    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     output: Option<&'a RawValue>,
     #[serde(default)]
@@ -293,8 +296,12 @@ impl<'a> Wire<'a> {
             "response.output_item.done" => SseEvent::OutputItemDone(parse(self.item)?),
             "response.completed" => {
                 let response = self.response.map(response).transpose()?;
+                let usage = response.as_ref().and_then(|r| r.usage);
                 SseEvent::Completed(Completed {
-                    usage: response.as_ref().and_then(|r| r.usage).unwrap_or_default(),
+                    // Counts that cannot be read are no reason to lose a whole answer.
+                    usage: usage
+                        .and_then(|usage| serde_json::from_str(usage.get()).ok())
+                        .unwrap_or_default(),
                     output: response.and_then(|r| r.output),
                 })
             }
@@ -325,8 +332,11 @@ impl<'a> Wire<'a> {
     }
 }
 
+/// Reads an item. What is no object is an error: it would go back to the provider with the next
+/// request, which would refuse all of it.
 fn parse(item: Option<&RawValue>) -> Result<ResponseItem, DecodeError> {
-    Ok(serde_json::from_str(item.map_or("null", RawValue::get))?)
+    let item: Map<String, Value> = serde_json::from_str(item.map_or("null", RawValue::get))?;
+    Ok(Value::Object(item).into())
 }
 
 fn response(raw: &RawValue) -> Result<ResponseWire<'_>, DecodeError> {

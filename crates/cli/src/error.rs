@@ -147,22 +147,22 @@ impl From<LoadError> for CliError {
 
 impl From<EditError> for CliError {
     fn from(error: EditError) -> Self {
+        let hints = error.hints();
         match &error {
             EditError::Config(config) => {
-                let mut told = Self::new("failed to load configuration");
+                let mut told = Self::new("failed to load configuration").hints(hints);
                 told.causes =
                     std::iter::successors(Some(config as &dyn std::error::Error), |cause| {
                         cause.source()
                     })
                     .map(ToString::to_string)
                     .collect();
-                told.hints = config.hints().to_vec();
                 told
             }
             EditError::Lock(_)
             | EditError::Write(_)
             | EditError::Changed(_)
-            | EditError::Shape { .. } => Self::chain(&error, &[]),
+            | EditError::Shape { .. } => Self::chain(&error, &hints),
         }
     }
 }

@@ -64,7 +64,9 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
             let loaded = crate::load(invocation)?;
             edit(&loaded, row, Some(true))?;
             crate::print(&format!("Enabled feature `{}` in config.toml.\n", row.key))?;
-            if row.stage == Stage::UnderDevelopment {
+            // One that was on before was told about while loading.
+            let was_on = loaded.config.features.enabled(row.feature);
+            if row.stage == Stage::UnderDevelopment && !was_on {
                 crate::say(&unstable_text(
                     row.key,
                     &loaded.home.config_file().to_string(),

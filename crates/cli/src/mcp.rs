@@ -2,6 +2,7 @@
 
 mod add;
 pub(crate) mod call;
+mod explain;
 mod get;
 mod list;
 pub(crate) mod live;
@@ -76,7 +77,9 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         }
         Verb::Get(leaf) => {
             let loaded = crate::load(invocation)?;
-            live(&loaded, async |context| get::run(leaf.args, context).await)
+            live(&loaded, async |context| {
+                get::run(leaf.args, &loaded, context).await
+            })
         }
         Verb::Add(leaf) => add::run(leaf.args, invocation),
         Verb::Remove(leaf) => {
@@ -139,8 +142,10 @@ fn live(
         let work = verb(context);
         let mut work = std::pin::pin!(work);
         tokio::select! {
-            result = &mut work => return result,
+            // In this order Ctrl-C is heard before the work begins.
+            biased;
             Ok(()) = tokio::signal::ctrl_c() => cancel.cancel(),
+            result = &mut work => return result,
         }
         tokio::select! {
             result = &mut work => result,

@@ -67,6 +67,7 @@ fn command(word: &str) -> CliError {
     match word {
         "login" => error.hint("set CODEX_API_KEY or OPENAI_API_KEY to a key of the provider"),
         "resume" => error.hint("`codex exec resume --last PROMPT` goes on with the newest thread"),
+        "fork" => error.hint("`codex exec fork` does it without the interface"),
         _ => error,
     }
 }

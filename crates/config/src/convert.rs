@@ -53,7 +53,8 @@ pub(crate) fn config(
         RawApprovalPolicy::Word(policy) => policy,
         RawApprovalPolicy::Granular => {
             let origin = bases.layers.origin(&["approval_policy"]);
-            let text = "`approval_policy` as a table is not available yet; `on-request` is used";
+            let text = "`approval_policy` as a table is not available yet; it counts as \
+                        `on-request`, and `codex exec` never asks";
             notices.push(Notice::new(Severity::Warning, text, origin));
             AskForApproval::OnRequest
         }

@@ -15,6 +15,7 @@ use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteErro
 use codex_protocol::ServerName;
 
 use crate::layers::{LayerSource, LayerStack};
+use crate::mcp::raw::{RawMcpServer, field_names};
 use crate::mcp::{convert, entry};
 use crate::tree::{self, Node, NodeValue, Place};
 use crate::{ConfigError, McpServerConfig, TrustLevel, load, report};
@@ -48,6 +49,21 @@ pub enum EditError {
         /// The key.
         key: String,
     },
+}
+
+impl EditError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Config(error) => error.hints().to_vec(),
+            Self::Lock(LockError::Held { .. }) => vec!["try again when it has ended".to_owned()],
+            Self::Changed(_) => vec!["try again when nobody else edits the file".to_owned()],
+            Self::Write(WriteError::ReadOnly(path)) => {
+                vec![format!("make it writable: `chmod u+w {}`", path.display())]
+            }
+            Self::Lock(LockError::Io { .. }) | Self::Write(_) | Self::Shape { .. } => Vec::new(),
+        }
+    }
 }
 
 fn file_name(path: &Path) -> String {
@@ -105,20 +121,6 @@ impl ConfigFile {
         &self.path
     }
 
-    /// Returns the names in `[mcp_servers]` of this file, whatever other layers say.
-    pub fn mcp_server_names(&self) -> Vec<ServerName> {
-        let servers = self
-            .text
-            .tree
-            .entry(&["mcp_servers"])
-            .and_then(|entry| entry.node.as_table());
-        let keys = servers
-            .into_iter()
-            .flat_map(|table| &table.0)
-            .map(|entry| &entry.key);
-        keys.map(|key| ServerName::from_config(key)).collect()
-    }
-
     /// Returns a server of this file; of a broken entry, what can be read of it.
     pub fn mcp_server(&self, name: &ServerName) -> Option<McpServerConfig> {
         let entry = self.text.tree.entry(&["mcp_servers", name.as_str()])?;
@@ -158,6 +160,15 @@ impl ConfigFile {
             self.change(Change::Remove(path))?;
         }
         Ok(found)
+    }
+
+    /// Takes every key out of an entry, unknown ones too; its place and the comment above it stay.
+    pub fn empty_mcp_server(&mut self, name: &ServerName) -> Result<&mut Self, EditError> {
+        for key in self.mcp_server_keys(name) {
+            let path = ["mcp_servers", name.as_str(), &key].map(str::to_owned);
+            self.change(Change::Remove(path.to_vec()))?;
+        }
+        Ok(self)
     }
 
     /// Turns a feature on or off; `None` takes the key out.
@@ -367,7 +378,7 @@ fn keep_milliseconds(found: &Node, wanted: &mut Node) {
 fn is_ours(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path[..] {
-        [_, _, key] => crate::mcp::raw::known_keys().contains(&key),
+        [_, _, key] => field_names::<RawMcpServer>().contains(&key),
         [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
         _ => true,
     }

@@ -127,12 +127,31 @@ impl LayerStack {
 
     /// Returns where the effective value of a key stands.
     pub fn origin(&self, path: &[&str]) -> Option<Origin> {
-        let holders = self
-            .layers
-            .iter()
-            .rev()
-            .filter_map(|layer| layer.document.entry(path));
-        holders.map(|entry| self.place(entry.key_at)).next()
+        self.places(path).into_iter().next()
+    }
+
+    /// Returns every place where a key stands: the effective one, then those that it overrides.
+    pub fn places(&self, path: &[&str]) -> Vec<Origin> {
+        let highest_first = self.layers.iter().rev();
+        highest_first
+            .filter_map(|layer| layer.document.entry(path))
+            .map(|entry| self.place(entry.key_at))
+            .collect()
+    }
+
+    /// Returns the keys below a table, of all layers together, each once.
+    pub fn keys(&self, path: &[&str]) -> Vec<&str> {
+        let tables = self.layers.iter().filter_map(|layer| {
+            let entry = layer.document.entry(path)?;
+            entry.node.as_table()
+        });
+        let mut keys: Vec<&str> = Vec::new();
+        for entry in tables.flat_map(|table| &table.0) {
+            if !keys.contains(&entry.key.as_str()) {
+                keys.push(&entry.key);
+            }
+        }
+        keys
     }
 
     /// Adds a layer; the caller goes through the sources in their order.
@@ -234,5 +253,15 @@ mod tests {
         assert_eq!(origin(&["mcp_servers", "s", "command"]), "/0.toml:3:1");
         assert_eq!(origin(&["mcp_servers", "s", "args"]), "/1.toml:3:1");
         assert!(stack().origin(&["b"]).is_none());
+    }
+
+    #[test]
+    fn places_and_keys_are_those_of_all_layers() {
+        let stack = stack();
+        let places = stack.places(&["mcp_servers", "s", "args"]);
+        let places: Vec<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(places, ["/1.toml:3:1", "/0.toml:4:1"]);
+        assert_eq!(stack.keys(&["mcp_servers", "s"]), ["command", "args"]);
+        assert!(stack.keys(&["a"]).is_empty());
     }
 }

@@ -183,6 +183,9 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
         path: path.to_owned(),
         source,
     };
+    if would_block(path) {
+        return Err(unreadable(std::io::Error::other("it is no regular file")));
+    }
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -198,6 +201,18 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
         )));
     }
     Ok(Some(bytes))
+}
+
+/// Returns whether opening waits for somebody at the other end.
+#[cfg(unix)]
+fn would_block(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn would_block(_path: &Path) -> bool {
+    false
 }
 
 pub(crate) fn to_text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {

@@ -128,7 +128,7 @@ impl ThreadActor {
         self.state.running = Some(cancel.clone());
         let mcp = self.services.calls.mcp.clone();
         let grace = self.services.calls.settings.optional_startup_grace;
-        let must_wait = !std::mem::replace(&mut self.state.has_waited, true);
+        let must_wait = !self.state.has_waited;
         self.state.turns.spawn(async move {
             let ready = if must_wait {
                 mcp.ready(grace, &cancel).await
@@ -148,6 +148,8 @@ impl ThreadActor {
     async fn on_turn(&mut self, report: TurnReport) -> std::ops::ControlFlow<()> {
         match report {
             TurnReport::ServersReady(request, ready) => {
+                // A wait that was interrupted is waited for again by the next turn.
+                self.state.has_waited |= ready.is_ok();
                 self.events.emit(EventKind::TurnStarted).await;
                 self.begin(*request, ready).await;
             }

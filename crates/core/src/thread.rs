@@ -143,8 +143,9 @@ pub async fn start_thread(
         tasks,
         state: ActorState::default(),
     };
-    let owner = TaskTracker::new();
-    owner.spawn(actor.run(early_notices));
+    // The handle is the owner: without it and its senders the actor ends by itself, and `Closed` is
+    // the last that is heard of it.
+    TaskTracker::new().spawn(actor.run(early_notices));
     Ok(ThreadHandle {
         id,
         ops: ThreadSender { ops },

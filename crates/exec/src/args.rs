@@ -30,7 +30,7 @@ pub struct ExecArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 enum ExecCommand {
-    /// Continue a recorded session by id or name, or the newest one with --last
+    /// Continue a recorded session by id, or the newest one with --last
     Resume(ResumeArgs),
     /// Continue a copy of a recorded session under a new id
     Fork(ForkArgs),
@@ -40,7 +40,7 @@ enum ExecCommand {
 
 #[derive(Debug, Clone, Args)]
 struct ResumeArgs {
-    /// Session id (UUID), else its exact name
+    /// Session id (UUID)
     #[arg(value_name = "SESSION_ID")]
     id: Option<String>,
     /// What to do next; `-` or nothing reads it from stdin
@@ -58,7 +58,7 @@ struct ResumeArgs {
 
 #[derive(Debug, Clone, Args)]
 struct ForkArgs {
-    /// Session id (UUID), else its exact name
+    /// Session id (UUID)
     #[arg(value_name = "SESSION_ID")]
     id: String,
     /// What to do next; `-` or nothing reads it from stdin
@@ -85,10 +85,10 @@ struct Flags {
     /// Model to use
     #[arg(short = 'm', long, value_name = "MODEL")]
     model: Option<String>,
-    /// Use a local model server
+    /// Use a local model server (not available yet)
     #[arg(long)]
     oss: bool,
-    /// Which local model server
+    /// Which local model server (not available yet)
     #[arg(long, value_name = "OSS_PROVIDER")]
     local_provider: Option<LocalProvider>,
     /// What commands may touch
@@ -97,7 +97,7 @@ struct Flags {
     /// Run without sandbox and without approvals; only for machines that are a sandbox themselves
     #[arg(long)]
     dangerously_bypass_approvals_and_sandbox: bool,
-    /// A further directory that may be written; repeatable
+    /// A further directory that may be written; repeatable (no effect yet)
     #[arg(long = "add-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     add_dirs: Vec<PathBuf>,
     /// Run outside a git repository and outside a trusted project
@@ -215,6 +215,7 @@ pub(crate) enum ThreadArg {
     New,
     Resume(String),
     ResumeLast { any_directory: bool },
+    Fork(String),
 }
 
 /// Who answers.
@@ -250,14 +251,11 @@ impl ExecArgs {
                 let (thread, prompt) = resume.thread_and_prompt()?;
                 (thread, flags.then(resume.flags), prompt)
             }
-            Some(ExecCommand::Fork(fork)) => {
-                unavailable = Some("codex exec fork");
-                (
-                    ThreadArg::Resume(fork.id),
-                    flags.then(fork.flags),
-                    fork.prompt,
-                )
-            }
+            Some(ExecCommand::Fork(fork)) => (
+                ThreadArg::Fork(fork.id),
+                flags.then(fork.flags),
+                fork.prompt,
+            ),
             Some(ExecCommand::Review(_)) => {
                 unavailable = Some("codex exec review");
                 (ThreadArg::New, flags, None)

@@ -3,6 +3,7 @@
 //! They are read and checked before any request, because a picture that cannot be read would otherwise
 //! become a sentence in the prompt that nobody asked for.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -10,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use codex_protocol::UserInput;
 use imagesize::ImageType;
 
-/// Largest picture, in bytes of its file.
-const LIMIT: u64 = 20 * 1024 * 1024;
+use crate::input::read_at_most;
+
+/// Largest picture.
+const LIMIT_MIB: u64 = 20;
 
 /// Why a picture cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -35,11 +38,13 @@ fn files(value: &str, cwd: &Path) -> Vec<String> {
     if !value.contains(',') || cwd.join(value).exists() {
         return vec![value.to_owned()];
     }
-    value
-        .split(',')
-        .filter(|part| !part.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let parts = value.split(',').filter(|part| !part.is_empty());
+    let names: Vec<String> = parts.map(str::to_owned).collect();
+    match names.is_empty() {
+        // Nothing is named, and that is said of what was typed.
+        true => vec![value.to_owned()],
+        false => names,
+    }
 }
 
 fn read(name: &str, cwd: &Path) -> Result<UserInput, ImageError> {
@@ -52,13 +57,9 @@ fn read(name: &str, cwd: &Path) -> Result<UserInput, ImageError> {
     if !metadata.is_file() {
         return Err(failed("not a regular file".to_owned()));
     }
-    if metadata.len() > LIMIT {
-        return Err(failed(format!(
-            "{} bytes are more than 20 MiB",
-            metadata.len()
-        )));
-    }
-    let bytes = std::fs::read(&path).map_err(|error| failed(error.to_string()))?;
+    let bytes = File::open(&path)
+        .and_then(|file| read_at_most(file, LIMIT_MIB))
+        .map_err(|error| failed(error.to_string()))?;
     let media_type = media_type(&bytes).map_err(|why| failed(why.to_owned()))?;
     let data_url = format!("data:{media_type};base64,{}", STANDARD.encode(&bytes));
     Ok(UserInput::Image { path, data_url })
@@ -153,7 +154,7 @@ mod tests {
         std::fs::write(dir.path().join("cut.png"), &PNG[..12]).unwrap();
         std::fs::create_dir(dir.path().join("dir.png")).unwrap();
         let big = std::fs::File::create(dir.path().join("big.png")).unwrap();
-        big.set_len(LIMIT + 1).unwrap();
+        big.set_len(LIMIT_MIB * 1024 * 1024 + 1).unwrap();
         assert!(
             error("none.png", dir.path()).starts_with("cannot read image `none.png`: No such file")
         );
@@ -162,13 +163,14 @@ mod tests {
             "cannot read image `text.png`: not a PNG, JPEG, GIF or WebP picture"
         );
         assert!(error("cut.png", dir.path()).starts_with("cannot read image `cut.png`: "));
+        assert!(error(",", dir.path()).starts_with("cannot read image `,`: "));
         assert_eq!(
             error("dir.png", dir.path()),
             "cannot read image `dir.png`: not a regular file"
         );
         assert_eq!(
             error("big.png", dir.path()),
-            "cannot read image `big.png`: 20971521 bytes are more than 20 MiB"
+            "cannot read image `big.png`: more than 20 MiB"
         );
     }
 }

@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod human;
 mod image;
+mod input;
 mod json;
 mod output;
 mod prompt;

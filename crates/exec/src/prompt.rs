@@ -5,13 +5,15 @@
 //! character device; a terminal, `/dev/null` and a closed stdin are character devices.
 
 use std::fs::File;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
+use crate::input::{in_thread, read_at_most};
 use crate::output::Output;
+
+/// More than any model takes; what a `yes` in front of us writes ends here.
+const LIMIT_MIB: u64 = 64;
 
 /// After this long without an end of stdin, a note says how to go on without it.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -62,7 +64,7 @@ impl PromptSource {
             (Self::Argument(text), Stdin::Terminal | Stdin::Nothing) => Ok(text),
             (Self::Argument(text), Stdin::Data) => {
                 out.talk("Reading additional input from stdin...\n").await;
-                let mut bytes = read_in_thread();
+                let mut bytes = std::pin::pin!(read_stdin());
                 let bytes = tokio::select! {
                     bytes = &mut bytes => bytes,
                     () = tokio::time::sleep(PATIENCE) => {
@@ -70,25 +72,16 @@ impl PromptSource {
                         bytes.await
                     }
                 };
-                Ok(with_stdin(&text, &received(bytes)?))
+                Ok(with_stdin(&text, &bytes?))
             }
             (Self::Stdin, kind) => {
                 if kind != Stdin::Terminal {
                     out.talk("Reading prompt from stdin...\n").await;
                 }
-                alone(&received(read_in_thread().await)?)
+                alone(&read_stdin().await?)
             }
         }
     }
-}
-
-fn received(
-    bytes: Result<std::io::Result<Vec<u8>>, oneshot::error::RecvError>,
-) -> Result<Vec<u8>, PromptError> {
-    // The thread sends before it ends, unless it could not be made at all.
-    bytes
-        .unwrap_or_else(|_| Err(std::io::Error::other("the reader did not start")))
-        .map_err(PromptError::Unreadable)
 }
 
 fn stdin_kind() -> Stdin {
@@ -115,21 +108,11 @@ fn is_stream(kind: std::fs::FileType) -> bool {
     kind.is_fifo() || kind.is_socket()
 }
 
-/// Reads stdin on a thread of its own: nothing can cut a blocked read short, and a thread of the
-/// runtime's pool would keep the process from ending.
-fn read_in_thread() -> oneshot::Receiver<std::io::Result<Vec<u8>>> {
-    let (sender, receiver) = oneshot::channel();
-    let reader = move || {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().lock().read_to_end(&mut bytes);
-        // Nobody listens any more when the run was interrupted.
-        let _ = sender.send(read.map(|_| bytes));
-    };
-    // A thread that cannot be made drops the sender, which the receiver reports.
-    let _ = std::thread::Builder::new()
-        .name("stdin".to_owned())
-        .spawn(reader);
-    receiver
+/// Reads all of stdin.
+async fn read_stdin() -> Result<Vec<u8>, PromptError> {
+    let read = || read_at_most(std::io::stdin().lock(), LIMIT_MIB);
+    let bytes = in_thread("stdin", read).await;
+    bytes.flatten().map_err(PromptError::Unreadable)
 }
 
 /// Returns the typed text with the piped one as a block below it.

@@ -1,20 +1,27 @@
 //! The schema of the final message: read before anything else, checked after everything else.
 
+use std::fs::File;
 use std::path::Path;
 
 use codex_utils_json_schema::JsonSchema;
 use serde_json::Value;
 
 use crate::failure::Failure;
+use crate::input::read_at_most;
+
+/// Far more than any provider takes.
+const LIMIT_MIB: u64 = 4;
 
 /// Reads the schema file. Its content goes to the provider as it is.
 pub(crate) fn read(file: &Path, cwd: &Path) -> Result<Value, Failure> {
     let shown = file.display();
-    let text = std::fs::read(cwd.join(file)).map_err(|error| {
-        Failure::bare(format!(
-            "Failed to read output schema file {shown}: {error}"
-        ))
-    })?;
+    let text = File::open(cwd.join(file))
+        .and_then(|file| read_at_most(file, LIMIT_MIB))
+        .map_err(|error| {
+            Failure::bare(format!(
+                "Failed to read output schema file {shown}: {error}"
+            ))
+        })?;
     serde_json::from_slice(&text).map_err(|error| {
         Failure::bare(format!(
             "Output schema file {shown} is not valid JSON: {error}"

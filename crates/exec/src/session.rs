@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::args::{ModelSide, Request, ThreadArg};
 use crate::failure::Failure;
 use crate::image;
+use crate::input::in_thread;
 use crate::output::Output;
 use crate::prompt::PromptSource;
 use crate::schema;
@@ -102,6 +103,9 @@ struct Prepared {
     options: StartOptions,
     images: Vec<UserInput>,
     plan: Plan,
+    /// `None` = that of the recording.
+    prompt: Option<PromptSource>,
+    notices: Vec<String>,
 }
 
 async fn turn(
@@ -112,15 +116,22 @@ async fn turn(
     interrupt: &CancellationToken,
 ) -> Result<End, Stop> {
     let Prepared {
-        mut loaded,
+        loaded,
         options,
         images,
         plan,
-    } = prepare(&request, invocation)?;
-    for notice in early_notices(&request, &mut loaded) {
+        prompt,
+        notices,
+    } = tokio::select! {
+        prepared = in_thread("prepare", || prepare(request, invocation)) => {
+            prepared.map_err(|error| Failure::new(format!("cannot start: {error}")))??
+        }
+        () = interrupt.cancelled() => return Err(Stop::Interrupted),
+    };
+    for notice in notices {
         view.notice(notice).await;
     }
-    let prompt = match request.prompt {
+    let prompt = match prompt {
         Some(source) => Some(read_prompt(source, out, interrupt).await?),
         None => None,
     };
@@ -147,8 +158,8 @@ async fn turn(
     Ok(drive(plan, session, op, view, interrupt).await)
 }
 
-/// Refuses what can be refused without a thread; nothing here waits for anybody.
-fn prepare(request: &Request, mut invocation: Invocation) -> Result<Prepared, Failure> {
+/// Refuses what can be refused without a thread. May block: any file of it may be a pipe.
+fn prepare(request: Request, mut invocation: Invocation) -> Result<Prepared, Failure> {
     if let Some(what) = request.unavailable {
         return Err(Failure::new(format!("{what} is not available yet")));
     }
@@ -162,10 +173,10 @@ fn prepare(request: &Request, mut invocation: Invocation) -> Result<Prepared, Fa
     if request.ignore_user_config {
         invocation.user_config = UserConfig::Ignored;
     }
-    let loaded = invocation
+    let mut loaded = invocation
         .load()
         .map_err(|error| Failure::of(&error, error.hints().to_vec()))?;
-    check_trust(request, &loaded)?;
+    check_trust(&request, &loaded)?;
     let begin = find_thread(&request.thread, &loaded)?;
     let images = image::read_all(&request.images, &stands_in)
         .map_err(|error| Failure::of(&error, Vec::new()))?;
@@ -174,8 +185,10 @@ fn prepare(request: &Request, mut invocation: Invocation) -> Result<Prepared, Fa
         None => None,
     };
     Ok(Prepared {
+        notices: early_notices(&request, &mut loaded),
+        options: start_options(&request, begin),
+        prompt: request.prompt,
         loaded,
-        options: start_options(request, begin),
         images,
         plan: Plan {
             schema,
@@ -294,6 +307,10 @@ async fn close(mut session: Session, limit: Duration) {
 impl Plan {
     /// Checks the final message and writes it to its file; what goes wrong is a notice.
     async fn hand_over(&mut self, message: Option<&str>, view: &mut View<'_>) {
+        if let (None, Some(LastMessage { name, .. })) = (message, &self.last_message) {
+            let notice = format!("no last message; `{}` is empty", name.display());
+            view.notice(notice).await;
+        }
         if let Some(schema) = &self.schema
             && let Some(notice) = schema::mismatch(schema, message)
         {
@@ -328,17 +345,19 @@ fn check_trust(request: &Request, loaded: &Loaded) -> Result<(), Failure> {
 }
 
 fn find_thread(thread: &ThreadArg, loaded: &Loaded) -> Result<Begin, Failure> {
-    let found = match thread {
+    let begin = match thread {
         ThreadArg::New => return Ok(Begin::New),
-        ThreadArg::Resume(word) => loaded.find_thread(word),
-        ThreadArg::ResumeLast {
-            any_directory: false,
-        } => loaded.latest_thread(RecordedIn::ThisDirectory),
-        ThreadArg::ResumeLast {
-            any_directory: true,
-        } => loaded.latest_thread(RecordedIn::AnyDirectory),
+        ThreadArg::Resume(word) => loaded.find_thread(word).map(Begin::Resume),
+        ThreadArg::ResumeLast { any_directory } => {
+            let recorded = match any_directory {
+                false => RecordedIn::ThisDirectory,
+                true => RecordedIn::AnyDirectory,
+            };
+            loaded.latest_thread(recorded).map(Begin::Resume)
+        }
+        ThreadArg::Fork(word) => loaded.find_thread(word).map(Begin::Fork),
     };
-    found.map_err(|error| Failure::of(&error, error.hints()))
+    begin.map_err(|error| Failure::of(&error, error.hints()))
 }
 
 impl LastMessage {

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use serde::Serialize;
 use url::Url;
 
 use crate::error::{HttpError, HttpErrorKind, shown_url};
@@ -100,11 +99,6 @@ impl Request {
         let mut request = Self::new(Method::POST, url);
         request.body = body.into();
         request.header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-    }
-
-    /// Makes a POST request with a value as JSON body.
-    pub fn post_value(url: Url, value: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Self::post_json(url, serde_json::to_vec(value)?))
     }
 
     /// Sets a header.

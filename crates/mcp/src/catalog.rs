@@ -171,17 +171,6 @@ impl ToolCatalog {
                     supports_parallel_calls: offered.supports_parallel_calls,
                 })
                 .collect();
-            for (index, tool) in tools.iter().enumerate() {
-                let place = (catalog.servers.len(), index);
-                for spelling in [
-                    (Some(tool.namespace.clone()), tool.name.clone()),
-                    (Some(tool.namespace.clone()), tool.flat.clone()),
-                    (None, tool.flat.clone()),
-                ] {
-                    // The offered spelling of one tool beats a lenient spelling of another.
-                    catalog.spellings.entry(spelling).or_insert(place);
-                }
-            }
             catalog.servers.push(ServerTools {
                 server: server.clone(),
                 namespace: tools
@@ -193,7 +182,27 @@ impl ToolCatalog {
                 hidden: listing.hidden.clone(),
             });
         }
+        catalog.note_spellings();
         catalog
+    }
+
+    /// Fills the table of spellings. What is offered comes first: a tool whose raw name looks like
+    /// the flat name of another keeps its own name, whatever the order.
+    fn note_spellings(&mut self) {
+        let Self { servers, spellings } = self;
+        let places = servers.iter().enumerate().flat_map(|(server, listed)| {
+            let tools = listed.tools.iter().enumerate();
+            tools.map(move |(index, tool)| ((server, index), tool))
+        });
+        for (place, tool) in places.clone() {
+            let namespace = Some(tool.namespace.clone());
+            spellings.insert((namespace, tool.name.clone()), place);
+            spellings.insert((None, tool.flat.clone()), place);
+        }
+        for (place, tool) in places {
+            let lenient = (Some(tool.namespace.clone()), tool.flat.clone());
+            spellings.entry(lenient).or_insert(place);
+        }
     }
 }
 
@@ -308,5 +317,66 @@ impl ServerListing {
             reason: HiddenReason::Invalid(why),
             definition,
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A catalog of servers with these tools.
+    fn catalog(servers: &[(&str, &[&str])]) -> ToolCatalog {
+        let listings = servers.iter().map(|(server, tools)| {
+            let offered = tools.iter().map(|name| OfferedTool {
+                definition: Arc::new(ToolDefinition {
+                    name: (*name).to_owned(),
+                    title: None,
+                    description: None,
+                    input_schema: Value::Null,
+                    output_schema: None,
+                    annotations: ToolAnnotations::default(),
+                    meta: None,
+                    raw: Value::Null,
+                }),
+                parameters: Arc::default(),
+                approval_mode: ToolApprovalMode::Auto,
+                output_token_limit: None,
+                supports_parallel_calls: false,
+            });
+            let listing = ServerListing {
+                offered: offered.collect(),
+                ..ServerListing::default()
+            };
+            (ServerName::from_config(server), Arc::new(listing))
+        });
+        ToolCatalog::build(&listings.collect())
+    }
+
+    fn found(catalog: &ToolCatalog, namespace: Option<&str>, name: &str) -> Option<String> {
+        let tool = catalog.lookup(namespace, name)?;
+        Some(tool.tool.to_string())
+    }
+
+    #[test]
+    fn every_spelling_of_the_contract_is_accepted() {
+        let catalog = catalog(&[("s", &["t"])]);
+        for (namespace, name) in [
+            (Some("mcp__s"), "t"),
+            (None, "mcp__s__t"),
+            (Some(""), "mcp__s__t"),
+            (Some("mcp__s"), "mcp__s__t"),
+        ] {
+            let found = found(&catalog, namespace, name);
+            assert_eq!(found.as_deref(), Some("s/t"), "{namespace:?} {name}");
+        }
+        assert_eq!(found(&catalog, None, "t"), None);
+    }
+
+    #[test]
+    fn a_tool_named_like_the_flat_name_of_another_is_the_one_that_is_called() {
+        let catalog = catalog(&[("s", &["a", "mcp__s__a"])]);
+        let called = found(&catalog, Some("mcp__s"), "mcp__s__a");
+        assert_eq!(called.as_deref(), Some("s/mcp__s__a"));
+        assert_eq!(found(&catalog, None, "mcp__s__a").as_deref(), Some("s/a"));
     }
 }

@@ -119,7 +119,8 @@ impl StartFailure {
 
     /// Returns one sentence that does not repeat the server's name.
     pub fn why(&self, server: &ServerName) -> String {
-        let text = self.to_string();
+        // Most of it may be the server's words.
+        let text = crate::notice::plain(&self.to_string());
         // Errors from below begin with the server; beside our own `a: …` that would be said twice.
         match text.strip_prefix(&format!("MCP server `{server}` ")) {
             Some(rest) => rest.to_owned(),

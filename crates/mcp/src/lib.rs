@@ -32,7 +32,7 @@ pub use filter::{FilterVerdict, judge_tool};
 pub use manager::{CallContext, McpHandle, McpManager, ServerState, ServerStatus};
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
-pub use resolve::{EndpointError, HeadersHelper, Resolved, resolve_endpoint};
+pub use resolve::{EndpointError, HeadersHelper, Resolved, inherited_variables, resolve_endpoint};
 pub use settings::{
     ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings, RestartPolicy,
 };

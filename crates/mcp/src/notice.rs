@@ -7,6 +7,9 @@ use codex_protocol::ServerName;
 /// Longest piece of a server's own words within a notice.
 const MAX_QUOTED_CHARS: usize = 200;
 
+/// Longest reason; the end of a server's stderr fits into it.
+const MAX_SHOWN_CHARS: usize = 3_000;
+
 /// One sentence about one server or several; it is survived, never fatal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,6 +95,19 @@ fn join(servers: &[&ServerName]) -> String {
         .join(", ")
 }
 
+/// Makes a text with a server's words in it fit to be shown: lines stay, other control characters and
+/// what is beyond [`MAX_SHOWN_CHARS`] do not.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = text.chars().take(MAX_SHOWN_CHARS);
+    let mut plain: String = shown
+        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
+        .collect();
+    if text.chars().nth(MAX_SHOWN_CHARS).is_some() {
+        plain.push('…');
+    }
+    plain
+}
+
 /// Makes a server's words fit for one line: no control characters, not too long.
 pub(crate) fn quoted(text: &str) -> String {
     let mut line = String::new();
@@ -131,6 +147,15 @@ mod tests {
         Waiting for MCP servers: a, b
         MCP servers still starting: a, b; their tools join when they are ready
         "#);
+    }
+
+    #[test]
+    fn a_reason_is_bounded_and_moves_no_cursor() {
+        assert_eq!(plain("no\u{1b}[2J\nkey\r"), "no [2J\nkey ");
+        assert_eq!(
+            plain(&"x".repeat(9_000)).chars().count(),
+            MAX_SHOWN_CHARS + 1
+        );
     }
 
     #[test]

@@ -153,6 +153,15 @@ pub fn resolve_endpoint(
     }
 }
 
+/// Returns the names of the variables that a stdio server gets without naming them, sorted.
+pub fn inherited_variables(stdio: &StdioTransport, env: &Env) -> Vec<String> {
+    let base = environment::base(env, stdio.inherit_env);
+    let names = base.into_keys();
+    names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// How names and texts of one entry become values.
 struct Lookup<'a> {
     server: &'a ServerName,
@@ -185,26 +194,36 @@ impl Lookup<'_> {
             header: name.to_owned(),
             why,
         };
-        let name = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| bad("the name is not a header name"))?;
-        // These belong to the protocol; a second value would break it.
-        if [
-            "accept",
-            "content-type",
-            "content-length",
-            "host",
-            "mcp-session-id",
-            "last-event-id",
-        ]
-        .contains(&name.as_str())
-        {
-            return Err(bad("the protocol sets it"));
-        }
-        let mut value = HeaderValue::from_str(value)
-            .map_err(|_| bad("the value holds characters that no header may hold"))?;
-        value.set_sensitive(true);
-        Ok((name, value))
+        sendable(name, value).map_err(bad)
     }
+}
+
+/// Headers of the protocol and of HTTP itself; a second value would break them.
+const RESERVED_HEADERS: &[&str] = &[
+    "accept",
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-id",
+    "transfer-encoding",
+];
+
+/// Makes a header of the user's, or says why it cannot be sent.
+fn sendable(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), &'static str> {
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| "the name is not a header name")?;
+    if RESERVED_HEADERS.contains(&name.as_str()) {
+        return Err("the protocol sets it");
+    }
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_| "the value holds characters that no header may hold")?;
+    value.set_sensitive(true);
+    Ok((name, value))
 }
 
 fn resolve_stdio(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use codex_config::McpServerConfig;
+use codex_config::{Feature, Features, McpServerConfig};
 use codex_host::{AbsPath, Env};
 use codex_http::HttpClient;
 use codex_protocol::ServerName;
@@ -60,6 +60,17 @@ impl McpSettings {
             list_changes: ListChanges::default(),
             restart: RestartPolicy::default(),
         }
+    }
+
+    /// Sets what the user's feature flags decide.
+    pub fn with_features(mut self, features: &Features) -> Self {
+        if features.enabled(Feature::Mcp20260728) {
+            self.probe = Probe::Modern;
+        }
+        if !features.enabled(Feature::McpToolListChanged) {
+            self.list_changes = ListChanges::Ignore;
+        }
+        self
     }
 }
 

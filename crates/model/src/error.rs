@@ -14,8 +14,6 @@ pub struct ModelError {
     pub message: String,
     /// What the user can do now.
     pub hints: Vec<String>,
-    /// How often the provider was asked, when it was.
-    pub attempts: u32,
 }
 
 /// Where it went wrong.
@@ -45,7 +43,6 @@ impl ModelError {
             kind,
             message: message.into(),
             hints: Vec::new(),
-            attempts: 0,
         }
     }
 

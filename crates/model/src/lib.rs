@@ -24,6 +24,7 @@ mod retry;
 
 use std::fmt;
 
+use codex_host::Secret;
 use tokio_util::sync::CancellationToken;
 
 pub use error::{ErrorOrigin, ModelError};
@@ -50,6 +51,11 @@ pub trait ModelBackend: fmt::Debug + Send + Sync {
     /// the one that came with the event.
     fn stream(&self, prompt: Prompt, budget: RetryBudget, cancel: CancellationToken)
     -> ModelStream;
+
+    /// Returns the secrets that became known while it ran, such as a key that a program printed.
+    fn learned_secrets(&self) -> Vec<Secret> {
+        Vec::new()
+    }
 
     /// Ends the run: a recording is completed, a replay is checked for responses that nobody asked
     /// for. Returns notices for people. To be called once, after the last turn, also when it failed.

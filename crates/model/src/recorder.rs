@@ -142,6 +142,7 @@ impl ModelBackend for Recorder {
         cancel: CancellationToken,
     ) -> ModelStream {
         let take = Take {
+            backend: self.inner.clone(),
             tape: self.tape.clone(),
             new: lock(&self.tape).seen.new_entries(&prompt),
             n_input: prompt.input.len(),
@@ -167,6 +168,7 @@ impl ModelBackend for Recorder {
 
 /// One answer that is being written down.
 struct Take {
+    backend: Arc<dyn ModelBackend>,
     tape: Arc<Mutex<Tape>>,
     new: Vec<Entry>,
     n_input: usize,
@@ -197,7 +199,9 @@ impl Take {
             },
             _ => return event,
         };
+        let learned = self.backend.learned_secrets();
         let mut tape = lock(&self.tape);
+        tape.cleaner.rules.learn(learned);
         tape.record(self, end).map_err(|why| tape.failed(&why))?;
         event
     }

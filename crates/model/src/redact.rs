@@ -19,13 +19,24 @@ pub struct RedactionRules {
 impl RedactionRules {
     /// Takes the values of all known secrets: the provider's key, MCP tokens and configured header
     /// values, and what [`RedactionRules::is_secret_name`] finds in the environment. Values under 8
-    /// bytes are left out.
+    /// bytes are left out. Of a value such as `Bearer abc` the part behind the scheme is a secret too:
+    /// it is what others echo.
     pub fn new(values: impl IntoIterator<Item = Secret>) -> Self {
         let long = |value: &Secret| value.expose().len() >= SHORTEST_SECRET;
-        let mut values: Vec<Secret> = values.into_iter().filter(long).collect();
+        let with_token = |value: Secret| [behind_scheme(&value), Some(value)];
+        let values = values.into_iter().flat_map(with_token).flatten();
+        let mut values: Vec<Secret> = values.filter(long).collect();
         values.sort_by(|a, b| (b.expose().len(), b.expose()).cmp(&(a.expose().len(), a.expose())));
         values.dedup();
         Self { values }
+    }
+
+    /// Adds secrets that became known later.
+    pub(crate) fn learn(&mut self, values: Vec<Secret>) {
+        if values.iter().any(|value| !self.values.contains(value)) {
+            let known = std::mem::take(&mut self.values);
+            *self = Self::new(known.into_iter().chain(values));
+        }
     }
 
     /// Whether a variable of this name holds a secret.
@@ -60,6 +71,15 @@ impl RedactionRules {
         }
         (clean, n_found)
     }
+}
+
+/// Returns the token of a value of an `authorization` header.
+fn behind_scheme(value: &Secret) -> Option<Secret> {
+    let (scheme, token) = value.expose().trim().split_once(' ')?;
+    let is_scheme = ["bearer", "basic", "token", "apikey"]
+        .iter()
+        .any(|known| scheme.eq_ignore_ascii_case(known));
+    is_scheme.then(|| Secret::new(token.trim()))
 }
 
 /// Beginnings of well-known tokens, and how many more characters make it one.
@@ -175,6 +195,15 @@ mod tests {
                 "password1-and-more password1 short"
             ),
             "***** ***** short"
+        );
+    }
+
+    #[test]
+    fn the_token_of_a_header_is_found_without_its_scheme() {
+        let header = ["Bearer tok-0123456789", "plain words of a header"];
+        assert_eq!(
+            redacted(&header, "tok-0123456789; Bearer tok-0123456789; words of a"),
+            "*****; *****; words of a"
         );
     }
 

@@ -103,9 +103,10 @@ pub(crate) fn refused(
     }
     let mut failure = Failure::new(fault, ErrorOrigin::Refused(status), kind, message);
     if status == 401 {
-        failure
-            .hints
-            .push("check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`".to_owned());
+        failure.hints.push(
+            "check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`"
+                .to_owned(),
+        );
     }
     failure
 }

@@ -9,8 +9,9 @@ mod headers;
 mod reading;
 mod session;
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use codex_host::{Clock, Secret};
@@ -23,6 +24,9 @@ use url::Url;
 use crate::retry::RetryLimits;
 use crate::{ModelBackend, ModelStream, Prompt, ProviderKey, ProviderSettings, RetryBudget};
 use session::Session;
+
+/// So many fetched keys are remembered; each 401 fetches one.
+const MAX_FETCHED: usize = 16;
 
 /// Asks a provider that speaks the Responses API.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ struct Shared {
     headers: Result<HeaderMap, String>,
     /// Values that no message may show.
     secrets: Vec<Secret>,
+    /// The newest keys that were fetched; no message may show them either.
+    fetched: Mutex<VecDeque<Secret>>,
     limits: RetryLimits,
     idle: Duration,
     waits: Waits,
@@ -81,6 +87,7 @@ impl ResponsesApi {
             url: settings.endpoint("responses"),
             headers: headers::common(&settings),
             secrets,
+            fetched: Mutex::default(),
             limits: settings.retry_limits(),
             idle: settings.stream_idle_timeout,
             key: settings.key,
@@ -89,6 +96,29 @@ impl ResponsesApi {
         Self {
             shared: Arc::new(shared),
         }
+    }
+}
+
+impl Shared {
+    /// Keeps a fetched key among the secrets.
+    fn remember(&self, key: &Secret) {
+        let mut fetched = self.lock_fetched();
+        if fetched.contains(key) {
+            return;
+        }
+        if fetched.len() == MAX_FETCHED {
+            fetched.pop_front();
+        }
+        fetched.push_back(key.clone());
+    }
+
+    fn fetched(&self) -> Vec<Secret> {
+        self.lock_fetched().iter().cloned().collect()
+    }
+
+    /// A list whose writer panicked is still the list.
+    fn lock_fetched(&self) -> MutexGuard<'_, VecDeque<Secret>> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,6 +144,10 @@ impl ModelBackend for ResponsesApi {
         ModelStream::new(stream::unfold(session, |mut session| async move {
             session.next().await.map(|event| (event, session))
         }))
+    }
+
+    fn learned_secrets(&self) -> Vec<Secret> {
+        self.shared.fetched()
     }
 }
 

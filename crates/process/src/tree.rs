@@ -133,13 +133,6 @@ impl ProcessTree {
         self.stderr.tail()
     }
 
-    /// Returns a handle that gives the same as [`stderr_tail`](Self::stderr_tail), also after the
-    /// tree has gone.
-    pub fn stderr_reader(&self) -> impl Fn() -> StderrTail + Clone + Send + Sync + 'static {
-        let stderr = self.stderr.clone();
-        move || stderr.tail()
-    }
-
     /// Returns how the leader ended, when the tree has ended.
     pub fn try_exit(&self) -> Option<Exit> {
         *self.exit.borrow()

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codex_protocol::McpOutcome;
 use serde_json::{Map, Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::CallError;
@@ -19,6 +19,9 @@ const MAX_PAGES: usize = 100;
 
 /// More items than this are not kept.
 const MAX_ITEMS: usize = 5_000;
+
+/// After so many bytes of JSON no further page is fetched.
+const MAX_LIST_BYTES: usize = 32 * 1024 * 1024;
 
 /// How often one call may ask the user before it is given up.
 const MAX_ROUNDS: usize = 10;
@@ -45,10 +48,13 @@ impl MarkedSchemas {
     }
 }
 
-/// Items of a list and why it is not whole.
-pub(crate) struct Pages {
-    pub(crate) items: Vec<Value>,
-    pub(crate) truncated: Option<String>,
+/// All pages of a list.
+#[derive(Debug, Clone, Default)]
+pub struct ItemList {
+    /// The items, verbatim.
+    pub items: Vec<Value>,
+    /// Why the list is not the whole list.
+    pub truncated: Option<String>,
 }
 
 /// The requests of one connection.
@@ -88,68 +94,82 @@ impl Caller {
         method: &str,
         key: &str,
         limit: Duration,
-    ) -> Result<Pages, CallError> {
+    ) -> Result<ItemList, CallError> {
         let ends = Instant::now() + limit;
-        let mut items = Vec::new();
+        let mut pages = ItemList::default();
+        let mut n_bytes = 0;
         let mut cursors = HashSet::new();
         let mut cursor: Option<String> = None;
-        let mut truncated = None;
         for page_number in 1.. {
-            let mut params = Map::new();
-            if let Some(cursor) = &cursor {
-                params.insert("cursor".to_owned(), json!(cursor));
-            }
-            let left = ends.saturating_duration_since(Instant::now());
-            let options = CallOptions::with_idle_timeout(left);
-            let page = self
-                .wire
-                .exchange(method, params, &options, &CancellationToken::new())
-                .await;
-            let mut page = match page {
+            let (items, next) = match self.page(method, key, cursor, ends).await {
                 Ok(page) => page,
                 Err(CallError::Timeout { .. }) if page_number == 1 => {
                     return Err(CallError::Timeout { limit });
                 }
                 Err(error) if page_number == 1 => return Err(error),
                 Err(error) => {
-                    truncated = Some(format!("page {page_number} failed: {error}"));
+                    pages.truncated = Some(format!("page {page_number} failed: {error}"));
                     break;
                 }
             };
-            match page.get_mut(key).map(Value::take) {
-                Some(Value::Array(page_items)) => items.extend(page_items),
-                Some(_) | None => {
-                    let why = format!("the result of `{method}` has no list `{key}`");
-                    if page_number == 1 {
-                        return Err(CallError::Protocol { why });
-                    }
-                    truncated = Some(why);
-                    break;
-                }
-            }
-            if items.len() > MAX_ITEMS {
-                items.truncate(MAX_ITEMS);
-                truncated = Some(format!("only the first {MAX_ITEMS} were taken"));
+            n_bytes += items.iter().map(n_json_bytes).sum::<usize>();
+            pages.items.extend(items);
+            if pages.items.len() > MAX_ITEMS {
+                pages.items.truncate(MAX_ITEMS);
+                pages.truncated = Some(format!("only the first {MAX_ITEMS} were taken"));
                 break;
             }
-            cursor = match page.get("nextCursor") {
-                Some(Value::String(next)) if !next.is_empty() || self.is_modern => {
-                    Some(next.clone())
-                }
-                _ => break,
+            let Some(next) = next.filter(|next| !next.is_empty() || self.is_modern) else {
+                break;
             };
-            if let Some(cursor) = &cursor
-                && !cursors.insert(cursor.clone())
-            {
-                truncated = Some(format!("page {page_number} repeats a cursor"));
+            pages.truncated = if !cursors.insert(next.clone()) {
+                Some(format!("page {page_number} repeats a cursor"))
+            } else if page_number == MAX_PAGES {
+                Some(format!("only the first {MAX_PAGES} pages were fetched"))
+            } else if n_bytes > MAX_LIST_BYTES {
+                Some(format!(
+                    "{page_number} pages hold more than {MAX_LIST_BYTES} bytes, the rest was not fetched"
+                ))
+            } else {
+                None
+            };
+            if pages.truncated.is_some() {
                 break;
             }
-            if page_number == MAX_PAGES {
-                truncated = Some(format!("only the first {MAX_PAGES} pages were fetched"));
-                break;
-            }
+            cursor = Some(next);
         }
-        Ok(Pages { items, truncated })
+        Ok(pages)
+    }
+
+    /// Fetches one page: its items and the cursor of the next one.
+    async fn page(
+        &self,
+        method: &str,
+        key: &str,
+        cursor: Option<String>,
+        ends: Instant,
+    ) -> Result<(Vec<Value>, Option<String>), CallError> {
+        let mut params = Map::new();
+        if let Some(cursor) = cursor {
+            params.insert("cursor".to_owned(), Value::String(cursor));
+        }
+        let limit = ends.saturating_duration_since(Instant::now());
+        let options = CallOptions::with_idle_timeout(limit);
+        let cancel = CancellationToken::new();
+        let asking = self.wire.exchange(method, params, &options, &cancel);
+        // From outside too: neither progress nor a question to the user prolongs a list.
+        let mut page = match timeout_at(ends, asking).await {
+            Ok(page) => page?,
+            Err(_) => return Err(CallError::Timeout { limit }),
+        };
+        let next = page.get_mut("nextCursor").map(Value::take);
+        match (page.get_mut(key).map(Value::take), next) {
+            (Some(Value::Array(items)), Some(Value::String(next))) => Ok((items, Some(next))),
+            (Some(Value::Array(items)), _) => Ok((items, None)),
+            (Some(_) | None, _) => Err(CallError::Protocol {
+                why: format!("the result of `{method}` has no list `{key}`"),
+            }),
+        }
     }
 
     pub(crate) async fn call_tool(
@@ -261,6 +281,24 @@ impl Caller {
         }
         Ok(answers)
     }
+}
+
+/// How long a value is as JSON; nothing is written anywhere.
+fn n_json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and a value can always be written.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// Reads a result of `tools/call` so that nothing of it is lost.

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::calls::{Caller, MarkedSchemas};
+use crate::calls::{Caller, ItemList, MarkedSchemas};
 use crate::connect::{Live, LiveKind, Plan, is_known, is_modern};
 use crate::exchange::Wire;
 use crate::handler::EarState;
@@ -110,6 +110,15 @@ impl ServerInfo {
     /// Whether the server declared a capability, for example `resources`.
     pub fn has(&self, capability: &str) -> bool {
         self.capabilities.get(capability).is_some()
+    }
+
+    /// Returns the probe that finds this server at once the next time.
+    pub fn era(&self) -> Probe {
+        if is_modern(&self.protocol_version) {
+            Probe::Modern
+        } else {
+            Probe::Legacy
+        }
     }
 }
 
@@ -310,7 +319,10 @@ impl McpClient {
     ) -> Result<McpOutcome, CallError> {
         if let Some((wire, until)) = &self.listening {
             let left = until.saturating_duration_since(Instant::now());
-            wire.wait_until_listening(left).await;
+            tokio::select! {
+                () = wire.wait_until_listening(left) => {}
+                () = cancel.cancelled() => return Err(CallError::Cancelled),
+            }
         }
         self.caller
             .call_tool(name, arguments, &options, &cancel)
@@ -318,27 +330,21 @@ impl McpClient {
     }
 
     /// Fetches every page of resources, verbatim; none when the server has no resources.
-    pub async fn list_resources(&self, limit: Duration) -> Result<Vec<Value>, CallError> {
+    pub async fn list_resources(&self, limit: Duration) -> Result<ItemList, CallError> {
         self.list("resources/list", "resources", limit).await
     }
 
     /// Fetches every page of resource templates, verbatim; none when the server has no resources.
-    pub async fn list_resource_templates(&self, limit: Duration) -> Result<Vec<Value>, CallError> {
+    pub async fn list_resource_templates(&self, limit: Duration) -> Result<ItemList, CallError> {
         self.list("resources/templates/list", "resourceTemplates", limit)
             .await
     }
 
-    async fn list(
-        &self,
-        method: &str,
-        key: &str,
-        limit: Duration,
-    ) -> Result<Vec<Value>, CallError> {
+    async fn list(&self, method: &str, key: &str, limit: Duration) -> Result<ItemList, CallError> {
         if !self.info.has("resources") {
-            return Ok(Vec::new());
+            return Ok(ItemList::default());
         }
-        let pages = self.caller.pages(method, key, limit).await?;
-        Ok(pages.items)
+        self.caller.pages(method, key, limit).await
     }
 
     /// Reads a resource; returns the result object verbatim.

@@ -158,12 +158,9 @@ impl ConnectError {
                 if *token_sent {
                     vec!["the configured token was refused: renew it".to_owned()]
                 } else {
-                    vec![
-                        format!(
-                            "configure a token: bearer_token_env_var in [mcp_servers.{server}]"
-                        ),
-                        format!("or run `codex mcp login {server}`"),
-                    ]
+                    vec![format!(
+                        "configure a token: bearer_token_env_var in [mcp_servers.{server}]"
+                    )]
                 }
             }
             Self::Http { status: 404, .. } => {

@@ -32,6 +32,9 @@ use crate::{Elicitation, ElicitationReply, ServerEvent};
 /// Progress that came before its call was registered; more than this is forgotten.
 const EARLY_PROGRESS: usize = 32;
 
+/// More questions than this are not open at once; the next ones are declined.
+const MAX_QUESTIONS: usize = 16;
+
 /// How long a question may stay open.
 const QUESTION_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -135,7 +138,7 @@ impl EarState {
 
     /// Asks the user; declines when nobody listens.
     pub(crate) async fn ask(&self, request: Elicitation) -> ElicitationReply {
-        if !self.may_ask {
+        if !self.may_ask || *self.questions.borrow() >= MAX_QUESTIONS {
             return ElicitationReply::Decline;
         }
         let _open = OpenQuestion::new(&self.questions);
@@ -311,5 +314,33 @@ impl ClientHandler for Ear {
 
     async fn on_prompt_list_changed(&self, _context: NotificationContext<RoleClient>) {
         self.shared.list_changed(List::Prompts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_flood_of_questions_is_declined() {
+        let (events, _reader) = mpsc::channel(1);
+        let ear = EarState::new(events, TaskTracker::new(), true);
+        let question = || Elicitation::Form {
+            message: String::new(),
+            schema: json!({}),
+        };
+        let mut open: Vec<_> = (0..MAX_QUESTIONS)
+            .map(|_| Box::pin(ear.ask(question())))
+            .collect();
+        for asking in &mut open {
+            assert_eq!(asking.now_or_never(), None);
+        }
+        let one_more = ear.ask(question()).now_or_never();
+        assert_eq!(one_more, Some(ElicitationReply::Decline));
+        drop(open);
+        assert_eq!(ear.ask(question()).now_or_never(), None);
     }
 }

@@ -143,10 +143,8 @@ impl HttpWire {
         let shared = &self.0;
         let mut headers = HeaderMap::new();
         headers.insert(USER_AGENT, shared.user_agent.clone());
-        // The user's headers come before ours: what the protocol needs is never overridden.
-        for (name, value) in &shared.endpoint.headers {
-            headers.append(name, value.clone());
-        }
+        // Each replaces: the user's may name another agent, and what the protocol needs is ours.
+        headers.extend(shared.endpoint.headers.clone());
         headers.extend(request.headers.clone());
         headers.extend(protocol_headers);
         if let Some(session_id) = session_id {
@@ -265,7 +263,7 @@ impl HttpWire {
             }
             Ok(_) | Err(_) => Err(Failure::Client(HttpFault::NotMcp {
                 status: status.as_u16(),
-                start: shown_start(&content_type, &body),
+                start: self.shown_start(&content_type, &body),
             })),
         }
     }
@@ -294,6 +292,27 @@ impl HttpWire {
                 }));
             }
             read.extend_from_slice(&piece);
+        }
+    }
+
+    /// Content type and first words of a body, on one line and without our secrets.
+    fn shown_start(&self, content_type: &str, body: &[u8]) -> String {
+        let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN_BODY)]);
+        let text = self.0.endpoint.redacted(&text);
+        let words = text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect::<String>();
+        let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut shown: String = words.chars().take(SHOWN_BODY).collect();
+        if shown.len() < words.len() {
+            shown.push('…');
+        }
+        match (content_type, shown.is_empty()) {
+            ("", true) => "an empty body".to_owned(),
+            (content_type, true) => format!("an empty body ({content_type})"),
+            ("", false) => shown,
+            (content_type, false) => format!("{shown} ({content_type})"),
         }
     }
 
@@ -358,26 +377,6 @@ fn unsendable(what: &str) -> Failure {
     Failure::Client(HttpFault::Unsendable {
         why: format!("the {what} has characters that a header cannot carry"),
     })
-}
-
-/// Content type and first words of a body, on one line.
-fn shown_start(content_type: &str, body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN_BODY)]);
-    let words = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>();
-    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut shown: String = words.chars().take(SHOWN_BODY).collect();
-    if shown.len() < words.len() {
-        shown.push('…');
-    }
-    match (content_type, shown.is_empty()) {
-        ("", true) => "an empty body".to_owned(),
-        (content_type, true) => format!("an empty body ({content_type})"),
-        ("", false) => shown,
-        (content_type, false) => format!("{shown} ({content_type})"),
-    }
 }
 
 /// Limits of an exchange whose duration the caller limits.
@@ -468,7 +467,7 @@ impl StreamableHttpClient for HttpWire {
             }
             status if status.is_server_error() => Err(Failure::Client(HttpFault::NotMcp {
                 status: status.as_u16(),
-                start: shown_start("", response.error_text().await.as_bytes()),
+                start: self.shown_start("", response.error_text().await.as_bytes()),
             })),
             status
                 if status.is_success()

@@ -25,6 +25,7 @@ mod supervise;
 mod tools;
 mod wire;
 
+pub use calls::ItemList;
 pub use client::{
     CallOptions, ClientInfo, ClosedReason, ConnectOptions, ElicitationSupport, McpClient, Probe,
     Progress, ProgressSink, ServerInfo,

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use codex_api_types::ResponseItem;
 use codex_host::PrivateFile;
@@ -19,6 +20,8 @@ use crate::{RolloutError, RolloutLine};
 
 /// So many lines may wait for the disk; then [`RolloutWriter::append`] waits too.
 const QUEUE: usize = 64;
+/// A disk that takes longer than this has failed: a turn must be able to end.
+const DISK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The writing end of one thread file.
 #[derive(Debug)]
@@ -64,11 +67,6 @@ impl RolloutWriter {
         Self::start(path, file)
     }
 
-    /// Returns where the thread is kept.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Hands a line over; it is written soon, in order. Fails when an earlier one was not written.
     pub async fn append(&self, line: &RolloutLine) -> Result<(), RolloutError> {
         self.send(Command::Append(encode(line))).await
@@ -84,7 +82,9 @@ impl RolloutWriter {
     pub async fn flush(&self) -> Result<(), RolloutError> {
         let (done, written) = oneshot::channel();
         self.send(Command::Flush(done)).await?;
-        let _ = written.await;
+        if tokio::time::timeout(DISK_LIMIT, written).await.is_err() {
+            return Err(self.too_slow());
+        }
         self.failure.get().cloned().map_or(Ok(()), Err)
     }
 
@@ -115,13 +115,23 @@ impl RolloutWriter {
         if let Some(failure) = self.failure.get() {
             return Err(failure.clone());
         }
-        self.queue.send(command).await.map_err(|_| self.stopped())
+        match tokio::time::timeout(DISK_LIMIT, self.queue.send(command)).await {
+            Ok(sent) => sent.map_err(|_| self.cannot_append("its writer has stopped")),
+            Err(_) => Err(self.too_slow()),
+        }
     }
 
-    fn stopped(&self) -> RolloutError {
+    /// The first failure is final, so what the disk may still take in the end is the last of it.
+    fn too_slow(&self) -> RolloutError {
+        let why = format!("the disk did not take it within {DISK_LIMIT:?}");
+        let failure = self.failure.get_or_init(|| self.cannot_append(&why));
+        failure.clone()
+    }
+
+    fn cannot_append(&self, why: &str) -> RolloutError {
         RolloutError::Append {
             path: self.path.clone(),
-            why: "its writer has stopped".to_owned(),
+            why: why.to_owned(),
         }
     }
 }
@@ -180,4 +190,29 @@ fn ends_with_newline(path: &Path) -> std::io::Result<bool> {
     let mut last = [0];
     file.read_exact(&mut last)?;
     Ok(last == *b"\n")
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use codex_api_types::ContentItem;
+
+    use super::*;
+
+    /// A pipe that nobody reads stands for a disk that hangs; time is skipped while all wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_is_given_up() {
+        let (reader, pipe) = std::io::pipe().unwrap();
+        let file = File::from(std::os::fd::OwnedFd::from(pipe));
+        let writer = RolloutWriter::start(Path::new("/stuck"), file).unwrap();
+        let text = ContentItem::input_text("x".repeat(1 << 20));
+        let item = ResponseItem::input_message("user", vec![text]);
+        writer.append_item(&item).await.unwrap();
+        let error = writer.flush().await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "cannot write the thread file `/stuck`: the disk did not take it within 10s"
+        );
+        assert!(writer.append_item(&item).await.is_err());
+        drop(reader);
+    }
 }

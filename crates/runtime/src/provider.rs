@@ -67,6 +67,8 @@ pub(crate) fn provider_id(config: &Config) -> &str {
 /// Returns the model: the typed one, the configured one, or the default of the built-in provider.
 pub(crate) fn model(typed: Option<&str>, config: &Config) -> Result<String, ProviderError> {
     match (typed.or(config.model.as_deref()), provider_id(config)) {
+        // An empty name is a variable that a script left unset, and no wish for the default.
+        (Some(""), id) => Err(ProviderError::NoModel(id.to_owned())),
         (Some(model), _) => Ok(model.to_owned()),
         (None, OPENAI) => Ok(DEFAULT_MODEL.to_owned()),
         (None, id) => Err(ProviderError::NoModel(id.to_owned())),
@@ -150,11 +152,6 @@ fn configured(
         .map(|(k, v)| (k.clone(), v.expose().to_owned()))
         .collect();
     settings.headers = headers(id, provider, env, &mut notices);
-    if provider.experimental_bearer_token.is_some() {
-        notices.push(format!(
-            "model provider `{id}` has its token in config.toml; env_key keeps it out of the file"
-        ));
-    }
     if let Some(n_retries) = provider.request_max_retries {
         settings.request_max_retries = n_retries;
     }

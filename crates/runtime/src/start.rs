@@ -7,9 +7,7 @@ use std::time::Duration;
 use codex_config::{Config, Feature};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
-use codex_mcp::{
-    ClientInfo, ElicitationPolicy, KeyringPatience, ListChanges, McpAuth, McpSettings, Probe,
-};
+use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings};
 use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
@@ -289,7 +287,8 @@ impl Loaded {
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
             http.clone(),
-        );
+        )
+        .with_features(&self.config.features);
         settings.auth = Some(McpAuth::new(
             self.home.clone(),
             self.config.mcp_oauth.clone(),
@@ -298,12 +297,6 @@ impl Loaded {
             VERSION,
             KeyringPatience::Run,
         ));
-        if self.config.features.enabled(Feature::Mcp20260728) {
-            settings.probe = Probe::Modern;
-        }
-        if !self.config.features.enabled(Feature::McpToolListChanged) {
-            settings.list_changes = ListChanges::Ignore;
-        }
         settings.elicitation = options.elicitation.clone();
         settings
     }

@@ -1,8 +1,9 @@
 //! Which recorded thread is meant.
+//!
+//! Whether it goes on or is copied is the frontend's word.
 
 use std::path::Path;
 
-use codex_core::Begin;
 use codex_protocol::ThreadId;
 use codex_rollout::{RolloutReader, find_thread, latest_thread};
 
@@ -27,7 +28,10 @@ impl FindThreadError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::NoName(_) => {
-                vec!["give the session id (a UUID), or --last for the newest".to_owned()]
+                vec![
+                    "a session id is a UUID; `codex exec resume --last` takes the newest session"
+                        .to_owned(),
+                ]
             }
             Self::NoRollout(_) | Self::Nothing => Vec::new(),
         }
@@ -45,24 +49,24 @@ pub enum RecordedIn {
 
 impl Loaded {
     /// Finds a thread by its id. Threads have no names yet, so a word that is no id names none.
-    pub fn find_thread(&self, word: &str) -> Result<Begin, FindThreadError> {
+    pub fn find_thread(&self, word: &str) -> Result<ThreadId, FindThreadError> {
         let id: ThreadId = word
             .parse()
             .map_err(|_| FindThreadError::NoName(word.to_owned()))?;
         match find_thread(&self.home, id) {
-            Some(_) => Ok(Begin::Resume(id)),
+            Some(_) => Ok(id),
             None => Err(FindThreadError::NoRollout(id)),
         }
     }
 
     /// Finds the newest thread.
-    pub fn latest_thread(&self, recorded: RecordedIn) -> Result<Begin, FindThreadError> {
+    pub fn latest_thread(&self, recorded: RecordedIn) -> Result<ThreadId, FindThreadError> {
         let cwd: Option<&Path> = match recorded {
             RecordedIn::ThisDirectory => Some(&self.cwd),
             RecordedIn::AnyDirectory => None,
         };
         let file = latest_thread(&self.home, cwd).ok_or(FindThreadError::Nothing)?;
         let meta = RolloutReader::read_meta(&file).map_err(|_| FindThreadError::Nothing)?;
-        Ok(Begin::Resume(meta.id))
+        Ok(meta.id)
     }
 }

@@ -102,6 +102,35 @@ fn broken_data_of_our_own_events_is_an_error() {
 }
 
 #[test]
+fn an_item_that_is_no_object_is_never_taken() {
+    for item in ["", r#","item":null"#, r#","item":"text""#] {
+        let data = format!(r#"{{"type":"response.output_item.done"{item}}}"#);
+        assert!(decoded(&data).starts_with("unparsable event: "), "{data}");
+    }
+    let end = r#"{"type":"response.completed","response":{"output":[null,7,{"type":"new"}]}}"#;
+    let Ok(SseEvent::Completed(done)) = SseEvent::decode(end) else {
+        panic!("an end");
+    };
+    assert_eq!(done.output().len(), 1);
+}
+
+#[test]
+fn odd_counts_are_zeros_and_do_not_spoil_the_end() {
+    for usage in [
+        "null",
+        "7",
+        r#"{"input_tokens":-1}"#,
+        r#"{"input_tokens":"x"}"#,
+    ] {
+        let data = format!(r#"{{"type":"response.completed","response":{{"usage":{usage}}}}}"#);
+        let Ok(SseEvent::Completed(done)) = SseEvent::decode(&data) else {
+            panic!("{usage} spoils the end");
+        };
+        assert_eq!(done.usage, Usage::default());
+    }
+}
+
+#[test]
 fn bodies_of_refusals_have_many_shapes() {
     let read = |body: &str| ProviderError::from_body(body).map(|e| (e.message, e.code, e.kind));
     let text = |t: &str| Some(t.to_owned());

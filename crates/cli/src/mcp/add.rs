@@ -53,8 +53,13 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "ENV_VAR", conflicts_with = "command")]
     bearer_token_env_var: Option<String>,
     /// Header of every request; `${VAR}` as the value names a variable
-    #[arg(short = 'H', long, value_name = "NAME: VALUE", value_parser = header, conflicts_with = "command")]
-    header: Vec<(String, String)>,
+    #[arg(
+        short = 'H',
+        long,
+        value_name = "NAME: VALUE",
+        conflicts_with = "command"
+    )]
+    header: Vec<String>,
     /// Value of `resource` in a login
     #[arg(long, value_name = "OAUTH_RESOURCE", conflicts_with = "command")]
     oauth_resource: Option<String>,
@@ -78,10 +83,10 @@ pub(crate) struct AddArgs {
     )]
     oauth_client_registration: Option<Registration>,
     /// Limit of the start
-    #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECS", value_parser = parse_seconds, allow_negative_numbers = true)]
     startup_timeout: Option<Duration>,
     /// Limit of a silent tool call
-    #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
+    #[arg(long, value_name = "SECS", value_parser = parse_seconds, allow_negative_numbers = true)]
     tool_timeout: Option<Duration>,
     /// Fail a run when this server does not start
     #[arg(long)]
@@ -114,8 +119,9 @@ struct TransportArgs {
     url: Option<String>,
 }
 
+/// Which file is edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Scope {
+pub(super) enum Scope {
     User,
     Project,
 }
@@ -124,15 +130,21 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     let name = ServerName::parse(&args.name).map_err(|error| CliError::new(error.to_string()))?;
     refuse_unavailable(&args)?;
     check_url(args.transport.url.as_deref())?;
+    check_variables(&args)?;
+    let headers = headers(&args.header)?;
+    if args.transport.command.first().is_some_and(String::is_empty) {
+        return Err(CliError::usage("the command is empty"));
+    }
     if let [word] = args.transport.command.as_slice()
         && (word.starts_with("http://") || word.starts_with("https://"))
     {
         let hint = format!("use `codex mcp add {name} --url <URL>`");
+        let word = Secrets::Masked.url(word);
         return Err(CliError::usage(format!("the command `{word}` is a URL")).hint(hint));
     }
     let loaded = crate::load(invocation)?;
     let secret = client_secret(&mut args)?;
-    let transport = transport(&args, &loaded)?;
+    let transport = transport(&args, headers, &loaded)?;
     let warnings = warnings(&transport);
 
     let mut file = ConfigFile::open(&loaded.home)?;
@@ -144,7 +156,7 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     }
     apply_flags(&mut server, &args);
     if args.replace {
-        file.remove_mcp_server(&name)?;
+        file.empty_mcp_server(&name)?;
     }
     file.set_mcp_server(&server)?;
     let saved = file.save()?;
@@ -218,6 +230,43 @@ fn check_url(url: Option<&str>) -> Result<(), CliError> {
     })
 }
 
+/// Pairs of name and value, as typed.
+type Headers = Vec<(String, String)>;
+
+/// Read here for the same reason: a header without its colon is mostly a token.
+fn headers(typed: &[String]) -> Result<Headers, CliError> {
+    let read = |text: &String| {
+        let (name, value) = text.split_once(':')?;
+        let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let good =
+            !name.is_empty() && name.chars().all(token) && !value.chars().any(char::is_control);
+        good.then(|| (name.to_owned(), value.trim().to_owned()))
+    };
+    let pairs: Option<Headers> = typed.iter().map(read).collect();
+    pairs.ok_or_else(|| {
+        CliError::usage(
+            "invalid value for '--header <NAME: VALUE>': headers must be in `NAME: VALUE` form",
+        )
+    })
+}
+
+/// Refuses a value where the name of a variable belongs, and does not print it back.
+fn check_variables(args: &AddArgs) -> Result<(), CliError> {
+    let is_name =
+        |text: &String| !text.is_empty() && !text.contains(['=', '\0']) && !looks_secret(text);
+    let flag = if !args.env_var.iter().all(is_name) {
+        "--env-var <NAME,NAME>"
+    } else if !args.bearer_token_env_var.iter().all(is_name) {
+        "--bearer-token-env-var <ENV_VAR>"
+    } else {
+        return Ok(());
+    };
+    Err(CliError::usage(format!(
+        "invalid value for '{flag}': this is not the name of a variable"
+    ))
+    .hint("export the value as a variable and give its name here"))
+}
+
 /// What belongs to files that are not read yet is refused before anything happens.
 fn refuse_unavailable(args: &AddArgs) -> Result<(), CliError> {
     match args.scope {
@@ -226,9 +275,9 @@ fn refuse_unavailable(args: &AddArgs) -> Result<(), CliError> {
     }
 }
 
-fn transport(args: &AddArgs, loaded: &Loaded) -> Result<McpTransport, CliError> {
+fn transport(args: &AddArgs, headers: Headers, loaded: &Loaded) -> Result<McpTransport, CliError> {
     if let Some(url) = &args.transport.url {
-        let http = http(url, args, loaded)?;
+        let http = http(url, args, headers, loaded)?;
         return Ok(McpTransport::StreamableHttp(Box::new(http)));
     }
     let mut words = args.transport.command.iter().cloned();
@@ -256,7 +305,12 @@ fn transport(args: &AddArgs, loaded: &Loaded) -> Result<McpTransport, CliError> 
     }))
 }
 
-fn http(url: &str, args: &AddArgs, loaded: &Loaded) -> Result<HttpTransport, CliError> {
+fn http(
+    url: &str,
+    args: &AddArgs,
+    headers: Headers,
+    loaded: &Loaded,
+) -> Result<HttpTransport, CliError> {
     let mut http = HttpTransport {
         url: url.to_owned(),
         bearer_token_env_var: args.bearer_token_env_var.clone(),
@@ -264,17 +318,17 @@ fn http(url: &str, args: &AddArgs, loaded: &Loaded) -> Result<HttpTransport, Cli
         ..HttpTransport::default()
     };
     let (mut literal, mut named) = (BTreeMap::new(), BTreeMap::new());
-    for (name, value) in &args.header {
+    for (name, value) in headers {
         let bearer = value.strip_prefix("Bearer ").and_then(variable);
-        match (variable(value), bearer) {
+        match (variable(&value), bearer) {
             (Some(variable), _) => {
-                named.insert(name.clone(), variable.to_owned());
+                named.insert(name, variable.to_owned());
             }
             (None, Some(variable)) if name.eq_ignore_ascii_case("authorization") => {
                 http.bearer_token_env_var = Some(variable.to_owned());
             }
             (None, _) => {
-                literal.insert(name.clone(), Secret::new(value.clone()));
+                literal.insert(name, Secret::new(value));
             }
         }
     }
@@ -326,7 +380,9 @@ fn warnings(transport: &McpTransport) -> Vec<String> {
     let mut warnings = Vec::new();
     let named: Vec<(&String, &Secret)> = match transport {
         McpTransport::Stdio(stdio) => {
-            if stdio.args.iter().any(|word| looks_secret(word)) {
+            // `--token=…` too.
+            let mut pieces = stdio.args.iter().flat_map(|word| word.split('='));
+            if pieces.any(looks_secret) {
                 warnings.push(in_clear("an argument that looks like a secret"));
             }
             stdio.env.iter().collect()
@@ -337,6 +393,9 @@ fn warnings(transport: &McpTransport) -> Vec<String> {
                     "warning: http:// sends everything in clear over the network; prefer https://"
                         .to_owned(),
                 );
+            }
+            if Secrets::Masked.url(&http.url) != http.url {
+                warnings.push(in_clear("a part of the URL that looks like a secret"));
             }
             http.http_headers.iter().collect()
         }
@@ -366,14 +425,4 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("environment entries must be in KEY=VALUE form".to_owned()),
     }
-}
-
-fn header(text: &str) -> Result<(String, String), String> {
-    let fault = || "headers must be in `NAME: VALUE` form".to_owned();
-    let (name, value) = text.split_once(':').ok_or_else(fault)?;
-    let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
-    if name.is_empty() || !name.chars().all(token) || value.chars().any(char::is_control) {
-        return Err(fault());
-    }
-    Ok((name.to_owned(), value.trim().to_owned()))
 }

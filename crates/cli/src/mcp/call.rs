@@ -56,7 +56,7 @@ pub(crate) struct CallArgs {
     /// Limit of the call [default: tool_timeout_sec of the server]
     #[arg(long, value_name = "SECS", value_parser = parse_seconds)]
     timeout: Option<Duration>,
-    /// Send the arguments without checking them
+    /// Check neither the arguments nor the answer
     #[arg(long)]
     no_validate: bool,
 }
@@ -73,8 +73,9 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 /// Runs the verb; returns the exit code.
 pub(crate) async fn run(args: CallArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
     let config = find_server(context.config, &args.name)?.clone();
-    let raw = arguments::read(args.args.as_deref(), &args.argument, &context.cwd)?;
-    let reads_stdin = args.args.as_deref() == Some("-");
+    let typed = args.args.as_deref();
+    let raw = arguments::read(typed, &args.argument, &context.cwd, &context.cancel).await?;
+    let reads_stdin = typed == Some("-");
     let (sender, questions) = mpsc::channel(EVENTS_CAPACITY);
     let policy = match context.terminal {
         Terminal::Interactive if !reads_stdin => ElicitationPolicy::Ask(sender),
@@ -116,7 +117,8 @@ impl Call<'_> {
         if let Some(failure) = live.failures().pop() {
             return Err(failure);
         }
-        let schema = input_schema(&live.handle.catalog(), &self.tool)?;
+        let catalog = live.handle.catalog();
+        let schema = input_schema(&catalog, &self.tool)?;
         let arguments = std::mem::take(&mut self.raw).against(&schema)?;
         if !self.args.no_validate {
             validate(&self.tool, &schema, &arguments, context.err)?;
@@ -126,6 +128,19 @@ impl Call<'_> {
         let duration = begin.elapsed();
         live.print_notices(context)?;
         let outcome = answer.map_err(|error| self.explain(&error))?;
+        let definition = catalog.get(&self.tool).map(|tool| &tool.definition);
+        if let Some(schema) = definition.and_then(|definition| definition.output_schema.as_ref())
+            && !self.args.no_validate
+            && let Some(fault) = outcome::fault(schema, &outcome)
+        {
+            // The answer is shown all the same: it is what the tool said.
+            let fault = printable(&fault);
+            writeln!(
+                context.err,
+                "note: the answer of {} does not fit its output schema: {fault}",
+                self.tool
+            )?;
+        }
         let text = match self.args.json {
             true => outcome::json(&self.tool, &outcome, duration)?,
             false => outcome::text(&outcome)?,

@@ -6,10 +6,11 @@ use clap::Args;
 use codex_config::{McpServerConfig, McpTransport};
 use codex_mcp::KeyringPatience;
 use codex_protocol::ToolApprovalMode;
+use codex_runtime::Loaded;
 
 use super::live::{self, LiveContext};
 use super::login::auth_of;
-use super::view;
+use super::{explain, view};
 use crate::error::CliError;
 use crate::mask::{Secrets, printable};
 use crate::table::pretty;
@@ -24,29 +25,47 @@ pub(crate) struct GetArgs {
     /// Show configured values of variables and headers
     #[arg(long)]
     show_secrets: bool,
+    /// Tell where each setting comes from and what the server gets
+    #[arg(long)]
+    explain: bool,
 }
 
-pub(super) async fn run(args: GetArgs, context: LiveContext<'_>) -> Result<u8, CliError> {
+pub(super) async fn run(
+    args: GetArgs,
+    loaded: &Loaded,
+    context: LiveContext<'_>,
+) -> Result<u8, CliError> {
     let server = live::find_server(context.config, &args.name)?;
     let secrets = Secrets::from_flag(args.show_secrets);
+    let rows = args.explain.then(|| explain::rows(server, loaded, secrets));
     let text = match args.json {
         true => {
             let auth = auth_of(&context, KeyringPatience::Run);
             let report = auth.local_status(server).await;
-            pretty(&view::get_json(server, &report, secrets))?
+            let mut object = view::get_json(server, &report, secrets);
+            if let Some(rows) = &rows {
+                object["explain"] = explain::json(rows);
+            }
+            pretty(&object)?
         }
-        false => text(server, secrets),
+        false if rows.is_none() && !server.is_enabled() => one_line(server),
+        false => text(server, secrets) + &rows.map_or(String::new(), |rows| explain::text(&rows)),
     };
     context.out.write_all(text.as_bytes())?;
     Ok(0)
 }
 
-fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+/// A server that is off, in short.
+fn one_line(server: &McpServerConfig) -> String {
     let name = printable(server.name.as_str());
-    if !server.is_enabled() {
-        return format!("{name} ({})\n", printable(&view::status_words(server)));
-    }
-    let mut text = format!("{name}\n");
+    format!("{name} ({})\n", printable(&view::status_words(server)))
+}
+
+fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+    let mut text = match server.is_enabled() {
+        true => format!("{}\n", printable(server.name.as_str())),
+        false => one_line(server),
+    };
     let mut line = |key: &str, value: &str| {
         let value = if value.is_empty() {
             "-".to_owned()
@@ -55,7 +74,7 @@ fn text(server: &McpServerConfig, secrets: Secrets) -> String {
         };
         text.push_str(&format!("  {key}: {value}\n"));
     };
-    line("enabled", "true");
+    line("enabled", &server.is_enabled().to_string());
     if let Some(tools) = &server.tools.enabled {
         line("enabled_tools", &tools.join(", "));
     }

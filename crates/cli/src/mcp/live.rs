@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use codex_config::{Config, Feature, McpServerConfig};
+use codex_config::{Config, McpServerConfig};
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
-    ClientInfo, ElicitationPolicy, FailedStep, KeyringPatience, ListChanges, McpAuth, McpHandle,
-    McpManager, McpNotice, McpSettings, Probe, ServerState, StartFailure,
+    ClientInfo, ElicitationPolicy, FailedStep, KeyringPatience, McpAuth, McpHandle, McpManager,
+    McpNotice, McpSettings, ServerState, StartFailure,
 };
 use codex_protocol::ServerName;
 use tokio::sync::mpsc;
@@ -139,7 +139,8 @@ impl LiveServers {
             context.cwd.clone(),
             client,
             http.clone(),
-        );
+        )
+        .with_features(&context.config.features);
         settings.auth = Some(McpAuth::new(
             context.home.clone(),
             context.config.mcp_oauth.clone(),
@@ -149,13 +150,6 @@ impl LiveServers {
             KeyringPatience::Run,
         ));
         settings.elicitation = elicitation;
-        let features = &context.config.features;
-        if features.enabled(Feature::Mcp20260728) {
-            settings.probe = Probe::Modern;
-        }
-        if !features.enabled(Feature::McpToolListChanged) {
-            settings.list_changes = ListChanges::Ignore;
-        }
         let tasks = TaskTracker::new();
         let (sender, notices) = mpsc::channel(NOTICES_CAPACITY);
         // Not a child of the verb's token: after Ctrl-C the call is cancelled first and the servers

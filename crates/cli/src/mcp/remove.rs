@@ -5,6 +5,7 @@ use codex_config::{ConfigFile, LayerSource, McpServerConfig, McpTransport};
 use codex_mcp::{KeyringPatience, StaticToken};
 use codex_protocol::ServerName;
 
+use super::add::Scope;
 use super::live::LiveContext;
 use super::login::auth_of;
 use super::logout::lines;
@@ -15,12 +16,18 @@ use crate::mask::printable;
 pub(crate) struct RemoveArgs {
     /// Name of the server
     name: String,
+    /// File to write
+    #[arg(long, value_name = "SCOPE", default_value = "user")]
+    scope: Scope,
     /// Keep the stored login
     #[arg(long)]
     keep_credentials: bool,
 }
 
 pub(super) async fn run(args: RemoveArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
+    if args.scope == Scope::Project {
+        return Err(CliError::not_available("codex mcp remove --scope project"));
+    }
     let name = ServerName::from_config(&args.name);
     // Nothing to remove from: no lock file appears for it.
     let (removed, entry) = if context.home.config_file().exists() {

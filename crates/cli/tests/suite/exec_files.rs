@@ -1,6 +1,8 @@
 //! `codex exec`: the files it reads and writes: `-o`, `--output-schema`, images, a read-only home.
 
-use codex_test_support::{MockResponses, Reply, TestHome, codex_program};
+use codex_test_support::{
+    MockResponses, Reply, TestHome, codex_program, ev_completed, ev_response_created, sse,
+};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -28,6 +30,15 @@ fn the_last_message_stays_empty_when_the_turn_fails() {
     let file = home.write_file("last.txt", "old");
     assert_eq!(json(&home, &["-o", "last.txt", "hi"]).run().exit(), Some(1));
     assert_eq!(std::fs::read_to_string(file).unwrap(), "");
+}
+
+#[test]
+fn a_turn_without_a_message_says_that_the_file_is_empty() {
+    let provider = MockResponses::start();
+    provider.queue(sse(vec![ev_response_created("r"), ev_completed("r")]));
+    let home = TestHome::with_provider(&provider, "");
+    let output = json(&home, &["-o", "last.txt", "hi"]).run().success();
+    assert_eq!(notices(&output), ["no last message; `last.txt` is empty"]);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! `codex exec` with MCP servers: calls, approvals, servers that fail or are late.
 
 use codex_test_support::{
-    FakeHttp, FakeStdio, Gate, MockResponses, Reply, TestHome, ev_completed, ev_function_call,
-    ev_namespaced_call, ev_response_created, sse,
+    FakeHttp, FakeStdio, Gate, Journal, MockResponses, Reply, TestHome, ev_completed,
+    ev_function_call, ev_namespaced_call, ev_response_created, sse,
 };
 use insta::assert_snapshot;
 use serde_json::json;
@@ -117,6 +117,28 @@ fn a_tool_that_may_write_is_refused_and_the_refusal_says_how_to_allow_it() {
 }
 
 #[test]
+fn every_approval_policy_is_read_and_none_is_asked() {
+    let rows = [
+        (r#""untrusted""#, 0),
+        (r#""on-failure""#, 0),
+        (r#""on-request""#, 0),
+        (
+            "{granular = {mcp_elicitations = true, sandbox_approval = true}}",
+            1,
+        ),
+    ];
+    for (policy, n_notices) in rows {
+        let server = FakeStdio::new().tools(["write"]).toml("test");
+        let (_provider, home) = scripted(calls("test", "write", r#"{"text":"x"}"#), &server);
+        let policy = format!("approval_policy={policy}");
+        let output = json(&home, &["-c", &policy, "call it"]).run().success();
+        let message = mcp_calls(&output)[0]["error"]["message"].to_string();
+        assert!(message.contains("approval policy is never"), "{output}");
+        assert_eq!(notices(&output).len(), n_notices, "{output}");
+    }
+}
+
+#[test]
 fn a_tool_that_fails_keeps_its_words() {
     let server = FakeStdio::new().tools(["fail"]).toml("test");
     let config = format!("{server}default_tools_approval_mode = \"approve\"\n");
@@ -161,7 +183,7 @@ fn unknown_tools_and_malformed_arguments_are_items_that_failed() {
 #[test]
 fn a_call_over_its_limit_fails_and_the_server_stays_usable() {
     let server = FakeStdio::new().tools(["echo", "slow"]).toml("test");
-    let config = format!("{server}tool_timeout_sec = 0.3\n");
+    let config = format!("{server}tool_timeout_sec = 1.5\n");
     let provider = MockResponses::start();
     provider
         .queue(calls("test", "slow", "{}"))
@@ -171,7 +193,7 @@ fn a_call_over_its_limit_fails_and_the_server_stays_usable() {
     let items = mcp_calls(&json(&home, &["call it"]).run().success());
     assert_eq!(items[0]["status"], "failed");
     let why = items[0]["error"]["message"].as_str().unwrap_or_default();
-    assert!(why.contains("timed out after 0.3s"), "{why}");
+    assert!(why.contains("timed out after 1.5s"), "{why}");
     assert_eq!(items[1]["status"], "completed");
 }
 
@@ -216,9 +238,15 @@ fn a_required_server_that_fails_stops_the_run_before_any_request_and_any_file() 
 
 #[test]
 fn an_optional_server_that_is_late_is_waited_for() {
-    let server = FakeStdio::new().start_after_ms(2500).toml("late");
-    let (provider, home) = scripted(calls("late", "echo", r#"{"text":"x"}"#), &server);
-    let output = json(&home, &["call it"]).run().success();
+    let (provider, home) = scripted(calls("late", "echo", r#"{"text":"x"}"#), "");
+    let server = FakeStdio::new().start_when(home.cwd().join("go"));
+    home.write_config(&format!("{}{}", home.config(), server.toml("late")));
+    let running = json(&home, &["call it"]).spawn();
+    running.wait_for_stdout("Waiting for MCP servers");
+    assert!(provider.requests().is_empty());
+    home.write_file("go", "");
+    let output = running.wait();
+    assert_eq!(output.exit(), Some(0), "{output}");
     assert_eq!(
         notices(&output),
         ["Waiting for MCP servers: late"],
@@ -236,8 +264,10 @@ fn an_optional_server_that_is_late_is_waited_for() {
 fn a_server_that_misses_the_grace_joins_a_later_request() {
     let provider = MockResponses::start();
     let home = TestHome::new();
+    let journal = Journal::new(home.path().join("journal.jsonl"));
     let late = FakeStdio::new()
         .start_when(home.cwd().join("go"))
+        .noting_in(&journal)
         .toml("late");
     let gate = Gate::new();
     provider
@@ -246,11 +276,14 @@ fn a_server_that_misses_the_grace_joins_a_later_request() {
     let other = FakeStdio::new().tools(["pause"]).toml("other");
     let url = provider.base_url();
     home.write_config(&format!(
-        "openai_base_url = \"{url}\"\nmcp_optional_startup_grace_ms = 300\n{other}{late}"
+        "openai_base_url = \"{url}\"\nmcp_optional_startup_grace_ms = 300\n\
+         {other}required = true\n{late}"
     ));
     let running = json(&home, &["hi"]).env("CODEX_API_KEY", "k").spawn();
     provider.wait_for_requests(1, LIMIT);
     home.write_file("go", "");
+    // The pause of the tool that is called now is for the answer alone.
+    journal.wait_for_method("tools/list", LIMIT);
     gate.open();
     let output = running.wait();
     assert_eq!(output.exit(), Some(0), "{output}");
@@ -287,6 +320,24 @@ fn a_server_that_asks_the_user_is_declined_with_a_notice() {
         ["MCP server `test` asked for input (\"Your name?\"); declined, exec cannot ask"]
     );
     assert_eq!(mcp_calls(&output)[0]["status"], "completed", "{output}");
+}
+
+#[test]
+fn under_bypass_a_form_without_fields_is_accepted_and_another_is_not() {
+    let bypass = "--dangerously-bypass-approvals-and-sandbox";
+    let answered = |tool: &str, flag: &[&str]| {
+        let config = format!(
+            "{}default_tools_approval_mode = \"approve\"\n",
+            FakeStdio::new().tools([tool]).toml("test")
+        );
+        let (_provider, home) = scripted(calls("test", tool, r#"{"message":"Sure?"}"#), &config);
+        let output = json(&home, &[flag, &["call it"]].concat()).run().success();
+        let said = mcp_calls(&output)[0]["result"]["content"][0]["text"].to_string();
+        (said.contains("accept"), notices(&output).len())
+    };
+    assert_eq!(answered("confirm", &[bypass]), (true, 0));
+    assert_eq!(answered("elicit", &[bypass]), (false, 1));
+    assert_eq!(answered("confirm", &[]), (false, 1));
 }
 
 #[test]

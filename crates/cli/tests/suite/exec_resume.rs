@@ -98,11 +98,47 @@ fn a_thread_that_was_killed_can_be_resumed() {
 }
 
 #[test]
-fn fork_is_not_available_yet() {
-    let home = TestHome::new();
-    let output = json(&home, &["fork", "x", "y"]).run();
-    assert_eq!(
-        output.json_lines()[0]["message"],
-        "codex exec fork is not available yet"
-    );
+fn a_fork_is_a_copy_under_its_own_id_that_can_be_resumed() {
+    let (provider, home) = two_answers();
+    provider.queue(says("third answer")).queue(says("fourth"));
+    let id = thread_id(&json(&home, &["first prompt"]).run().success());
+    let fork = json(&home, &["fork", &id, "another way"]).run().success();
+    let fork_id = thread_id(&fork);
+    assert_ne!(fork_id, id);
+    let run = |id: &str, prompt| json(&home, &["resume", id, prompt]).run().success();
+    assert_eq!(thread_id(&run(&fork_id, "on")), fork_id);
+    assert_eq!(thread_id(&run(&id, "as before")), id);
+    // Instructions and surroundings are user messages too; the prompts follow them.
+    let prompts = |request: usize| -> Vec<String> {
+        let texts = provider.request(request).texts("user");
+        let known = ["first prompt", "another way", "on", "as before"];
+        let own = texts.into_iter().filter(|text| known.contains(&&**text));
+        own.collect()
+    };
+    assert_eq!(prompts(1), ["first prompt", "another way"]);
+    assert_eq!(prompts(2), ["first prompt", "another way", "on"]);
+    assert_eq!(prompts(3), ["first prompt", "as before"]);
+}
+
+#[test]
+fn a_fork_needs_a_prompt_and_a_thread_that_is_there() {
+    let (provider, home) = two_answers();
+    let id = thread_id(&json(&home, &["first prompt"]).run().success());
+    let output = json(&home, &["fork", &id]).run();
+    assert_snapshot!(output, @r#"
+    {"type":"error","message":"No prompt provided via stdin."}
+    [stderr]
+    Reading prompt from stdin...
+    No prompt provided via stdin.
+    [exit 1]
+    "#);
+    let output = json(&home, &["fork", "my thread", "x"]).run();
+    assert_snapshot!(output, @r#"
+    {"type":"error","message":"no thread named `my thread`"}
+    [stderr]
+    Error: no thread named `my thread`
+    hint: a session id is a UUID; `codex exec resume --last` takes the newest session
+    [exit 1]
+    "#);
+    assert_eq!(provider.requests().len(), 1);
 }

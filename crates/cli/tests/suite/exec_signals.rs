@@ -180,6 +180,31 @@ fn a_second_signal_ends_at_once_and_leaves_nothing() {
 }
 
 #[test]
+fn an_interrupt_while_a_file_of_the_command_line_blocks_is_an_error_line() {
+    let run = with_server(FakeStdio::new(), "");
+    let pipe = run.home.cwd().join("schema.json");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let args = ["--output-schema", "schema.json", "hi"];
+    let running = json(&run.home, &args).spawn();
+    // Opening a pipe to write waits until somebody opens it to read.
+    let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    running.interrupt();
+    let output = running.wait();
+    assert_eq!(output.exit(), Some(130), "{output}");
+    assert_eq!(
+        output.json_lines(),
+        [json!({"type": "error", "message": "interrupted"})]
+    );
+    drop(writer);
+}
+
+#[test]
 fn an_interrupt_loses_no_line_of_a_reader_who_is_behind() {
     const N_CALLS: usize = 40;
     let at_once = "supports_parallel_tool_calls = true\n";

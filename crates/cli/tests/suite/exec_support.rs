@@ -109,9 +109,9 @@ pub(crate) fn thread_id(output: &CommandOutput) -> String {
 /// The texts of the last user message of a request.
 pub(crate) fn last_user_texts(provider: &MockResponses, request: usize) -> Vec<String> {
     let input = provider.request(request).input();
-    let users = input.iter().filter(|item| item["role"] == "user");
+    let mut users = input.iter().filter(|item| item["role"] == "user");
     let content = users
-        .last()
+        .next_back()
         .map(|item| item["content"].clone())
         .unwrap_or_default();
     let parts = content.as_array().cloned().unwrap_or_default();

@@ -89,14 +89,18 @@ fn an_incomplete_feature_is_warned_about() {
         Under-development features enabled: non_prefixed_mcp_tool_names. Under-development features are incomplete and may behave unpredictably. To suppress this warning, set `suppress_unstable_features_warning = true` in [CODEX_HOME]/config.toml.
         [exit 0]
         ");
-    let listed = home.codex(["mcp", "list"]).run();
-    assert_eq!(
-        listed
+    // Once, also when it is turned on again.
+    for words in [
+        &["mcp", "list"][..],
+        &["features", "enable", "non_prefixed_mcp_tool_names"],
+    ] {
+        let output = home.codex(words).run();
+        let n_told = output
             .stderr
             .matches("Under-development features enabled")
-            .count(),
-        1
-    );
+            .count();
+        assert_eq!(n_told, 1, "{output}");
+    }
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The command `codex` from outside: whole commands, whole outputs.
-#![expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "tests prepare files and processes directly"
+)]
 
 mod cli_basics;
 mod exec_faults;

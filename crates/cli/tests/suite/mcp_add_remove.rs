@@ -190,10 +190,13 @@ fn the_same_command_again_changes_nothing_and_says_nothing() {
 #[test]
 fn replace_begins_with_an_empty_entry() {
     let home = TestHome::with_config(
-        "[mcp_servers.foo]\ncommand = \"old\"\ntool_timeout_sec = 34\nx = 1\n",
+        "# mine\n[mcp_servers.foo]\ncommand = \"old\"\ntool_timeout_sec = 34\nx = 1\n\n[z]\n",
     );
     add(&home, &["foo", "--replace", "--", "new"]).success();
-    assert_eq!(home.config(), "[mcp_servers.foo]\ncommand = \"new\"\n");
+    assert_eq!(
+        home.config(),
+        "# mine\n[mcp_servers.foo]\ncommand = \"new\"\n\n[z]\n"
+    );
 }
 
 #[test]
@@ -296,6 +299,68 @@ fn usage_errors_come_before_anything_is_written() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_refused_and_not_printed_back() {
+    let home = TestHome::new();
+    let token = "sk-0123456789abcdef0123";
+    assert_snapshot!(add(&home, &["x", "--bearer-token-env-var", token, "--url", "http://h/"]), @"
+        [stderr]
+        error: invalid value for '--bearer-token-env-var <ENV_VAR>': this is not the name of a variable
+
+        hint: export the value as a variable and give its name here
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--env-var", "A,TOKEN=hunter2", "--", "y"]), @"
+        [stderr]
+        error: invalid value for '--env-var <NAME,NAME>': this is not the name of a variable
+
+        hint: export the value as a variable and give its name here
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    let header = format!("Authorization Bearer {token}");
+    assert_snapshot!(add(&home, &["x", "-H", &header, "--url", "http://h/"]), @"
+        [stderr]
+        error: invalid value for '--header <NAME: VALUE>': headers must be in `NAME: VALUE` form
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "https://h/mcp?token=hunter2"]), @"
+        [stderr]
+        error: the command `https://h/mcp?token=*****` is a URL
+
+        hint: use `codex mcp add x --url <URL>`
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_eq!(home.config(), "");
+}
+
+#[test]
+fn an_empty_command_and_a_negative_limit_are_refused() {
+    let home = TestHome::new();
+    assert_snapshot!(add(&home, &["x", "--", ""]), @"
+        [stderr]
+        error: the command is empty
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_snapshot!(add(&home, &["x", "--startup-timeout", "-1", "--", "y"]), @"
+        [stderr]
+        error: invalid value '-1' for '--startup-timeout <SECS>': a number of seconds, 0 or more, is expected
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
+    assert_eq!(home.config(), "");
+}
+
+#[test]
 fn a_bad_name_is_refused() {
     assert_snapshot!(add(&TestHome::new(), &["bad name", "--", "x"]), @"
         [stderr]
@@ -310,6 +375,11 @@ fn what_is_not_there_yet_says_so() {
     assert_snapshot!(add(&home, &["x", "--scope", "project", "--", "y"]), @"
         [stderr]
         Error: codex mcp add --scope project is not available yet
+        [exit 1]
+        ");
+    assert_snapshot!(home.codex(["mcp", "remove", "x", "--scope", "project"]).run(), @"
+        [stderr]
+        Error: codex mcp remove --scope project is not available yet
         [exit 1]
         ");
     assert_eq!(home.config(), "");
@@ -382,6 +452,19 @@ fn secrets_in_clear_and_open_networks_are_warned_about() {
         warning: the value of `X-Api-Key` is stored in clear; prefer --env-var / --bearer-token-env-var
         [exit 0]
         ");
+    let flag = format!("--api-key={token}");
+    assert_snapshot!(add(&home, &["c", "--", "prog", &flag]), @"
+        Added global MCP server 'c'.
+        [stderr]
+        warning: an argument that looks like a secret is stored in clear; prefer --env-var / --bearer-token-env-var
+        [exit 0]
+        ");
+    assert_snapshot!(add(&home, &["d", "--no-login", "--url", "https://h.example/?key=hunter2"]), @"
+        Added global MCP server 'd'.
+        [stderr]
+        warning: a part of the URL that looks like a secret is stored in clear; prefer --env-var / --bearer-token-env-var
+        [exit 0]
+        ");
 }
 
 #[test]
@@ -409,6 +492,7 @@ fn a_read_only_file_is_respected() {
     assert_snapshot!(add(&home, &["b", "--", "prog"]), @"
         [stderr]
         Error: `[CODEX_HOME]/config.toml` is read-only
+        hint: make it writable: `chmod u+w [CODEX_HOME]/config.toml`
         [exit 1]
         ");
     assert_eq!(home.config(), MINE);

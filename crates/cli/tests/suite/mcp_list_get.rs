@@ -505,3 +505,80 @@ fn a_login_is_judged_before_anything_else() {
         [exit 1]
         ");
 }
+
+#[test]
+fn explain_tells_the_layer_of_each_key_and_what_the_child_gets() {
+    let home = TestHome::with_config(SERVERS);
+    let explain = |flags: &[&str]| {
+        let words = ["mcp", "get", "--explain"].iter().chain(flags);
+        let output = home.codex(words).env("USER", "ada").run().success();
+        let text = output.filtered_stdout();
+        text[text.find("  explain:").unwrap()..].to_owned()
+    };
+    assert_snapshot!(explain(&["docs", "-c", "mcp_servers.docs.tool_timeout_sec=5"]), @"
+        explain:
+          command                      user          [CODEX_HOME]/config.toml:3
+          args                         user          [CODEX_HOME]/config.toml:4
+          cwd                          user          [CODEX_HOME]/config.toml:5
+          startup_timeout_sec          user          [CODEX_HOME]/config.toml:8
+          tool_timeout_sec             command line  over user [CODEX_HOME]/config.toml:9
+          enabled_tools                user          [CODEX_HOME]/config.toml:10
+          disabled_tools               user          [CODEX_HOME]/config.toml:11
+          default_tools_approval_mode  user          [CODEX_HOME]/config.toml:12
+          required                     user          [CODEX_HOME]/config.toml:13
+          tools                        user          [CODEX_HOME]/config.toml:14
+          policy                       none          policies are not read by this version
+          env DOCS_KEY                 env           [CODEX_HOME]/config.toml:6  *****
+          env FOO                      env_vars      [CODEX_HOME]/config.toml:7  not set
+          env HOME                     inherited
+          env LANG                     inherited
+          env PATH                     inherited
+          env TMPDIR                   inherited
+          env TZ                       inherited
+          env USER                     env_vars      [CODEX_HOME]/config.toml:7  *****
+        ");
+    assert_snapshot!(explain(&["figma"]), @"
+        explain:
+          url                   user                  [CODEX_HOME]/config.toml:20
+          bearer_token_env_var  user                  [CODEX_HOME]/config.toml:21
+          startup_timeout_sec   user                  [CODEX_HOME]/config.toml:24
+          scopes                user                  [CODEX_HOME]/config.toml:25
+          oauth                 user                  [CODEX_HOME]/config.toml:26
+          policy                none                  policies are not read by this version
+          header X-Team         http_headers          [CODEX_HOME]/config.toml:22  *****
+          header X-Env          env_http_headers      [CODEX_HOME]/config.toml:23  TEAM_ENV is not set
+          header Authorization  bearer_token_env_var  [CODEX_HOME]/config.toml:21  FIG is not set
+          login                 none                  logins are not part of this version
+        ");
+}
+
+#[test]
+fn explain_shows_why_a_server_is_off_and_adds_one_key_to_the_json() {
+    let home = TestHome::with_config("[mcp_servers.a]\ncommand = \"x\"\nurl = \"http://h/\"\n");
+    let output = home.codex(["mcp", "get", "a", "--explain"]).run();
+    let problem = output.success().stdout;
+    let problem = problem.lines().last().unwrap();
+    assert!(
+        problem.ends_with("  url is not supported for stdio"),
+        "{problem}"
+    );
+
+    let plain = home
+        .codex(["mcp", "get", "a", "--json"])
+        .run()
+        .success()
+        .json();
+    let mut explained = home
+        .codex(["mcp", "get", "a", "--json", "--explain"])
+        .run()
+        .success()
+        .json();
+    let rows = explained
+        .as_object_mut()
+        .unwrap()
+        .remove("explain")
+        .unwrap();
+    assert_eq!(explained, plain);
+    assert_eq!(rows[0]["item"], "command");
+    assert_eq!(rows[0]["places"][0]["line"], 2);
+}

@@ -1,5 +1,6 @@
 //! `codex mcp tools` and `codex mcp call`: servers asked live, without any model.
 
+use std::process::Command;
 use std::time::Duration;
 
 use codex_test_support::{FakeHttp, FakeStdio, Journal, TestHome, wait_until_gone};
@@ -352,6 +353,26 @@ fn arguments_come_from_stdin_and_from_files_too() {
         output.filtered_stdout().starts_with("ECHO:from stdin\n"),
         "{output}"
     );
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_arguments() {
+    let home = one(&FakeStdio::new());
+    let pipe = home.cwd().join("args.json");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let running = home
+        .codex(["mcp", "call", "x", "echo", "@args.json"])
+        .spawn();
+    // Opening a pipe to write waits until somebody opens it to read.
+    let writer = std::fs::File::options().write(true).open(&pipe).unwrap();
+    running.interrupt();
+    assert_snapshot!(running.wait(), @"
+    [stderr]
+    Error: interrupted
+    [exit 130]
+    ");
+    drop(writer);
 }
 
 #[test]

@@ -259,6 +259,45 @@ fn a_file_that_changes_in_the_middle_of_an_edit_is_edited_again() {
 }
 
 #[test]
+fn an_emptied_entry_is_filled_in_its_place_below_its_comment() {
+    let filled = |text: &str| {
+        let home = home(text);
+        let mut file = ConfigFile::open(&home.home).unwrap();
+        file.empty_mcp_server(&name("a")).unwrap();
+        file.set_mcp_server(&McpServerConfig::stdio(name("a"), "new"))
+            .unwrap();
+        file.save().unwrap();
+        home.text()
+    };
+    let text = "# mine\r\n[mcp_servers.a] # here\r\nurl = \"http://h/\"\r\nx = 1\r\n\
+                [mcp_servers.a.tools.t]\r\napproval_mode = \"approve\"\r\n\r\n[z]\r\n";
+    assert_snapshot!(filled(text).replace("\r\n", "$\n"), @r#"
+        # mine$
+        [mcp_servers.a] # here$
+        command = "new"$
+        $
+        [z]$
+        "#);
+    assert_snapshot!(filled("[mcp_servers]\n# mine\na = { url = \"http://h/\", x = 1 } # c\n"), @r#"
+        [mcp_servers]
+        # mine
+        a = { command = "new" } # c
+        "#);
+    assert_snapshot!(filled("mcp_servers.a.url = \"http://h/\"\nmcp_servers.a.x.y = 1\n"), @r#"
+        [mcp_servers.a]
+        command = "new"
+        "#);
+    assert_snapshot!(filled("[mcp_servers]\na = 3\n"), @r#"
+        [mcp_servers]
+        a = { command = "new" }
+        "#);
+    assert_snapshot!(filled("[mcp_servers.a.env]\nK = \"v\"\n[mcp_servers.a]\ncommand = \"old\"\n"), @r#"
+        [mcp_servers.a]
+        command = "new"
+        "#);
+}
+
+#[test]
 fn twenty_edits_at_once_all_survive() {
     let home = home("# mine\n");
     std::thread::scope(|scope| {
@@ -270,13 +309,9 @@ fn twenty_edits_at_once_all_survive() {
             });
         }
     });
-    assert_eq!(
-        ConfigFile::open(&home.home)
-            .unwrap()
-            .mcp_server_names()
-            .len(),
-        20
-    );
+    let file = ConfigFile::open(&home.home).unwrap();
+    let kept = (0..20).filter(|number| file.mcp_server(&name(&format!("s{number}"))).is_some());
+    assert_eq!(kept.count(), 20);
     let left = std::fs::read_dir(home.dir.path()).unwrap().count();
     assert_eq!(left, 2, "the file and its lock, no temporary file");
 }
@@ -304,4 +339,15 @@ fn features_and_trust_are_set_and_taken_out() {
     file.set_feature("view_image", None).unwrap();
     file.save().unwrap();
     assert!(!home.text().contains("view_image"));
+}
+
+#[test]
+fn a_file_that_somebody_else_holds_says_what_to_do() {
+    let held = EditError::Lock(LockError::Held {
+        path: "/h/.config.lock".into(),
+        limit: LOCK_LIMIT,
+        holder: Some(7),
+    });
+    assert_snapshot!(held, @"`/h/.config.lock` is locked by another process (pid 7) (waited 10 s)");
+    assert_eq!(held.hints(), ["try again when it has ended"]);
 }

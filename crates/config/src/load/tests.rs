@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::{Enablement, McpTransport};
+use crate::config_raw::{RawModelProvider, RawProviderAuth};
+use crate::mcp::raw::{RawMcpServer, RawOAuth, field_names};
+use crate::{Enablement, McpTransport, PeerHttp, SandboxWorkspaceWrite, ToolSettings};
 
 struct Case {
     _dir: tempfile::TempDir,
@@ -140,6 +142,10 @@ fn each_bad_entry_has_its_sentence_and_place() {
     assert_snapshot!(entry("command = \"x\"\ndefault_tools_approval_mode = \"ask\""), @"
     warning: HOME/config.toml:3:31: unknown variant `ask`, expected one of `auto`, `prompt`, `writes`, `approve`
     in `mcp_servers.a.default_tools_approval_mode`
+    ");
+    assert_snapshot!(entry("command = \"x\"\n[mcp_servers.a.tools.t]\noutput_token_limit = 0"), @"
+    warning: HOME/config.toml:3:16: the limit must be greater than 0
+    in `mcp_servers.a.tools`
     ");
     assert_snapshot!(entry("url = \"h/mcp\""), @"
     warning: HOME/config.toml:2:1: url is not an absolute http or https URL
@@ -387,4 +393,42 @@ fn no_slip_of_the_finger_shows_a_secret() {
             assert!(!said.contains("unter2"), "{broken}\n{said}");
         }
     }
+}
+
+#[test]
+fn every_key_that_is_read_stands_in_the_docs() {
+    let docs = include_str!("../../../../docs/config.md");
+    // Only what is between backticks, word by word.
+    let code = docs.split('`').skip(1).step_by(2);
+    let words: Vec<&str> = code
+        .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
+        .collect();
+    let keys = [
+        field_names::<RawConfig>(),
+        field_names::<RawModelProvider>(),
+        field_names::<RawProviderAuth>(),
+        field_names::<SandboxWorkspaceWrite>(),
+        field_names::<RawMcpServer>(),
+        field_names::<RawOAuth>(),
+        field_names::<PeerHttp>(),
+        field_names::<ToolSettings>(),
+    ];
+    assert!(keys.iter().all(|names| !names.is_empty()));
+    let missing = keys
+        .into_iter()
+        .flatten()
+        .filter(|key| !words.contains(key));
+    assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_an_error_and_not_a_wait() {
+    let case = case("");
+    let file = case.request.home.config_file();
+    std::fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&*file).status();
+    assert!(made.unwrap().success());
+    let error = load(&case.request).unwrap_err();
+    assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
 }

@@ -41,6 +41,8 @@ impl EntryError {
 const BEARER_HINT: &str =
     "put the token into an environment variable and set bearer_token_env_var = \"NAME\"";
 
+const ABOVE_ZERO: &str = "the limit must be greater than 0";
+
 /// Makes the typed server. The origin is not known here.
 pub(crate) fn from_raw(name: ServerName, raw: RawMcpServer) -> Result<McpServerConfig, EntryError> {
     refuse_mixtures(&raw)?;
@@ -56,8 +58,12 @@ pub(crate) fn from_raw(name: ServerName, raw: RawMcpServer) -> Result<McpServerC
     if raw.tool_input_schema_max_bytes == Some(0) {
         return Err(EntryError::new(
             &["tool_input_schema_max_bytes"],
-            "the limit must be greater than 0",
+            ABOVE_ZERO,
         ));
+    }
+    let mut tools = raw.tools.iter().flat_map(BTreeMap::values);
+    if tools.any(|tool| tool.output_token_limit == Some(0)) {
+        return Err(EntryError::new(&["tools"], ABOVE_ZERO));
     }
     let server = base(name, &raw);
     Ok(McpServerConfig {

@@ -114,8 +114,8 @@ pub(crate) struct RawOAuth {
     pub(crate) assertion_file: Option<String>,
 }
 
-/// Returns every key that the entry has, as the derived reader spells them.
-pub(crate) fn known_keys() -> &'static [&'static str] {
+/// Returns every key that a struct reads, as its derived reader spells them.
+pub(crate) fn field_names<T: serde::de::DeserializeOwned>() -> &'static [&'static str] {
     struct Names<'a>(&'a mut &'static [&'static str]);
     impl<'de> Deserializer<'de> for Names<'_> {
         type Error = de::value::Error;
@@ -137,7 +137,7 @@ pub(crate) fn known_keys() -> &'static [&'static str] {
         }
     }
     let mut names: &'static [&'static str] = &[];
-    let _ = RawMcpServer::deserialize(Names(&mut names));
+    let _ = T::deserialize(Names(&mut names));
     names
 }
 

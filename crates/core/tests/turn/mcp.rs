@@ -364,6 +364,21 @@ async fn tools_that_come_late_join_the_next_request() {
 }
 
 #[tokio::test]
+async fn a_turn_after_an_interrupted_wait_waits_for_the_servers_too() {
+    let mut room = Room::new(vec![answer(vec![said("all here")])]);
+    let door = room.path("door");
+    room.server(stdio("late", &FakeStdio::new().start_when(&door)));
+    let mut thread = room.start().await;
+    thread.say("hi").await;
+    thread.handle.submit(Op::Interrupt).await.unwrap();
+    assert_eq!(thread.until_end().await, "turn started\nturn interrupted");
+    std::fs::write(&door, "").unwrap();
+    thread.turn("now").await;
+    let asked = room.model.asked();
+    assert!(asked[0].tools.contains("mcp__late"), "{}", asked[0].tools);
+}
+
+#[tokio::test]
 async fn too_much_output_is_cut_and_kept_in_a_private_file() {
     let mut room = Room::new(vec![
         answer(vec![called(

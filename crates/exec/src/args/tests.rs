@@ -99,8 +99,16 @@ fn a_replay_without_a_prompt_asks_nobody_for_one() {
 }
 
 #[test]
+fn fork_takes_an_id_and_a_prompt() {
+    let request = request(&["--json", "fork", "ID", "x", "--ephemeral"]);
+    assert_eq!(request.thread, ThreadArg::Fork("ID".to_owned()));
+    assert_eq!(request.prompt, argument("x"));
+    assert!(request.json && request.ephemeral);
+}
+
+#[test]
 fn usage_errors() {
-    let rows: [(&[&str], &str); 9] = [
+    let rows: [(&[&str], &str); 10] = [
         (
             &["-a", "never", "x"],
             "error: unexpected argument '-a' found",
@@ -129,6 +137,10 @@ fn usage_errors() {
         ),
         (
             &["resume", "ID", "--record", "a"],
+            "--record and --replay cannot be combined with resume or fork",
+        ),
+        (
+            &["fork", "ID", "--record", "a"],
             "--record and --replay cannot be combined with resume or fork",
         ),
     ];
@@ -176,7 +188,6 @@ fn what_is_not_there_yet_says_so() {
         unavailable(&["review", "--base", "main"]),
         Some("codex exec review")
     );
-    assert_eq!(unavailable(&["fork", "ID", "x"]), Some("codex exec fork"));
     assert_eq!(unavailable(&["--oss", "x"]), Some("--oss"));
     assert_eq!(
         unavailable(&["--local-provider", "ollama", "x"]),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use codex_config::McpServerConfig;
 use codex_protocol::{McpOutcome, ServerName, ToolRef};
 use codex_rmcp_client::{
-    CallError as ConnectionError, CallOptions, Hint, ProgressSink, ServerInfo,
+    CallError as ConnectionError, CallOptions, Hint, ItemList, ProgressSink, ServerInfo,
 };
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
@@ -18,7 +18,7 @@ use super::{Connection, Input, Shared, Slot, Stop};
 use crate::catalog::{HiddenReason, ToolCatalog};
 use crate::error::{CallError, RequiredFailure, StartError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
-use crate::notice::McpNotice;
+use crate::notice::{McpNotice, quoted};
 use crate::settings::McpSettings;
 
 /// Waiting longer than this is said.
@@ -255,9 +255,8 @@ impl McpHandle {
         let config = self.config(server)?;
         let connection = self.connection(config, None, cancel).await?;
         let listed = connection.client.list_resources(config.tool_timeout());
-        or_cancelled(cancel, listed)
-            .await?
-            .map_err(|error| self.explain(server, error))
+        self.whole_or_told("resources", server, or_cancelled(cancel, listed).await?)
+            .await
     }
 
     /// Lists the resource templates of a server, verbatim.
@@ -268,12 +267,27 @@ impl McpHandle {
     ) -> Result<Vec<Value>, CallError> {
         let config = self.config(server)?;
         let connection = self.connection(config, None, cancel).await?;
-        let listed = connection
-            .client
-            .list_resource_templates(config.tool_timeout());
-        or_cancelled(cancel, listed)
-            .await?
-            .map_err(|error| self.explain(server, error))
+        let client = &connection.client;
+        let listed = client.list_resource_templates(config.tool_timeout());
+        let listed = or_cancelled(cancel, listed).await?;
+        self.whole_or_told("resource templates", server, listed)
+            .await
+    }
+
+    /// Says when a list is not the whole list.
+    async fn whole_or_told(
+        &self,
+        what: &str,
+        server: &ServerName,
+        listed: Result<ItemList, ConnectionError>,
+    ) -> Result<Vec<Value>, CallError> {
+        let list = listed.map_err(|error| self.explain(server, error))?;
+        if let Some(why) = list.truncated {
+            let why = quoted(&why);
+            let text = format!("the {what} of MCP server `{server}` are incomplete: {why}");
+            self.say(McpNotice::about(server, text)).await;
+        }
+        Ok(list.items)
     }
 
     /// Reads a resource; returns the result object verbatim.

@@ -34,6 +34,8 @@ const EVENTS_CAPACITY: usize = 64;
 const RELIST_GAP: Duration = Duration::from_millis(250);
 /// How long the end waits for a renewal under way.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// Sentences that are remembered, so that a server whose faults have ever new names costs no memory.
+const MAX_SAID: usize = 1_000;
 
 /// The task of one server.
 pub(super) struct ServerTask {
@@ -43,6 +45,8 @@ pub(super) struct ServerTask {
     stop: Arc<Stop>,
     /// The tokens of its login, once it was asked for.
     tokens: Option<TokenSupply>,
+    /// The era of the last connection: a restart does not try the other one first.
+    era: Option<Probe>,
     /// Sentences that were said already.
     said: HashSet<String>,
 }
@@ -51,6 +55,8 @@ pub(super) struct ServerTask {
 struct Connected {
     connection: Arc<Connection>,
     events: mpsc::Receiver<ServerEvent>,
+    /// Whether the tools changed while they were listed for the first time.
+    has_changed: bool,
     /// Until when the first list of tools must be there.
     deadline: Instant,
 }
@@ -84,6 +90,7 @@ impl ServerTask {
             inbox,
             stop,
             tokens: None,
+            era: None,
             said: HashSet::new(),
         }
     }
@@ -178,8 +185,14 @@ impl ServerTask {
 
     /// Says something unless it was said before.
     async fn say_once(&mut self, notice: McpNotice) {
-        if self.said.insert(notice.text.clone()) {
-            self.send(Input::Notice(notice)).await;
+        if self.said.len() >= MAX_SAID || !self.said.insert(notice.text.clone()) {
+            return;
+        }
+        self.send(Input::Notice(notice)).await;
+        if self.said.len() == MAX_SAID {
+            let name = self.name();
+            let text = format!("further faults in the tools of MCP server `{name}` are not told");
+            self.send(Input::Notice(McpNotice::about(name, text))).await;
         }
     }
 
@@ -211,7 +224,7 @@ impl ServerTask {
                 .await;
         }
         self.find_tokens()?;
-        let (client, events) = match self.connect_once(&resolved, deadline).await {
+        let (client, mut events) = match self.connect_once(&resolved, deadline).await {
             // A helper's token can have run out between two uses: it is asked once more.
             Err(StartFailure::Connect(ConnectError::LoginRequired { .. }))
                 if resolved.headers_helper.is_some() =>
@@ -224,13 +237,21 @@ impl ServerTask {
             client,
             turn: Mutex::new(()),
         });
+        let mut has_changed = false;
         if self.config.startup_readiness == StartupReadiness::Catalog {
-            let listed = tokio::select! {
-                listed = list_tools(&connection.client, deadline) => listed,
-                reason = connection.client.closed() => {
-                    Err(ConnectionError::Closed { reason: closed_text(&reason) })
+            let listing = list_tools(&connection.client, deadline);
+            tokio::pin!(listing);
+            let listed = loop {
+                tokio::select! {
+                    biased;
+                    listed = &mut listing => break listed,
+                    reason = connection.client.closed() => {
+                        break Err(ConnectionError::Closed { reason: closed_text(&reason) });
+                    }
+                    () = self.stop.token.cancelled() => break Err(ConnectionError::Cancelled),
+                    // A server may ask before it lists, and would wait for the answer.
+                    Some(event) = events.recv() => has_changed |= self.hear(event).await,
                 }
-                () = self.stop.token.cancelled() => Err(ConnectionError::Cancelled),
             };
             match listed {
                 Ok(list) => self.publish_list(&connection, list).await,
@@ -248,6 +269,7 @@ impl ServerTask {
         Ok(Connected {
             connection,
             events,
+            has_changed,
             deadline,
         })
     }
@@ -261,7 +283,7 @@ impl ServerTask {
     }
 
     async fn connect_once(
-        &self,
+        &mut self,
         resolved: &Resolved,
         deadline: Instant,
     ) -> Result<(McpClient, mpsc::Receiver<ServerEvent>), StartFailure> {
@@ -282,10 +304,11 @@ impl ServerTask {
         {
             http.auth = RequestAuth::OAuth(tokens.source());
         }
-        let probe = match &endpoint {
+        // Forgotten when it fails: the server may have been updated.
+        let probe = self.era.take().unwrap_or(match &endpoint {
             ServerEndpoint::Http(_) => Probe::Modern,
             ServerEndpoint::Stdio(_) => self.settings.probe,
-        };
+        });
         let options = ConnectOptions {
             server: self.name().clone(),
             client: self.settings.client.clone(),
@@ -296,6 +319,7 @@ impl ServerTask {
         };
         let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
         let client = McpClient::connect(endpoint, options, sender, self.stop.token.clone()).await?;
+        self.era = Some(client.info().era());
         Ok((client, events))
     }
 
@@ -316,12 +340,13 @@ impl ServerTask {
         let Connected {
             connection,
             mut events,
+            has_changed,
             deadline,
         } = connected;
         let stop = self.stop.clone();
         let mut lists: JoinSet<Result<ToolList, ConnectionError>> = JoinSet::new();
         let mut is_first = self.config.startup_readiness == StartupReadiness::Connection;
-        let mut list_at: Option<Instant> = is_first.then(Instant::now);
+        let mut list_at: Option<Instant> = (is_first || has_changed).then(Instant::now);
         let mut events_open = true;
         loop {
             let due = list_at.filter(|_| lists.is_empty());
@@ -333,11 +358,9 @@ impl ServerTask {
                     reason => End::Closed(closed_text(&reason)),
                 },
                 event = events.recv(), if events_open => match event {
-                    Some(ServerEvent::ToolListChanged) if self.settings.list_changes == ListChanges::Follow => {
+                    Some(event) => if self.hear(event).await {
                         list_at.get_or_insert_with(Instant::now);
-                    }
-                    Some(ServerEvent::Elicitation { request, reply }) => self.answer(request, reply).await,
-                    Some(_) => {}
+                    },
                     None => events_open = false,
                 },
                 () = sleep_until(due) => {
@@ -366,6 +389,19 @@ impl ServerTask {
                     is_first = false;
                 }
             }
+        }
+    }
+
+    /// Takes in what the server says on its own; `true` when its tools are to be listed again.
+    async fn hear(&self, event: ServerEvent) -> bool {
+        match event {
+            ServerEvent::ToolListChanged => self.settings.list_changes == ListChanges::Follow,
+            ServerEvent::Elicitation { request, reply } => {
+                self.answer(request, reply).await;
+                false
+            }
+            // Logs, and lists that nobody keeps.
+            _ => false,
         }
     }
 

@@ -10,11 +10,12 @@ use std::time::Duration;
 use codex_host::Env;
 use codex_process::{ChildSpec, ProcessTree};
 use codex_protocol::ServerName;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderValue};
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt;
 
-use super::EndpointError;
+use super::{EndpointError, sendable};
+use crate::notice::quoted;
 
 /// Longest run of the program.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -86,11 +87,36 @@ fn parse(output: &[u8]) -> Result<HeaderMap<HeaderValue>, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in object {
         let value = value.as_str().ok_or_else(expected)?;
-        let bad = || format!("its header `{name}` cannot be sent");
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| bad())?;
-        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
-        value.set_sensitive(true);
+        let bad = |why| format!("its header `{}` cannot be sent: {why}", quoted(&name));
+        let (name, value) = sendable(&name, value).map_err(bad)?;
         headers.insert(name, value);
     }
     Ok(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(output: &str) -> String {
+        parse(output.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn what_a_helper_prints_obeys_the_rules_of_every_header() {
+        let headers = parse(br#"{"Authorization": "Bearer s3cret"}"#).unwrap();
+        assert!(headers["authorization"].is_sensitive());
+        assert_eq!(
+            reason(r#"{"Content-Length": "0"}"#),
+            "its header `Content-Length` cannot be sent: the protocol sets it"
+        );
+        assert_eq!(
+            reason(r#"{"X-A": "s3cret\n"}"#),
+            "its header `X-A` cannot be sent: the value holds characters that no header may hold"
+        );
+        assert_eq!(
+            reason("s3cret"),
+            "it did not print a JSON object of strings"
+        );
+    }
 }

@@ -24,9 +24,6 @@ use crate::{
     RetryBudget, Retrying,
 };
 
-/// How long the body of a refusal may take.
-const REFUSAL_BODY: Duration = Duration::from_secs(10);
-
 /// One answer with all its tries.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -37,8 +34,6 @@ pub(super) struct Session {
     body: Bytes,
     budget: RetryBudget,
     renew_key: bool,
-    /// The key of the last try, which no message may show.
-    key: Option<codex_host::Secret>,
     state: State,
 }
 
@@ -71,7 +66,6 @@ impl Session {
             body: Bytes::new(),
             budget,
             renew_key: false,
-            key: None,
             state: State::Begin,
         }
     }
@@ -164,7 +158,7 @@ impl Session {
     }
 
     async fn send(&mut self) -> Result<Response, Failure> {
-        self.key = self.fetch_key().await?;
+        let key = self.fetch_key().await?;
         let shared = &self.shared;
         let mut headers = shared.headers.clone().map_err(local)?;
         headers::add_ids(&mut headers, self.thread);
@@ -177,7 +171,7 @@ impl Session {
             idle: None,
             body: None,
         };
-        if let Some(key) = self.key.as_ref().filter(|_| !has_own_key) {
+        if let Some(key) = key.as_ref().filter(|_| !has_own_key) {
             request = request
                 .bearer(key)
                 .map_err(|error| local(error.to_string()))?;
@@ -193,14 +187,10 @@ impl Session {
         let status = response.status.as_u16();
         let asked = RetryAfter::from_headers(&response.headers);
         let asked = asked.map(|asked| asked.delay(shared.clock.now()));
-        let body = tokio::time::timeout(REFUSAL_BODY, response.error_text()).await;
+        // Bounded in size and time by the HTTP stack.
+        let body = response.error_text().await;
         let renewable = matches!(shared.key, ProviderKey::Source(_));
-        Err(refusal::refused(
-            status,
-            asked,
-            &body.unwrap_or_default(),
-            renewable,
-        ))
+        Err(refusal::refused(status, asked, &body, renewable))
     }
 
     async fn fetch_key(&mut self) -> Result<Option<codex_host::Secret>, Failure> {
@@ -215,7 +205,10 @@ impl Session {
                     true => Freshness::Renewed,
                     false => Freshness::Any,
                 };
-                source.key(freshness).await
+                source
+                    .key(freshness)
+                    .await
+                    .inspect(|key| self.shared.remember(key))
             }
         };
         found.map(Some).map_err(|error| Failure {
@@ -266,16 +259,15 @@ impl Session {
             kind,
             message,
             hints: failure.hints,
-            attempts: match failure.origin {
-                ErrorOrigin::Local => 0,
-                _ => attempts,
-            },
         })
     }
 
     fn redacted(&self, message: &str) -> String {
-        let secrets = self.shared.secrets.iter().chain(&self.key).cloned();
-        RedactionRules::new(secrets).redact(message).0.into_owned()
+        let secrets = self.shared.secrets.iter().cloned();
+        RedactionRules::new(secrets.chain(self.shared.fetched()))
+            .redact(message)
+            .0
+            .into_owned()
     }
 }
 

@@ -67,6 +67,19 @@ async fn a_silent_list_ends_with_its_limit() {
 }
 
 #[tokio::test]
+async fn a_question_in_mid_list_does_not_prolong_it() {
+    let server = FakeStdio::new().ask_on("tools/list");
+    // Somebody could answer and does not; the clocks of a call would stand still.
+    let (client, _events) = connect_with(stdio_endpoint(&server), options())
+        .await
+        .unwrap();
+    let limit = Duration::from_millis(200);
+    let listing = tokio::time::timeout(LONG, client.list_tools(limit)).await;
+    let error = listing.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "timed out after 0.2s");
+}
+
+#[tokio::test]
 async fn no_block_of_a_result_is_lost() {
     let tools = [
         "odd_blocks",
@@ -217,9 +230,10 @@ async fn ten_calls_at_once_get_their_own_answers() {
 async fn resources_come_verbatim() {
     let client = connect(&FakeStdio::new()).await.unwrap();
     let resources = client.list_resources(LONG).await.unwrap();
-    assert_eq!(resources[0]["uri"], "fake://notes/1");
+    assert_eq!(resources.items[0]["uri"], "fake://notes/1");
+    assert_eq!(resources.truncated, None);
     let templates = client.list_resource_templates(LONG).await.unwrap();
-    assert_eq!(templates[0]["uriTemplate"], "fake://notes/{n}");
+    assert_eq!(templates.items[0]["uriTemplate"], "fake://notes/{n}");
     let options = CallOptions::with_idle_timeout(LONG);
     let read = client
         .read_resource("fake://notes/1", options, CancellationToken::new())

@@ -205,14 +205,46 @@ async fn headers_and_token_travel_with_every_request_and_to_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_secret_that_comes_back_is_not_shown() {
+    let server = FakeHttp::new().start();
+    let echo = "you sent: Bearer s3cret-token, x-key: k3y-of-mine, x-team: blue".to_owned();
+    fail_start(&server, HttpFault::StatusWith(400, Vec::new(), echo));
+    let mut endpoint = http_endpoint(&server);
+    endpoint.auth = RequestAuth::Bearer(Secret::new("s3cret-token"));
+    for (name, value) in [("x-key", "Key k3y-of-mine"), ("x-team", "blue")] {
+        let name = HeaderName::from_static(name);
+        endpoint
+            .headers
+            .insert(name, HeaderValue::from_static(value));
+    }
+    let error = connect_with(ServerEndpoint::Http(endpoint), options()).await;
+    insta::assert_snapshot!(error.unwrap_err(), @"MCP server `fake` answered HTTP 400: you sent: Bearer [redacted], x-key: [redacted], x-team: blue");
+}
+
+#[tokio::test]
+async fn the_users_own_agent_is_the_only_one() {
+    let server = FakeHttp::new().start();
+    let mut endpoint = http_endpoint(&server);
+    endpoint
+        .headers
+        .insert("user-agent", HeaderValue::from_static("mine/1"));
+    let (client, _) = connect_with(ServerEndpoint::Http(endpoint), options())
+        .await
+        .unwrap();
+    client.shutdown(LONG).await;
+    for seen in server.seen() {
+        let agents = seen.headers.iter().filter(|(name, _)| name == "user-agent");
+        let agents: Vec<&str> = agents.map(|(_, value)| value.as_str()).collect();
+        assert_eq!(agents, ["mine/1"], "{seen:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_missing_or_refused_token_is_told_apart() {
     let server = FakeHttp::new().require_bearer("right").start();
     let error = connect_http(&server).await.unwrap_err();
     insta::assert_snapshot!(error, @"MCP server `fake` wants a login (HTTP 401)");
-    insta::assert_snapshot!(error.hints().join("\n"), @"
-    configure a token: bearer_token_env_var in [mcp_servers.fake]
-    or run `codex mcp login fake`
-    ");
+    insta::assert_snapshot!(error.hints().join("\n"), @"configure a token: bearer_token_env_var in [mcp_servers.fake]");
     let mut endpoint = http_endpoint(&server);
     endpoint.auth = RequestAuth::Bearer(Secret::new("wrong"));
     let error = connect_with(ServerEndpoint::Http(endpoint), options())

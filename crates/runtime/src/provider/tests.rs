@@ -174,6 +174,8 @@ fn only_the_built_in_provider_has_a_default_model() {
         "no model is configured for model provider `p`"
     );
     assert!(error.hints()[0].contains("-m"));
+    let error = model(Some(""), &Config::default()).unwrap_err();
+    assert!(matches!(error, ProviderError::NoModel(_)), "{error}");
 }
 
 #[test]

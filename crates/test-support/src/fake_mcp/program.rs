@@ -30,6 +30,7 @@ struct Manners {
     exit_on: Vec<String>,
     silent_on: Vec<String>,
     error_on: Vec<String>,
+    ask_on: Vec<String>,
     ignore_sigterm: bool,
     ignore_eof: bool,
     grandchildren: usize,
@@ -154,21 +155,18 @@ impl Server {
             }));
             return;
         }
-        let answer = if self
-            .manners
-            .error_on
-            .iter()
-            .any(|refused| refused == method)
-        {
+        let peer = StdioPeer {
+            server: &self,
+            modern: is_modern(request),
+        };
+        let is_in = |methods: &[String]| methods.iter().any(|other| other == method);
+        if is_in(&self.manners.ask_on) {
+            let _ = peer.ask("elicitation/create", json!({"message": "May I?"}));
+        }
+        let answer = if is_in(&self.manners.error_on) {
             Answer::error(-32603, format!("the fake refuses {method}"))
         } else {
-            self.script.answer(
-                request,
-                &StdioPeer {
-                    server: &self,
-                    modern: is_modern(request),
-                },
-            )
+            self.script.answer(request, &peer)
         };
         if self.manners.noise {
             self.write_line("some library prints here");
@@ -319,6 +317,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> (Script, Manners) {
             "--exit-on" => manners.exit_on.push(value()),
             "--silent-on" => manners.silent_on.push(value()),
             "--error-on" => manners.error_on.push(value()),
+            "--ask-on" => manners.ask_on.push(value()),
             "--ignore-sigterm" => manners.ignore_sigterm = true,
             "--ignore-eof" => manners.ignore_eof = true,
             "--grandchildren" => manners.grandchildren = number(&value()),

@@ -133,9 +133,7 @@ impl Script {
             "logging/setLevel" => Answer::Result(json!({})),
             "tools/list" => self.list_tools(params),
             "tools/call" => tools::call(self, request, modern, peer),
-            "resources/list" => Answer::Result(json!({"resources": [
-                {"uri": "fake://notes/1", "name": "first note", "mimeType": "text/plain"},
-            ]})),
+            "resources/list" => Answer::Result(self.list_resources()),
             "resources/templates/list" => Answer::Result(json!({"resourceTemplates": [
                 {"uriTemplate": "fake://notes/{n}", "name": "note"},
             ]})),
@@ -201,6 +199,16 @@ impl Script {
         });
         if let Some(text) = &self.instructions {
             result["instructions"] = text.as_str().into();
+        }
+        result
+    }
+
+    fn list_resources(&self) -> Value {
+        let mut result = json!({"resources": [
+            {"uri": "fake://notes/1", "name": "first note", "mimeType": "text/plain"},
+        ]});
+        if self.endless_pages {
+            result["nextCursor"] = "again".into();
         }
         result
     }

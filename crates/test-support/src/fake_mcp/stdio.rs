@@ -171,6 +171,11 @@ impl FakeStdio {
         self.with("--error-on", method)
     }
 
+    /// Asks the user something before it answers this method.
+    pub fn ask_on(self, method: &str) -> Self {
+        self.with("--ask-on", method)
+    }
+
     /// Survives SIGTERM (and notes it).
     pub fn ignore_sigterm(self) -> Self {
         self.flag("--ignore-sigterm")

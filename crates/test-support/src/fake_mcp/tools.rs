@@ -17,6 +17,7 @@
 //! | `progress` | steps | so many progress notifications, then `done` |
 //! | `log` | text | a log message, then `logged` |
 //! | `elicit` | message | asks the user and says what came back |
+//! | `confirm` | message | as `elicit`, with a form that has no fields |
 //! | `slow` | | waits until it is cancelled and notes it in the journal |
 //! | `never` | | no answer, not even after a cancellation |
 //! | `wait_for` | file | answers when the file exists (for tests that order steps) |
@@ -78,7 +79,7 @@ pub(crate) fn definition(name: &str) -> Value {
         "echo" | "plain" | "write" | "fail" | "log" => object(&[("text", "string")]),
         "add" => object(&[("a", "number"), ("b", "number")]),
         "progress" => object(&[("steps", "integer")]),
-        "elicit" => object(&[("message", "string")]),
+        "elicit" | "confirm" => object(&[("message", "string")]),
         "wait_for" => object(&[("file", "string")]),
         "pause" => object(&[("ms", "integer")]),
         "big" => object(&[("bytes", "integer")]),
@@ -171,7 +172,8 @@ pub(crate) fn call(script: &Script, request: &Value, modern: bool, peer: &dyn Pe
             ));
             say("logged")
         }
-        "elicit" => elicit(request, modern, peer),
+        "elicit" => elicit(request, modern, peer, name_form()),
+        "confirm" => elicit(request, modern, peer, object(&[])),
         "slow" => {
             let seen = peer.wait_for_cancel(&request["id"], HOLD_LIMIT);
             if seen {
@@ -269,16 +271,20 @@ fn progress(params: &Value, peer: &dyn Peer) -> Answer {
 }
 
 /// Asks by a request of its own, or (without a handshake) by a result that wants input.
-fn elicit(request: &Value, modern: bool, peer: &dyn Peer) -> Answer {
+fn name_form() -> Value {
+    json!({
+        "type": "object",
+        "properties": {"name": {"type": "string", "default": "nobody"}},
+        "required": ["name"],
+    })
+}
+
+fn elicit(request: &Value, modern: bool, peer: &dyn Peer, form: Value) -> Answer {
     let params = &request["params"];
     let question = json!({
         "mode": "form",
         "message": params["arguments"]["message"].as_str().unwrap_or("Who are you?"),
-        "requestedSchema": {
-            "type": "object",
-            "properties": {"name": {"type": "string", "default": "nobody"}},
-            "required": ["name"],
-        },
+        "requestedSchema": form,
     });
     if !modern {
         return match peer.ask("elicitation/create", question) {

@@ -4,8 +4,11 @@ use std::io::Read;
 
 use codex_host::AbsPath;
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::CliError;
+use crate::mcp::live::interrupted;
 
 /// Largest file or stdin; arguments are not data files.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
@@ -25,21 +28,28 @@ impl Default for RawArguments {
     }
 }
 
-/// Reads the arguments from where the user put them.
-pub(super) fn read(
+/// Reads the arguments from where the user put them; Ctrl-C ends the wait for them.
+pub(super) async fn read(
     args: Option<&str>,
     pairs: &[String],
     cwd: &AbsPath,
+    cancel: &CancellationToken,
 ) -> Result<RawArguments, CliError> {
     let text = match args {
         None => return split(pairs),
-        Some("-") => read_all(std::io::stdin().lock(), "stdin")?,
+        Some("-") => {
+            let text = off_thread(|| read_all(std::io::stdin().lock()), cancel).await?;
+            text.map_err(|why| cannot_read("stdin", &why))?
+        }
         Some(args) => match args.strip_prefix('@') {
             Some(file) => {
                 let path = cwd.join(file);
-                let opened = std::fs::File::open(&path);
-                let opened = opened.map_err(|error| cannot_read(file, &error.to_string()))?;
-                read_all(opened, file)?
+                let open_and_read = move || {
+                    let opened = std::fs::File::open(&path).map_err(|error| error.to_string())?;
+                    read_all(opened)
+                };
+                let text = off_thread(open_and_read, cancel).await?;
+                text.map_err(|why| cannot_read(file, &why))?
             }
             None => return parse(args, "the arguments", CliError::usage).map(RawArguments::Object),
         },
@@ -47,24 +57,39 @@ pub(super) fn read(
     parse(&text, "the input", CliError::new).map(RawArguments::Object)
 }
 
-fn read_all(source: impl Read, name: &str) -> Result<String, CliError> {
+/// Works on a thread of its own: stdin and a pipe may never end, and must keep neither Ctrl-C nor the
+/// runtime from ending.
+async fn off_thread(
+    work: impl FnOnce() -> Result<String, String> + Send + 'static,
+    cancel: &CancellationToken,
+) -> Result<Result<String, String>, CliError> {
+    let (sender, receiver) = oneshot::channel();
+    std::thread::spawn(move || drop(sender.send(work())));
+    tokio::select! {
+        () = cancel.cancelled() => Err(interrupted()),
+        text = receiver => Ok(text.unwrap_or_else(|_| Err("the read was cut off".to_owned()))),
+    }
+}
+
+fn read_all(source: impl Read) -> Result<String, String> {
     let mut text = String::new();
     let read = source.take(MAX_BYTES + 1).read_to_string(&mut text);
-    read.map_err(|error| cannot_read(name, &error.to_string()))?;
+    read.map_err(|error| error.to_string())?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(cannot_read(name, "more than 16 MiB"));
+        return Err("more than 16 MiB".to_owned());
     }
     Ok(text)
 }
 
 fn cannot_read(name: &str, why: &str) -> CliError {
-    CliError::new(
-        format!("cannot read the arguments from `{name}`"),
-    )
-    .cause(why)
+    CliError::new(format!("cannot read the arguments from `{name}`")).cause(why)
 }
 
-fn parse(text: &str, what: &str, error: fn(String) -> CliError) -> Result<Map<String, Value>, CliError> {
+fn parse(
+    text: &str,
+    what: &str,
+    error: fn(String) -> CliError,
+) -> Result<Map<String, Value>, CliError> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }
@@ -81,10 +106,10 @@ fn split(pairs: &[String]) -> Result<RawArguments, CliError> {
         Some((key, value)) if !key.trim().is_empty() => {
             Ok((key.trim().to_owned(), value.to_owned()))
         }
-        Some(_) => Err(CliError::usage(format!("Empty key in argument: {pair}"),
-        )),
-        None => Err(CliError::usage(format!("Invalid argument (missing '='): {pair}"),
-        )),
+        Some(_) => Err(CliError::usage(format!("Empty key in argument: {pair}"))),
+        None => Err(CliError::usage(format!(
+            "Invalid argument (missing '='): {pair}"
+        ))),
     };
     pairs
         .iter()
@@ -131,13 +156,26 @@ mod tests {
 
     use super::*;
 
+    /// Reads what needs no file.
+    fn read_now(args: Option<&str>, pairs: &[String]) -> Result<RawArguments, CliError> {
+        let cwd = AbsPath::new("/").unwrap();
+        let cancel = CancellationToken::new();
+        let reading = read(args, pairs, &cwd, &cancel);
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(reading)
+    }
+
     fn typed(pairs: &[&str]) -> String {
         let schema = json!({"properties": {"id": {"type": "string"}, "n": {"type": "integer"}}});
         let pairs: Vec<String> = pairs.iter().map(|&pair| pair.to_owned()).collect();
-        let raw = read(None, &pairs, &AbsPath::new("/").unwrap());
+        let raw = read_now(None, &pairs);
         match raw.and_then(|raw| raw.against(&schema)) {
             Ok(arguments) => Value::Object(arguments).to_string(),
-            Err(error) => format!("{} [{}]", error.to_string().lines().next().unwrap(), error.exit_code()),
+            Err(error) => format!(
+                "{} [{}]",
+                error.to_string().lines().next().unwrap(),
+                error.exit_code()
+            ),
         }
     }
 
@@ -166,14 +204,22 @@ mod tests {
 
     #[test]
     fn slips_are_named() {
-        assert_eq!(typed(&["n"]), "error: Invalid argument (missing '='): n [2]");
+        assert_eq!(
+            typed(&["n"]),
+            "error: Invalid argument (missing '='): n [2]"
+        );
         assert_eq!(typed(&["=5"]), "error: Empty key in argument: =5 [2]");
     }
 
     #[test]
     fn only_an_object_will_do() {
-        let error = read(Some("[1]"), &[], &AbsPath::new("/").unwrap()).unwrap_err();
+        let error = read_now(Some("[1]"), &[]).unwrap_err();
         assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().starts_with("error: the arguments must be a JSON object\n"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("error: the arguments must be a JSON object\n"),
+            "{error}"
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use codex_protocol::{McpOutcome, ToolRef};
+use codex_utils_json_schema::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -62,6 +63,20 @@ pub(super) fn text(outcome: &McpOutcome) -> Result<String, CliError> {
         }
     }
     Ok(text)
+}
+
+/// Says how an answer breaks the output schema of its tool.
+pub(super) fn fault(output_schema: &Value, outcome: &McpOutcome) -> Option<String> {
+    if outcome.is_error {
+        return None;
+    }
+    let Some(structured) = &outcome.structured else {
+        return Some("there is no structured content".to_owned());
+    };
+    match JsonSchema::compile(output_schema) {
+        Ok(schema) => schema.validate(structured).err().map(|m| m.to_string()),
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 fn shown(block: &Value) -> String {
@@ -143,6 +158,25 @@ mod tests {
             ..McpOutcome::default()
         };
         assert_eq!(text(&outcome).unwrap(), "{ \"hits\": 2 }\n");
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_the_schema_of_its_tool() {
+        let schema = json!({"type": "object", "required": ["hits"]});
+        let fault = |structured: Option<Value>, is_error: bool| {
+            let outcome = McpOutcome {
+                structured,
+                is_error,
+                ..McpOutcome::default()
+            };
+            fault(&schema, &outcome)
+        };
+        assert_eq!(fault(Some(json!({"hits": 2})), false), None);
+        assert_eq!(fault(None, true), None);
+        let missing = fault(Some(json!({})), false).unwrap();
+        assert!(missing.contains("hits"), "{missing}");
+        let none = fault(None, false).unwrap();
+        assert_eq!(none, "there is no structured content");
     }
 
     #[test]

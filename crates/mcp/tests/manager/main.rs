@@ -6,6 +6,7 @@
     reason = "tests prepare files directly"
 )]
 
+mod calls;
 mod support;
 
 use std::time::{Duration, Instant};
@@ -199,6 +200,29 @@ async fn a_crash_is_told_and_the_next_call_meets_the_new_server() {
 }
 
 #[tokio::test]
+async fn a_restart_remembers_the_era_of_the_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("journal"));
+    let server = FakeStdio::new().tools(["die", "echo"]).noting_in(&journal);
+    let mut world = World::start_with([stdio("x", &server)], |settings| {
+        settings.probe = codex_mcp::Probe::Modern;
+    });
+    world.ready(None).await.unwrap();
+    world.call("x", "die", json!({})).await.unwrap_err();
+    world.next_notice().await;
+    let again = world.call("x", "echo", json!({"text": "on"})).await;
+    assert_eq!(text_of(&again.unwrap()), "ECHO:on");
+    let methods = journal.methods();
+    let count = |name: &str| methods.iter().filter(|method| *method == name).count();
+    assert_eq!(
+        (count("server/discover"), count("initialize")),
+        (1, 2),
+        "{methods:?}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_call_that_waits_behind_a_crash_is_not_lost() {
     let mut world = World::start([stdio("x", &FakeStdio::new().tools(["die", "echo"]))]);
     world.ready(None).await.unwrap();
@@ -306,6 +330,19 @@ async fn a_changed_list_becomes_a_new_snapshot() {
 }
 
 #[tokio::test]
+async fn a_list_of_resources_that_is_not_whole_is_told() {
+    let mut world = World::start([stdio("x", &FakeStdio::new().endless_pages())]);
+    world.ready(None).await.unwrap();
+    let server = support::name("x");
+    let listed = world.handle.list_resources(&server, &world.cancel).await;
+    assert_eq!(listed.unwrap().len(), 2);
+    assert_eq!(
+        world.stop().await,
+        ["the resources of MCP server `x` are incomplete: page 2 repeats a cursor"]
+    );
+}
+
+#[tokio::test]
 async fn filters_hold_for_the_catalog_and_for_calls() {
     let mut server = stdio("x", &FakeStdio::new().tools(["echo", "write", "destroy"]));
     server.tools.enabled = Some(vec![
@@ -371,162 +408,6 @@ async fn a_bad_schema_takes_out_its_tool_alone() {
         notices[1].starts_with("tool `remote_ref` of MCP server `x` is left out: "),
         "{notices:?}"
     );
-}
-
-#[tokio::test]
-async fn calls_of_one_server_wait_for_each_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let gate = folder.path().join("gate");
-    let journal = Journal::new(folder.path().join("journal"));
-    let fake = FakeStdio::new()
-        .tools(["wait_for", "echo"])
-        .noting_in(&journal);
-    let mut world = World::start([stdio("x", &fake)]);
-    world.ready(None).await.unwrap();
-    let both = async {
-        let first = world.call("x", "wait_for", json!({"file": gate}));
-        let second = world.call("x", "echo", json!({"text": "2"}));
-        tokio::join!(first, second)
-    };
-    let open_later = async {
-        // Long enough for a second call to be sent, if it were.
-        let quiet = tokio::time::timeout(Duration::from_millis(200), std::future::pending::<()>());
-        quiet.await.unwrap_err();
-        let n_sent = journal
-            .methods()
-            .iter()
-            .filter(|method| *method == "tools/call")
-            .count();
-        std::fs::write(&gate, "").unwrap();
-        n_sent
-    };
-    let ((first, second), n_sent) = tokio::join!(both, open_later);
-    first.unwrap();
-    assert_eq!(text_of(&second.unwrap()), "ECHO:2");
-    assert_eq!(n_sent, 1);
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_server_that_allows_it_gets_calls_side_by_side() {
-    let folder = tempfile::tempdir().unwrap();
-    let gate = folder.path().join("gate");
-    let mut server = stdio("x", &FakeStdio::new().tools(["wait_for", "echo"]));
-    server.supports_parallel_tool_calls = true;
-    let mut world = World::start([server]);
-    world.ready(None).await.unwrap();
-    let overtake = async {
-        // The first has no answer before the gate is open, so this comes back only side by side.
-        let second = world.call("x", "echo", json!({"text": "2"})).await.unwrap();
-        std::fs::write(&gate, "").unwrap();
-        second
-    };
-    let (first, second) =
-        tokio::join!(world.call("x", "wait_for", json!({"file": gate})), overtake);
-    first.unwrap();
-    assert_eq!(text_of(&second), "ECHO:2");
-    world.stop().await;
-}
-
-#[tokio::test]
-async fn a_cancelled_call_is_told_to_the_server_and_harms_nothing_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::new(folder.path().join("journal"));
-    let mut world = World::start([stdio(
-        "x",
-        &FakeStdio::new().tools(["slow", "echo"]).noting_in(&journal),
-    )]);
-    world.ready(None).await.unwrap();
-    let cancel = tokio_util::sync::CancellationToken::new();
-    let x_slow = tool("x", "slow");
-    let call = world
-        .handle
-        .call(&x_slow, args(json!({})), CallContext::default(), &cancel);
-    let sent = journal.clone();
-    let cancel_when_sent = async {
-        tokio::task::spawn_blocking(move || sent.wait_for_method("tools/call", LIMIT))
-            .await
-            .unwrap();
-        cancel.cancel();
-    };
-    let (answer, ()) = tokio::join!(call, cancel_when_sent);
-    assert_eq!(answer.unwrap_err().to_string(), "cancelled");
-    tokio::task::spawn_blocking(move || journal.wait_for("cancelled", 1, LIMIT))
-        .await
-        .unwrap();
-    assert_eq!(
-        text_of(
-            &world
-                .call("x", "echo", json!({"text": "on"}))
-                .await
-                .unwrap()
-        ),
-        "ECHO:on"
-    );
-    assert_eq!(world.stop().await, [] as [&str; 0]);
-}
-
-#[tokio::test]
-async fn a_silent_call_ends_at_its_limit_and_the_server_stays() {
-    let mut server = stdio("x", &FakeStdio::new().tools(["never", "echo"]));
-    server.tool_timeout = Some(Duration::from_millis(300));
-    let mut world = World::start([server]);
-    world.ready(None).await.unwrap();
-    let error = world
-        .call("x", "never", json!({}))
-        .await
-        .unwrap_err()
-        .to_string();
-    assert_eq!(error, "timed out after 0.3s");
-    assert_eq!(
-        text_of(
-            &world
-                .call("x", "echo", json!({"text": "on"}))
-                .await
-                .unwrap()
-        ),
-        "ECHO:on"
-    );
-    assert_eq!(world.stop().await, [] as [&str; 0]);
-}
-
-#[tokio::test]
-async fn a_question_is_declined_and_told() {
-    let mut world = World::start([stdio("x", &FakeStdio::new().tools(["elicit"]))]);
-    world.ready(None).await.unwrap();
-    let outcome: McpOutcome = world
-        .call("x", "elicit", json!({"message": "Your name?"}))
-        .await
-        .unwrap();
-    assert!(text_of(&outcome).contains("decline"), "{outcome:?}");
-    let notices = world.stop().await;
-    assert_eq!(
-        notices,
-        ["MCP server `x` asked for input (\"Your name?\"); declined, exec cannot ask"]
-    );
-}
-
-#[tokio::test]
-async fn a_frontend_that_can_ask_gets_the_question() {
-    let (sender, mut questions) = tokio::sync::mpsc::channel(1);
-    let mut world = World::start_with(
-        [stdio("x", &FakeStdio::new().tools(["elicit"]))],
-        |settings| {
-            settings.elicitation = ElicitationPolicy::Ask(sender);
-        },
-    );
-    world.ready(None).await.unwrap();
-    let ask = async {
-        let request = questions.recv().await.unwrap();
-        assert_eq!(request.server.as_str(), "x");
-        request
-            .reply
-            .send(codex_mcp::ElicitationReply::Cancel)
-            .unwrap();
-    };
-    let (outcome, ()) = tokio::join!(world.call("x", "elicit", json!({"message": "?"})), ask);
-    assert!(text_of(&outcome.unwrap()).contains("cancel"));
-    assert_eq!(world.stop().await, [] as [&str; 0]);
 }
 
 #[tokio::test]
