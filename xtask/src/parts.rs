@@ -2,7 +2,7 @@
 //!
 //! | part | from | what for |
 //! |---|---|---|
-//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, Node 22 |
+//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, authorization server, Node 22 |
 //! | `python` | PyPI, `xtask/parts/python` | the time server |
 //! | `reference` | npm, `xtask/parts/reference` | the published binary, for `bench` only |
 //!

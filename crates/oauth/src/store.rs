@@ -99,7 +99,11 @@ impl LoginStore {
             return Ok(None);
         };
         let login = StoredLogin::from_json(key, &stored.json)?;
-        let client = self.load_client(key).await?;
+        let client = match self.load_client(key).await {
+            // The login works without it: what it would tell is asked of the server again.
+            Err(StoreError::Record(_)) => None,
+            client => client?,
+        };
         // A client of another login tells nothing about this one: the reference may have replaced
         // the login and knows nothing of our second record.
         let client = client.filter(|client| client.client_id == login.client_id);

@@ -43,6 +43,11 @@ impl RealParts {
         self.part("npm").join("node_modules/node/bin/node")
     }
 
+    /// Returns the folder whose `node_modules` holds the npm packages.
+    pub fn npm_folder(&self) -> PathBuf {
+        self.part("npm")
+    }
+
     /// Returns the PyPI time server, which takes no arguments.
     pub fn time_server(&self) -> PathBuf {
         self.part("python").join("venv/bin/mcp-server-time")
