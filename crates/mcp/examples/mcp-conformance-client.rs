@@ -12,15 +12,19 @@
 )]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use codex_config::McpServerConfig;
-use codex_host::{AbsPath, Env};
-use codex_http::HttpClient;
+use codex_config::{
+    CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, OAuthConfig, OAuthGrant,
+};
+use codex_host::{AbsPath, CodexHome, Env, Secret};
+use codex_http::{HttpClient, Redirects, Request};
 use codex_mcp::{
-    CallContext, ClientInfo, ElicitationPolicy, ElicitationReply, ElicitationRequest, McpHandle,
-    McpManager, McpNotice, McpSettings,
+    CallContext, ClientInfo, ElicitationPolicy, ElicitationReply, ElicitationRequest,
+    KeyringPatience, LoginQuestion, LoginSpec, McpAuth, McpHandle, McpManager, McpNotice,
+    McpSettings,
 };
 use codex_protocol::{ServerName, ToolRef};
 use serde_json::{Map, Value, json};
@@ -33,6 +37,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The tool of the scenario `json-schema-2020-12-preservation` that wants a schema back.
 const ECHO_TOOL: &str = "json_schema_echo";
+
+/// The document that the suite accepts as a client.
+const CLIENT_METADATA: &str = "https://conformance-test.local/client-metadata.json";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -56,21 +63,34 @@ async fn run(url: String, env: Env) -> Result<(), String> {
     let context = env.get("MCP_CONFORMANCE_CONTEXT").unwrap_or("null");
     let context: Value = serde_json::from_str(context).map_err(|error| error.to_string())?;
     let server = ServerName::from_config("conformance");
+    let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut config = McpServerConfig::http(server.clone(), url).required();
+    if let McpTransport::StreamableHttp(http) = &mut config.transport {
+        http.oauth = oauth(&context, home.path())?;
+    }
     config.startup_timeout = Some(LIMIT);
     config.tool_timeout = Some(LIMIT);
     let cwd = AbsPath::new("/").map_err(|error| error.to_string())?;
     let mut settings = McpSettings::new(
-        BTreeMap::from([(server.clone(), config)]),
+        BTreeMap::from([(server.clone(), config.clone())]),
         env.clone(),
         cwd,
         ClientInfo::codex(env!("CARGO_PKG_VERSION")),
-        HttpClient::from_env(env),
+        HttpClient::from_env(env.clone()),
     );
+    let (wanted, logins) = mpsc::channel(1);
+    let auth = auth(home.path(), &env)?;
+    settings.auth = Some(auth.asking(wanted));
     let (ask, questions) = mpsc::channel(4);
     settings.elicitation = ElicitationPolicy::Ask(ask);
     let tasks = TaskTracker::new();
     tasks.spawn(accept_all(questions));
+    tasks.spawn(log_in_when_asked(
+        logins,
+        auth,
+        config,
+        settings.http.clone(),
+    ));
     let cancel = CancellationToken::new();
     let (notices, mut said) = mpsc::channel::<McpNotice>(16);
     tasks.spawn(async move {
@@ -82,6 +102,85 @@ async fn run(url: String, env: Env) -> Result<(), String> {
     let outcome = call_tools(&servers, &server, &context, &cancel).await;
     servers.shutdown(Duration::from_secs(5)).await;
     outcome
+}
+
+/// The login that the suite describes.
+fn oauth(context: &Value, home: &Path) -> Result<Option<OAuthConfig>, String> {
+    let text = |key: &str| context.get(key).and_then(Value::as_str).map(str::to_owned);
+    let Some(client_id) = text("client_id") else {
+        return Ok(None);
+    };
+    let is_program = text("name").is_some_and(|name| name.contains("client-credentials"));
+    let private_key_file = match text("private_key_pem") {
+        Some(pem) => {
+            let path = home.join("key.pem");
+            std::fs::write(&path, pem).map_err(|error| error.to_string())?;
+            Some(path)
+        }
+        None => None,
+    };
+    Ok(Some(OAuthConfig {
+        client_id: Some(client_id),
+        client_secret: text("client_secret").map(Secret::new),
+        private_key_file,
+        grant: is_program.then_some(OAuthGrant::ClientCredentials),
+        ..OAuthConfig::default()
+    }))
+}
+
+fn auth(home: &Path, env: &Env) -> Result<McpAuth, String> {
+    let home = home.to_string_lossy().into_owned();
+    let home = CodexHome::find(&Env::from_pairs([("CODEX_HOME", home)]));
+    let settings = McpOAuthSettings {
+        credentials_store: CredentialsStore::File,
+        client_metadata_url: Some(CLIENT_METADATA.to_owned()),
+        ..McpOAuthSettings::default()
+    };
+    Ok(McpAuth::new(
+        home.map_err(|error| error.to_string())?,
+        settings,
+        env.clone(),
+        HttpClient::from_env(env.clone()),
+        env!("CARGO_PKG_VERSION"),
+        KeyringPatience::Run,
+    ))
+}
+
+/// Plays the user and the browser: every login that a connection wants is made.
+async fn log_in_when_asked(
+    mut logins: mpsc::Receiver<LoginQuestion>,
+    auth: McpAuth,
+    server: McpServerConfig,
+    http: HttpClient,
+) {
+    while let Some((wanted, reply)) = logins.recv().await {
+        let mut spec = LoginSpec::new(server.clone());
+        spec.refusal = Some(wanted);
+        let outcome = log_in(&auth, spec, &http).await;
+        if let Err(why) = &outcome {
+            eprintln!("login: {why}");
+        }
+        let _ = reply.send(outcome.is_ok());
+    }
+}
+
+async fn log_in(auth: &McpAuth, spec: LoginSpec, http: &HttpClient) -> Result<(), String> {
+    let cancel = CancellationToken::new();
+    let begun = auth.begin(spec, Path::new("/"), &cancel).await;
+    let login = begun.map_err(|error| error.to_string())?;
+    let page = Request::get(login.authorization_url().clone()).redirects(Redirects::None);
+    let browser = async {
+        let page = http.send(page).await.map_err(|error| error.to_string())?;
+        let location = page.headers.get("location");
+        let location = location.and_then(|value| value.to_str().ok());
+        let location = location.ok_or("the page did not redirect")?;
+        let back = location.parse().map_err(|_| "the redirect is no URL")?;
+        let answer = http.send(Request::get(back)).await;
+        answer.map(drop).map_err(|error| error.to_string())
+    };
+    let (finished, visited) = tokio::join!(login.finish(LIMIT, &cancel), browser);
+    finished.map_err(|error| error.to_string())?;
+    visited
 }
 
 async fn call_tools(

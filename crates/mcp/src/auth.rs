@@ -21,16 +21,17 @@ use codex_credentials::{KeyringBackend, SecretStore, StorePolicy, StoreSettings}
 use codex_host::{Clock, CodexHome, Env, Secret};
 use codex_http::HttpClient;
 use codex_oauth::{
-    AuthMethod, ClientCredentials, ClientCredentialsSource, ClientKind, ClientRecord,
-    LoginQuestion, LoginStore, RefreshTransaction, Scopes, ServerKey, Services, StoreError,
-    StoredTokenSource, TokenSource,
+    AuthMethod, ClientCredentials, ClientCredentialsSource, ClientKind, ClientRecord, LoginStore,
+    RefreshTransaction, Scopes, ServerKey, Services, StoreError, StoredTokenSource, TokenSource,
 };
 use tokio::sync::mpsc;
 
 use crate::resolve::EndpointError;
 
 pub use codex_credentials::Backend as CredentialsBackend;
-pub use codex_oauth::{CallbackPaste, PasteError, Revocation, Rung as RegistrationRung};
+pub use codex_oauth::{
+    CallbackPaste, LoginQuestion, PasteError, Revocation, Rung as RegistrationRung,
+};
 pub use login::{DeviceCode, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, ServerLogin};
 pub use logout::Logout;
 pub use settings::{StaticToken, redirect_uri_to_register};

@@ -19,8 +19,9 @@ mod settings;
 
 pub use auth::{
     AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, DeviceCode,
-    KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, Logout, McpAuth,
-    PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken, redirect_uri_to_register,
+    KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginQuestion, LoginSpec, Logout,
+    McpAuth, PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken,
+    redirect_uri_to_register,
 };
 pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};
 pub use codex_rmcp_client::{

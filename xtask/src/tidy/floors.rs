@@ -36,7 +36,10 @@ const HOUSES: &[(&str, &[&str])] = &[
         "rmcp",
         &["codex-rmcp-client", "codex-oauth", "codex-mcp-server"],
     ),
-    ("rustix", &["codex-host", "codex-test-support", "xtask"]),
+    (
+        "rustix",
+        &["codex-cli", "codex-host", "codex-test-support", "xtask"],
+    ),
     ("rustls", &["codex-http"]),
     ("schemars", &["codex-config", "codex-app-server-protocol"]),
     ("seccompiler", &["codex-linux-sandbox"]),

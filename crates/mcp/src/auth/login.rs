@@ -14,7 +14,8 @@ use codex_oauth::{
 };
 use codex_protocol::ServerName;
 use codex_rmcp_client::{
-    ClientInfo, ConnectError, ConnectOptions, ElicitationSupport, McpClient, Probe, ServerEndpoint,
+    ClientInfo, ConnectError, ConnectOptions, ElicitationSupport, LoginWanted, McpClient, Probe,
+    ServerEndpoint,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -41,6 +42,8 @@ pub struct LoginSpec {
     pub client_secret: Option<Secret>,
     /// What [`McpAuth::probe`] found, so that it is not asked for again.
     pub discovery: Option<Box<Discovery>>,
+    /// The refusal that a running connection got: the login starts from it and asks no further.
+    pub refusal: Option<LoginWanted>,
 }
 
 impl LoginSpec {
@@ -52,6 +55,7 @@ impl LoginSpec {
             registration: Rung::default(),
             client_secret: None,
             discovery: None,
+            refusal: None,
         }
     }
 }
@@ -206,7 +210,11 @@ impl McpAuth {
         cwd: &Path,
         cancel: &CancellationToken,
     ) -> LoginProbe {
-        match self.discovery(server, cwd, true, cancel).await {
+        let found = match self.ask(server, cwd, cancel).await {
+            Ok((url, refusal)) => self.discovery(server, url, refusal, true, cancel).await,
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(discovery) => LoginProbe::Login(Box::new(discovery)),
             Err(LoginFailure::NotAsked(_)) => LoginProbe::Open,
             Err(error) => LoginProbe::Unknown(error.to_string()),
@@ -295,7 +303,14 @@ impl McpAuth {
         tested.map_err(StoreError::from)?;
         let discovery = match spec.discovery {
             Some(discovery) => *discovery,
-            None => self.discovery(server, cwd, is_interactive, cancel).await?,
+            None => {
+                let (url, refusal) = match &spec.refusal {
+                    Some(wanted) => (url_of(self, server, cwd)?, Some(wanted.challenge.clone())),
+                    None => self.ask(server, cwd, cancel).await?,
+                };
+                let found = self.discovery(server, url, refusal, is_interactive, cancel);
+                found.await?
+            }
         };
         let key = key(server, http);
         // A record that cannot be read is replaced by this login.
@@ -307,8 +322,12 @@ impl McpAuth {
             known.issuer.clone_from(&discovery.server.issuer);
         }
         let resolved = resolve_endpoint(server, &self.0.env, cwd)?;
-        let resource = match (&http.oauth_resource, resolved.endpoint) {
-            (Some(resource), _) => Some(resource.clone()),
+        // The published name goes out byte for byte: servers compare it so.
+        let published = discovery.resource.as_ref();
+        let published = published.map(|document| document.resource.clone());
+        let named = http.oauth_resource.clone().or(published);
+        let resource = match (named, resolved.endpoint) {
+            (Some(resource), _) => Some(resource),
             // The key has the URL as written; the resource is what its variables make of it.
             (None, ServerEndpoint::Http(endpoint)) if server.expand_env => {
                 Some(endpoint.url.to_string())
@@ -319,7 +338,12 @@ impl McpAuth {
             key,
             discovery,
             scopes: ScopeWish {
-                explicit: spec.scopes.as_ref().map(Scopes::from_iter),
+                explicit: match (&spec.scopes, &spec.refusal) {
+                    (Some(scopes), _) => Some(Scopes::from_iter(scopes)),
+                    // A step-up asks for the union of the old and the new.
+                    (None, Some(wanted)) => wanted.scopes.clone(),
+                    (None, None) => None,
+                },
                 configured: server.scopes.as_ref().map(Scopes::from_iter),
             },
             client,
@@ -332,12 +356,12 @@ impl McpAuth {
     async fn discovery(
         &self,
         server: &McpServerConfig,
-        cwd: &Path,
+        url: Url,
+        refusal: Option<Option<Challenge>>,
         is_interactive: bool,
         cancel: &CancellationToken,
     ) -> Result<Discovery, LoginFailure> {
         let http = http_of(server)?;
-        let (url, refusal) = self.ask(server, cwd, cancel).await?;
         let request = DiscoveryRequest {
             server_url: url,
             saw_401: refusal.is_some(),
@@ -499,6 +523,13 @@ pub(super) fn http_of(server: &McpServerConfig) -> Result<&HttpTransport, LoginF
             token,
         }),
         None => Ok(http),
+    }
+}
+
+fn url_of(auth: &McpAuth, server: &McpServerConfig, cwd: &Path) -> Result<Url, LoginFailure> {
+    match resolve_endpoint(server, &auth.0.env, cwd)?.endpoint {
+        ServerEndpoint::Http(endpoint) => Ok(endpoint.url),
+        ServerEndpoint::Stdio(_) => Err(LoginFailure::NotHttp),
     }
 }
 
