@@ -159,15 +159,7 @@ fn recording(name: &str) -> PathBuf {
 fn build(package: &str, program: &str) -> Result<PathBuf> {
     eprintln!("building {program} (release)");
     let mut command = workspace::cargo();
-    command.args([
-        "build",
-        "--release",
-        "--quiet",
-        "-p",
-        package,
-        "--bin",
-        program,
-    ]);
+    command.args(["build", "--release", "-p", package, "--bin", program]);
     step::run("cargo build", &mut command, BUILD_LIMIT)?;
     Ok(workspace::target()?.join("release").join(program))
 }

@@ -13,9 +13,7 @@ pub(crate) fn root() -> &'static Path {
 
 /// Prepares `cargo` in the root.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command
+    codex_test_support::cargo()
 }
 
 /// Reads `cargo metadata` of the workspace's own packages.

@@ -40,7 +40,7 @@ pub use gate::Gate;
 pub use home::TestHome;
 pub use parts::RealParts;
 pub use processes::{process_lives, wait_until_gone};
-pub use programs::{codex_program, fake_mcp_server, workspace_root};
+pub use programs::{cargo, codex_program, fake_mcp_server, workspace_root};
 pub use responses::MockResponses;
 pub use responses::events::{
     UsageCounts, ev_assistant_message, ev_completed, ev_completed_with_usage, ev_custom_tool_call,

@@ -90,12 +90,25 @@ fn newest_source(folder: &Path) -> Option<SystemTime> {
         .max()
 }
 
+/// Prepares `cargo` in the root of the workspace.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(workspace_root());
+    // Cargo and nextest set these for us. A build script that watches one (ring's does) would be run
+    // anew by every cargo that we start, and once more by the next one that a person starts.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
 fn build(package: &str, name: &str) {
     let folder = profile_folder();
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .current_dir(workspace_root())
-        .args(["build", "--quiet", "-p", package, "--bin", name]);
+    let mut command = cargo();
+    command.args(["build", "--quiet", "-p", package, "--bin", name]);
     if folder
         .file_name()
         .is_some_and(|profile| profile == "release")
