@@ -6,9 +6,10 @@
 //! | `python` | PyPI, `xtask/parts/python` | the time server |
 //! | `reference` | npm, `xtask/parts/reference` | the published binary, for `bench` only |
 //!
-//! Needed on the machine: `npm` with a Node, `python3` with `venv`, and `strace` for one row of
-//! `bench` (`parts/machine.rs`). Parts lie in the cache folder under a stamp of their lists, are
-//! made in a temporary folder and moved into place, so that two runs and a broken run do no harm.
+//! Needed on the machine: `npm` with a Node, `python3` with `venv`, a Secret Service for the suite of
+//! the keyring, and `strace` for one row of `bench` (`parts/machine.rs`). Parts lie in the cache
+//! folder under a stamp of their lists, are made in a temporary folder and moved into place, so that
+//! two runs and a broken run do no harm.
 //! The registries are those that npm and pip are set up for; the lock files name none.
 
 mod machine;
@@ -47,6 +48,15 @@ impl Part {
         match self {
             Self::Npm | Self::Reference => &machine::NPM,
             Self::Python => &machine::VENV,
+        }
+    }
+
+    /// The suites that need it.
+    fn suites(self) -> &'static str {
+        match self {
+            Self::Npm => "real servers, the certified authorization server, conformance",
+            Self::Python => "real servers",
+            Self::Reference => "bench",
         }
     }
 
@@ -112,8 +122,17 @@ impl Part {
 #[derive(Debug)]
 pub(crate) struct Installed {
     pub(crate) folder: PathBuf,
-    /// What could not be installed, and why.
-    pub(crate) missing: Vec<(Part, String)>,
+    pub(crate) missing: Vec<Missing>,
+}
+
+/// Something that could not be installed.
+#[derive(Debug)]
+pub(crate) struct Missing {
+    /// `None` for what the machine itself lacks.
+    part: Option<Part>,
+    /// What cannot run without it.
+    pub(crate) suites: &'static str,
+    pub(crate) why: String,
 }
 
 impl Installed {
@@ -128,15 +147,28 @@ impl Installed {
                 Ok(target) => replace_link(&target, &link)?,
                 Err(error) => {
                     let _ = std::fs::remove_file(&link);
-                    missing.push((part, format!("{error:#}")));
+                    missing.push(Missing {
+                        part: Some(part),
+                        suites: part.suites(),
+                        why: format!("{error:#}"),
+                    });
                 }
             }
+        }
+        if let Err(error) = machine::SECRET_SERVICE.provide() {
+            missing.push(Missing {
+                part: None,
+                suites: "secret service",
+                why: format!("{error:#}"),
+            });
         }
         Ok(Self { folder, missing })
     }
 
     pub(crate) fn has(&self, part: Part) -> bool {
-        self.missing.iter().all(|(missing, _)| *missing != part)
+        self.missing
+            .iter()
+            .all(|missing| missing.part != Some(part))
     }
 }
 

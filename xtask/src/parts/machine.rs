@@ -38,6 +38,17 @@ pub(crate) const STRACE: Need = Need {
     packages: &["strace"],
 };
 
+/// A keyring of the desktop on a private bus.
+pub(super) const SECRET_SERVICE: Need = Need {
+    what: "a Secret Service",
+    probe: &[
+        "sh",
+        "-c",
+        "command -v dbus-run-session && command -v gnome-keyring-daemon && command -v secret-tool",
+    ],
+    packages: &["dbus", "gnome-keyring", "libsecret-tools"],
+};
+
 impl Need {
     /// Sees to it that it is there: installs it when we are root on Debian, else says how to.
     pub(crate) fn provide(&self) -> Result<()> {
