@@ -17,6 +17,9 @@ use crate::naming::ToolNamer;
 use crate::notice::{McpNotice, quoted};
 use crate::schema::parameters_for_model;
 
+/// How to be rid of the notice about a tool that cannot be used.
+const SILENCE_HINT: &str = "add it to disabled_tools to silence this";
+
 /// The tools of all servers at one moment.
 #[derive(Debug, Default)]
 pub struct ToolCatalog {
@@ -79,7 +82,7 @@ pub struct HiddenTool {
     pub name: String,
     /// Why it is not on offer.
     pub reason: HiddenReason,
-    /// What is known of it; `None` when it could not be decoded at all.
+    /// What the server sent, unchecked; `None` when that was no JSON object.
     pub definition: Option<Arc<ToolDefinition>>,
 }
 
@@ -243,7 +246,8 @@ impl ServerListing {
                 std::collections::btree_map::Entry::Occupied(_) => doubles.push(definition.name),
             }
         }
-        for name in doubles {
+        let is_wanted = |name: &String| judge_tool(&config.tools, name) == FilterVerdict::On;
+        for name in doubles.into_iter().filter(is_wanted) {
             let shown = quoted(&name);
             let text =
                 format!("MCP server `{server}` lists tool `{shown}` twice; the first is used");
@@ -258,7 +262,15 @@ impl ServerListing {
             .complaints
             .extend(unmatched.map(|text| McpNotice::about(server, text)));
         for rejected in list.rejected {
-            listing.hide(server, rejected.name, rejected.why, None);
+            // To turn off a name that is listed twice would turn off the good one, too.
+            let hint = (!definitions.contains_key(&rejected.name)).then_some(SILENCE_HINT);
+            let definition = rejected.definition;
+            match judge_tool(&config.tools, &rejected.name) {
+                FilterVerdict::Off(by) => listing.filter_out(by, rejected.name, definition),
+                FilterVerdict::On => {
+                    listing.hide(server, rejected.name, rejected.why, definition, hint);
+                }
+            }
         }
         for (name, definition) in definitions {
             listing.take(config, name, definition);
@@ -274,16 +286,14 @@ impl ServerListing {
 
     fn take(&mut self, config: &McpServerConfig, name: String, definition: ToolDefinition) {
         if let FilterVerdict::Off(by) = judge_tool(&config.tools, &name) {
-            let definition = Some(Arc::new(definition));
-            self.hidden.push(HiddenTool {
-                name,
-                reason: HiddenReason::Filter(by),
-                definition,
-            });
+            self.filter_out(by, name, Some(definition));
             return;
         }
         match parameters_for_model(&definition.input_schema, config.tool_input_schema_max_bytes) {
-            Err(why) => self.hide(&config.name, name, why, Some(definition)),
+            Err(why) => {
+                let definition = Some(definition);
+                self.hide(&config.name, name, why, definition, Some(SILENCE_HINT));
+            }
             Ok(parameters) => {
                 let settings = config.tool_settings.get(&name);
                 self.offered.push(OfferedTool {
@@ -297,20 +307,32 @@ impl ServerListing {
         }
     }
 
+    /// Leaves out a tool that the user does not want, and says nothing about it.
+    fn filter_out(&mut self, by: &'static str, name: String, definition: Option<ToolDefinition>) {
+        self.hidden.push(HiddenTool {
+            name,
+            reason: HiddenReason::Filter(by),
+            definition: definition.map(Arc::new),
+        });
+    }
+
     fn hide(
         &mut self,
         server: &ServerName,
         name: String,
         why: String,
         definition: Option<ToolDefinition>,
+        hint: Option<&str>,
     ) {
         let shown = quoted(&name);
         let text = format!(
             "tool `{shown}` of MCP server `{server}` is left out: {}",
             quoted(&why)
         );
-        self.complaints
-            .push(McpNotice::about(server, text).of_tool(&name));
+        self.complaints.push(McpNotice {
+            hints: hint.map(str::to_owned).into_iter().collect(),
+            ..McpNotice::about(server, text).of_tool(&name)
+        });
         let definition = definition.map(Arc::new);
         self.hidden.push(HiddenTool {
             name,

@@ -17,12 +17,15 @@ pub struct ToolList {
 }
 
 /// A tool that cannot be offered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RejectedTool {
     /// Its name, or its place in the list when it has none.
     pub name: String,
     /// Why.
     pub why: String,
+    /// What the server sent, unchecked: its `input_schema` may be anything, null when it sent none.
+    /// `None` when it sent no JSON object.
+    pub definition: Option<ToolDefinition>,
 }
 
 /// A tool as its server describes it; everything in it is a claim.
@@ -34,7 +37,7 @@ pub struct ToolDefinition {
     pub title: Option<String>,
     /// What it does.
     pub description: Option<String>,
-    /// JSON schema of the arguments, verbatim; always an object.
+    /// JSON schema of the arguments, verbatim; always an object, except in a [`RejectedTool`].
     pub input_schema: Value,
     /// JSON schema of `structuredContent`, verbatim.
     pub output_schema: Option<Value>,
@@ -64,26 +67,37 @@ pub(crate) fn decode(raw_tools: Vec<Value>, rules: HeaderRules) -> ToolList {
         } else {
             name.to_owned()
         };
-        match decode_one(raw, rules) {
-            Ok(tool) if seen.insert(tool.name.clone()) => list.tools.push(tool),
-            Ok(_) => list.rejected.push(RejectedTool {
-                name,
-                why: "the server lists this name twice".to_owned(),
-            }),
-            Err(why) => list.rejected.push(RejectedTool { name, why }),
-        }
+        let checked = usable_schema(&raw, rules);
+        let definition = describe(name.clone(), raw);
+        let (why, definition) = match (checked, definition) {
+            (Ok(input_schema), Some(tool)) if seen.insert(name.clone()) => {
+                list.tools.push(ToolDefinition {
+                    input_schema,
+                    ..tool
+                });
+                continue;
+            }
+            (Ok(_), definition) => ("the server lists this name twice".to_owned(), definition),
+            (Err(why), definition) => (why, definition),
+        };
+        list.rejected.push(RejectedTool {
+            name,
+            why,
+            definition,
+        });
     }
     list
 }
 
-fn decode_one(raw: Value, rules: HeaderRules) -> Result<ToolDefinition, String> {
-    let Value::Object(tool) = &raw else {
+/// Checks a tool; returns the schema of its arguments.
+fn usable_schema(raw: &Value, rules: HeaderRules) -> Result<Value, String> {
+    let Value::Object(tool) = raw else {
         return Err("it is not a JSON object".to_owned());
     };
-    let name = match tool.get("name") {
-        Some(Value::String(name)) if !name.is_empty() => name.clone(),
+    match tool.get("name") {
+        Some(Value::String(name)) if !name.is_empty() => {}
         Some(_) | None => return Err("it has no name".to_owned()),
-    };
+    }
     let execution = tool.get("execution");
     if execution.and_then(|execution| execution.get("taskSupport")?.as_str()) == Some("required") {
         return Err("it runs only as a task, which this client does not support".to_owned());
@@ -92,9 +106,15 @@ fn decode_one(raw: Value, rules: HeaderRules) -> Result<ToolDefinition, String> 
     if rules == HeaderRules::Apply {
         param_headers::validate(&input_schema)?;
     }
+    Ok(input_schema)
+}
+
+/// Takes down what a server says about a tool, usable or not; `None` when it is no object.
+fn describe(name: String, raw: Value) -> Option<ToolDefinition> {
+    let tool = raw.as_object()?;
     let annotations = tool.get("annotations").map(annotations);
     let text = |key: &str| tool.get(key).and_then(Value::as_str).map(str::to_owned);
-    Ok(ToolDefinition {
+    Some(ToolDefinition {
         title: text("title"),
         description: text("description"),
         output_schema: tool
@@ -104,7 +124,7 @@ fn decode_one(raw: Value, rules: HeaderRules) -> Result<ToolDefinition, String> 
         annotations: annotations.unwrap_or_default(),
         meta: tool.get("_meta").cloned(),
         name,
-        input_schema,
+        input_schema: tool.get("inputSchema").cloned().unwrap_or_default(),
         raw,
     })
 }
@@ -176,5 +196,34 @@ mod tests {
                 "good: the server lists this name twice",
             ]
         );
+    }
+
+    #[test]
+    fn a_rejected_tool_keeps_what_the_server_sent() {
+        let list = decode(
+            vec![
+                json!({
+                    "name": "later", "title": "Later", "description": "Takes long.",
+                    "inputSchema": { "type": "object", "properties": { "a": {} } },
+                    "execution": { "taskSupport": "required" },
+                }),
+                json!({ "name": "odd", "inputSchema": "text" }),
+                json!({ "name": "bare", "execution": { "taskSupport": "required" } }),
+                json!("text"),
+            ],
+            HeaderRules::Ignore,
+        );
+        assert!(list.tools.is_empty());
+        let sent = |index: usize| list.rejected[index].definition.as_ref();
+        let later = sent(0).unwrap();
+        assert_eq!(later.title.as_deref(), Some("Later"));
+        assert_eq!(later.description.as_deref(), Some("Takes long."));
+        assert_eq!(
+            later.input_schema,
+            json!({ "type": "object", "properties": { "a": {} } })
+        );
+        assert_eq!(sent(1).unwrap().input_schema, json!("text"));
+        assert_eq!(sent(2).unwrap().input_schema, Value::Null);
+        assert!(sent(3).is_none());
     }
 }

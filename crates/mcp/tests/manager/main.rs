@@ -411,6 +411,42 @@ async fn a_bad_schema_takes_out_its_tool_alone() {
 }
 
 #[tokio::test]
+async fn a_tool_that_cannot_be_used_is_told_with_the_way_to_silence_it() {
+    let fake = FakeStdio::new().tools(["echo", "task_only"]);
+    let mut world = World::start([stdio("x", &fake)]);
+    world.ready(None).await.unwrap();
+    let notice = world.notice().await;
+    assert_eq!(
+        notice.text,
+        "tool `task_only` of MCP server `x` is left out: it runs only as a task, which this client does not support"
+    );
+    assert_eq!(notice.hints, ["add it to disabled_tools to silence this"]);
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+
+    let mut disabled = stdio("x", &fake);
+    disabled.tools.disabled = vec!["task_only".to_owned()];
+    let mut not_enabled = stdio("y", &fake);
+    not_enabled.tools.enabled = Some(vec!["echo".to_owned()]);
+    let mut world = World::start([disabled, not_enabled]);
+    world.ready(None).await.unwrap();
+    let catalog = world.handle.catalog();
+    let reasons: Vec<_> = catalog
+        .servers()
+        .iter()
+        .flat_map(|server| &server.hidden)
+        .map(|hidden| hidden.reason.clone())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            codex_mcp::HiddenReason::Filter("disabled_tools"),
+            codex_mcp::HiddenReason::Filter("enabled_tools"),
+        ]
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn a_server_that_is_off_is_not_started_and_says_why() {
     let mut server = stdio("x", &FakeStdio::new());
     server.enablement = codex_config::Enablement::Off(codex_config::OffReason::User);

@@ -95,10 +95,14 @@ impl World {
     }
 
     pub(crate) async fn next_notice(&mut self) -> String {
+        self.notice().await.text
+    }
+
+    pub(crate) async fn notice(&mut self) -> McpNotice {
         let notice = tokio::time::timeout(LIMIT, self.notices.recv())
             .await
             .expect("a notice in time");
-        notice.expect("the manager runs").text
+        notice.expect("the manager runs")
     }
 
     /// Ends everything and returns the notices that were not read.

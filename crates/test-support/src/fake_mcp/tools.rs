@@ -28,6 +28,7 @@
 //! | `env` | name | the value of a variable, or `(unset)` |
 //! | `cwd`, `pid` | | of the server's process |
 //! | `bad_schema`, `no_schema`, `remote_ref` | | as echo; their input schemas are broken |
+//! | `task_only` | text | listed as a tool that runs only as a task |
 //!
 //! Any other name is offered as a tool that says `<name>:<arguments as JSON>`.
 
@@ -76,7 +77,7 @@ const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+
 /// Returns what `tools/list` says about a tool.
 pub(crate) fn definition(name: &str) -> Value {
     let schema = match name {
-        "echo" | "plain" | "write" | "fail" | "log" => object(&[("text", "string")]),
+        "echo" | "plain" | "write" | "fail" | "log" | "task_only" => object(&[("text", "string")]),
         "add" => object(&[("a", "number"), ("b", "number")]),
         "progress" => object(&[("steps", "integer")]),
         "elicit" | "confirm" => object(&[("message", "string")]),
@@ -101,6 +102,7 @@ pub(crate) fn definition(name: &str) -> Value {
         }
         "write" => tool["annotations"] = json!({"readOnlyHint": false, "destructiveHint": false}),
         "destroy" => tool["annotations"] = json!({"readOnlyHint": false, "destructiveHint": true}),
+        "task_only" => tool["execution"] = json!({"taskSupport": "required"}),
         "no_schema" => {
             if let Some(fields) = tool.as_object_mut() {
                 fields.remove("inputSchema");
