@@ -47,6 +47,7 @@ impl CallServices {
             settings: &self.settings,
             catalog,
             resources: self.resources,
+            mcp: &self.mcp,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Which tools the model is offered, and what a call of it means.
 //!
-//! Both directions are pure. Equal catalogs give equal bytes, because providers cache the beginning
+//! What is offered depends on settings and catalog alone: equal catalogs give equal bytes, because providers cache the beginning
 //! of a request and the tools stand there. A call is looked up in the catalog's table of spellings;
 //! whatever cannot run becomes [`Route::Refused`] with a sentence for the model, never an error.
 
 use codex_api_types::{CallOutput, FunctionCall, NamespaceTool, ResponseItem, ToolSpec};
-use codex_mcp::{CatalogTool, ServerTools, ToolCatalog};
+use codex_mcp::{CatalogTool, McpHandle, ServerTools, ToolCatalog};
 use codex_model::ToolDialect;
 use codex_protocol::TodoItem;
 use serde_json::{Map, Value};
@@ -25,6 +25,8 @@ pub(crate) struct Toolbox<'a> {
     pub(crate) settings: &'a ThreadSettings,
     pub(crate) catalog: &'a ToolCatalog,
     pub(crate) resources: ResourceTools,
+    /// Asked only which servers are late.
+    pub(crate) mcp: &'a McpHandle,
 }
 
 impl Toolbox<'_> {
@@ -204,7 +206,39 @@ impl Toolbox<'_> {
             None => self.own_function(call),
             Some(_) => None,
         };
-        own.unwrap_or_else(|| self.unsupported(namespace, &call.name, shown(&call.arguments)))
+        own.or_else(|| self.of_late_server(namespace, call))
+            .unwrap_or_else(|| self.unsupported(namespace, &call.name, shown(&call.arguments)))
+    }
+
+    /// Refuses a call of a server whose tools are not there yet; `None` when it is of no such server.
+    fn of_late_server(&self, namespace: Option<&str>, call: &FunctionCall) -> Option<Route> {
+        // A server's name may begin with another's, so the longest namespace that fits is meant.
+        let in_namespace = |known: &str| {
+            let name = call.name.as_str();
+            let flat = name
+                .strip_prefix(known)
+                .and_then(|rest| rest.strip_prefix("__"));
+            match namespace {
+                Some(given) => (given == known).then(|| flat.unwrap_or(name)),
+                None => flat,
+            }
+        };
+        let ready = self.catalog.servers().iter();
+        let ready = ready.filter(|server| in_namespace(&server.namespace).is_some());
+        let n_ready = ready.map(|server| server.namespace.len()).max();
+        let late = self.mcp.starting(self.catalog).into_iter();
+        let (_, server, tool) = late
+            .filter_map(|(server, known)| Some((known.len(), server, in_namespace(&known)?)))
+            .max_by_key(|(length, ..)| *length)
+            .filter(|(length, ..)| n_ready.is_none_or(|n_ready| *length > n_ready))?;
+        let message =
+            format!("MCP server `{server}` is still starting; its tools join when they are ready");
+        Some(Route::Refused(Refused {
+            server: server.to_string(),
+            tool: tool.to_owned(),
+            arguments: shown(&call.arguments),
+            message,
+        }))
     }
 
     /// Decides what a call of the engine's own tools means; `None` when it is none of them.

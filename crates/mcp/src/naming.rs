@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use codex_protocol::ToolRef;
+use codex_protocol::{ServerName, ToolRef};
 use sha2::{Digest, Sha256};
 
 /// Longest namespace, tool name and flat name, in bytes; what providers accept.
@@ -66,6 +66,15 @@ impl ToolNamer {
                 flat,
             })
             .collect()
+    }
+
+    /// Names the tools of one server alone, before any of them is known.
+    pub(crate) fn namespace(server: &ServerName) -> String {
+        let tool = ToolRef {
+            server: server.clone(),
+            tool: String::new(),
+        };
+        Self::namespaces(&[tool]).concat()
     }
 
     fn namespaces(tools: &[ToolRef]) -> Vec<String> {
@@ -163,8 +172,6 @@ fn sanitize(raw: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use codex_protocol::ServerName;
-
     use super::*;
 
     fn names(tools: &[(&str, &str)]) -> String {

@@ -411,6 +411,43 @@ async fn too_much_output_is_cut_and_kept_in_a_private_file() {
 }
 
 #[tokio::test]
+async fn a_call_of_a_server_that_is_still_starting_says_so() {
+    let arguments = r#"{"text":"x"}"#;
+    let mut room = Room::new(vec![
+        answer(vec![
+            called("call_1", "mcp__late__echo", arguments),
+            called_in("call_2", "mcp__late", "echo", arguments),
+            called_in("call_3", "mcp__late", "mcp__late__echo", arguments),
+            called("call_4", "mcp__late__er__ecoh", arguments),
+            called("call_5", "mcp__later__echo", arguments),
+        ]),
+        answer(vec![said("done")]),
+    ]);
+    let never = room.path("never");
+    room.server(stdio("late", &FakeStdio::new().start_when(&never)));
+    let mut ready = stdio("late__er", &FakeStdio::new());
+    ready.required = true;
+    room.server(ready);
+    room.settings.optional_startup_grace = Some(std::time::Duration::from_millis(500));
+    let mut thread = room.start().await;
+    let events = thread.turn("echo").await;
+    let completed: Vec<&str> = events
+        .lines()
+        .filter(|line| line.starts_with("item_") && line.contains(" completed: "))
+        .collect();
+    assert_snapshot!(completed.join("\n"), @r#"
+    item_0 completed: late/echo {"text":"x"} failed error=MCP server `late` is still starting; its tools join when they are ready
+    item_1 completed: late/echo {"text":"x"} failed error=MCP server `late` is still starting; its tools join when they are ready
+    item_2 completed: late/echo {"text":"x"} failed error=MCP server `late` is still starting; its tools join when they are ready
+    item_3 completed: codex/mcp__late__er__ecoh {"text":"x"} failed error=unsupported call: mcp__late__er__ecoh; nearest: mcp__late__er__echo
+    item_4 completed: codex/mcp__later__echo {"text":"x"} failed error=unsupported call: mcp__later__echo
+    item_5 completed: message "done"
+    "#);
+    let asked = room.model.asked();
+    assert_snapshot!(output(&asked[1].input, "call_1"), @r#"{"type":"function_call_output","call_id":"call_1","output":"MCP server `late` is still starting; its tools join when they are ready"}"#);
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_the_wait_for_servers_too() {
     let mut room = Room::new(vec![answer(vec![said("later")])]);
     let journal = Journal::new(room.path("seen.jsonl"));

@@ -18,6 +18,7 @@ use super::{Connection, Input, Shared, Slot, Stop};
 use crate::catalog::{HiddenReason, ToolCatalog};
 use crate::error::{CallError, RequiredFailure, StartError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
+use crate::naming::ToolNamer;
 use crate::notice::{McpNotice, quoted};
 use crate::settings::McpSettings;
 
@@ -199,6 +200,23 @@ impl McpHandle {
             },
         };
         shared.slots.iter().map(status).collect()
+    }
+
+    /// Returns the servers that are being started and have no tools in `catalog` yet, each with the
+    /// namespace that its tools will have, unless another server's falls together with it.
+    pub fn starting(&self, catalog: &ToolCatalog) -> Vec<(ServerName, String)> {
+        let shared = self.shared.borrow().clone();
+        let is_late = |server: &ServerName, slot: &Slot| match slot {
+            // Ready, too: its tools come after the connection, and `catalog` may be an older one.
+            Slot::Starting { .. } | Slot::Ready(_) => catalog.server(server).is_none(),
+            Slot::Off(_) | Slot::Failed(_) => false,
+        };
+        let late = shared
+            .slots
+            .iter()
+            .filter(|(name, slot)| is_late(name, slot));
+        late.map(|(name, _)| (name.clone(), ToolNamer::namespace(name)))
+            .collect()
     }
 
     /// Calls a tool by its raw names; waits when its server is being started.
