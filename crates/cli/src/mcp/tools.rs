@@ -20,6 +20,10 @@ const MAX_DESCRIPTION_COLUMNS: usize = 100;
 const NOTHING_CONFIGURED: &str =
     "No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.";
 
+/// What to tell a user whose servers are all turned off.
+const ALL_DISABLED: &str =
+    "note: every configured MCP server is disabled; `codex mcp list` shows them";
+
 /// Arguments of `codex mcp tools`.
 #[derive(Debug, Args)]
 pub(crate) struct ToolsArgs {
@@ -69,7 +73,7 @@ pub(crate) async fn run(args: ToolsArgs, mut context: LiveContext<'_>) -> Result
     };
     if servers.is_empty() {
         if !config.mcp_servers.is_empty() {
-            writeln!(context.err, "note: every configured MCP server is disabled")?;
+            writeln!(context.err, "{ALL_DISABLED}")?;
             if !args.json {
                 return Ok(EXIT_OK);
             }
@@ -122,6 +126,8 @@ async fn show(
             .map(detail)
             .collect::<Result<Vec<_>, _>>()?
             .join("\n"),
+        // Every server failed: there is nothing that the header could stand above.
+        (false, None) if catalog.servers().is_empty() => String::new(),
         (false, None) => table(&rows),
     };
     context.out.write_all(text.as_bytes())?;

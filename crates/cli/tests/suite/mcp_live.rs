@@ -159,6 +159,47 @@ fn one_tool_is_shown_in_full() {
 }
 
 #[test]
+fn a_tool_that_cannot_be_used_is_shown_as_the_server_sent_it() {
+    let home = one(&FakeStdio::new().tools(["echo", "task_only"]));
+    assert_snapshot!(home.codex(["mcp", "tools", "x", "task_only"]).run(), @r#"
+        x/task_only
+          state: invalid (it runs only as a task, which this client does not support)
+          approval: -
+          wire name: -
+          schema bytes: 77
+
+        The fake tool `task_only`.
+
+        input schema:
+        {
+          "type": "object",
+          "properties": {
+            "text": {
+              "type": "string"
+            }
+          },
+          "required": [
+            "text"
+          ]
+        }
+
+        output schema: -
+        [exit 0]
+        "#);
+}
+
+#[test]
+fn without_any_server_that_started_there_is_no_table() {
+    let config = FakeStdio::new().exit_at_once(3).toml("bad");
+    assert_snapshot!(home(&config).codex(["mcp", "tools"]).run(), @"
+        [stderr]
+        Error: MCP server 'bad' failed to start: ended before it was ready (exit status 3)
+        hint: run the server's command by hand to see what it needs
+        [exit 13]
+        ");
+}
+
+#[test]
 fn names_that_are_not_there_come_with_what_is_near() {
     let home = one(&FakeStdio::new());
     assert_snapshot!(home.codex(["mcp", "tools", "y"]).run(), @"
@@ -179,7 +220,7 @@ fn names_that_are_not_there_come_with_what_is_near() {
     let off = TestHome::with_config("[mcp_servers.x]\ncommand = \"p\"\nenabled = false\n");
     assert_snapshot!(off.codex(["mcp", "tools"]).run(), @"
         [stderr]
-        note: every configured MCP server is disabled
+        note: every configured MCP server is disabled; `codex mcp list` shows them
         [exit 0]
         ");
     assert_snapshot!(TestHome::new().codex(["mcp", "tools", "--json"]).run(), @"
