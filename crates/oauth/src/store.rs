@@ -11,7 +11,7 @@ pub use codex_credentials::KeyLock;
 use codex_credentials::{Collection, Deleted, SecretStore, StoreSettings};
 use codex_host::{Clock, LockError};
 
-use crate::record::{ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
+use crate::record::{ClientKind, ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
 
 /// Why a login could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -147,6 +147,20 @@ impl LoginStore {
         let client = self.0.clients.delete(lock).await;
         deleted.failed.extend(client.failed);
         deleted
+    }
+
+    /// Deletes what a login left from every backend; the secret of a client that the user registered
+    /// by hand stays, for it is configuration and cannot be had again.
+    pub async fn delete_login(&self, key: &ServerKey, lock: &KeyLock) -> Deleted {
+        match self.load_client(key).await {
+            Ok(Some(client))
+                if client.kind == ClientKind::PreRegistered && client.client_secret.is_some() =>
+            {
+                self.0.logins.delete(lock).await
+            }
+            // What cannot be read is of no use to the next login.
+            Ok(_) | Err(_) => self.delete(lock).await,
+        }
     }
 }
 

@@ -31,6 +31,7 @@ use crate::fault::fault_of;
 use crate::handler::{Ear, EarState};
 use crate::http_transport::HttpWire;
 use crate::last_words;
+use crate::own_secrets::OwnSecrets;
 use crate::stdio::StdioTransport;
 use crate::wire::Tap;
 
@@ -263,21 +264,29 @@ impl<'a> Plan<'a> {
 
     /// Connects to an HTTP server.
     pub(crate) async fn http(&self, endpoint: &HttpEndpoint) -> Result<Live, ConnectError> {
+        // Shared by both eras: a server may send back what the first attempt sent.
+        let secrets = Arc::new(OwnSecrets::default());
+        secrets.configured(endpoint.secrets());
         if self.options.probe != Probe::Legacy {
-            let probing = self.http_attempt(endpoint, Era::Modern);
+            let probing = self.http_attempt(endpoint, Era::Modern, &secrets);
             match timeout(self.probe_limit(HTTP_PROBE_LIMIT), probing).await {
                 Ok(Ok(live)) => return Ok(live),
                 Ok(Err(Attempt::Final(error))) => return Err(error),
                 Ok(Err(Attempt::OtherEra(_))) | Err(_) => {}
             }
         }
-        self.http_attempt(endpoint, Era::Legacy)
+        self.http_attempt(endpoint, Era::Legacy, &secrets)
             .await
             .map_err(Attempt::into_error)
     }
 
-    async fn http_attempt(&self, endpoint: &HttpEndpoint, era: Era) -> Result<Live, Attempt> {
-        let tap = Arc::new(Tap::default());
+    async fn http_attempt(
+        &self,
+        endpoint: &HttpEndpoint,
+        era: Era,
+        secrets: &Arc<OwnSecrets>,
+    ) -> Result<Live, Attempt> {
+        let tap = Arc::new(Tap::hiding(Arc::clone(secrets)));
         let schemas = MarkedSchemas::default();
         let abort = CancellationToken::new();
         let abort_guard = abort.clone().drop_guard();

@@ -42,16 +42,12 @@ pub struct HttpEndpoint {
     pub auth: RequestAuth,
 }
 
-/// A header value shorter than this is a word, not a secret.
-const MIN_SECRET: usize = 8;
-
 impl HttpEndpoint {
-    /// Takes our own secrets out of a server's words: some servers send back what they received.
-    pub(crate) fn redacted(&self, words: &str) -> String {
+    /// Returns the secrets that every request carries; the token of a login is not among them.
+    pub(crate) fn secrets(&self) -> Vec<Secret> {
         let token = match &self.auth {
-            // A login's token changes and is known to its source alone.
             RequestAuth::None | RequestAuth::OAuth(_) => None,
-            RequestAuth::Bearer(token) => Some(token.expose()),
+            RequestAuth::Bearer(token) => Some(token.clone()),
         };
         // `Basic abc` is sent back as `abc` too.
         let values = self
@@ -59,12 +55,8 @@ impl HttpEndpoint {
             .values()
             .filter_map(|value| value.to_str().ok());
         let values = values.flat_map(|value| [Some(value), value.split_once(' ').map(|(_, v)| v)]);
-        let secrets = token.into_iter().chain(values.flatten());
-        secrets
-            .filter(|secret| secret.len() >= MIN_SECRET)
-            .fold(words.to_owned(), |words, secret| {
-                words.replace(secret, "[redacted]")
-            })
+        let values = values.flatten().map(Secret::new);
+        token.into_iter().chain(values).collect()
     }
 }
 

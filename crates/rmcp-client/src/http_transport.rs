@@ -166,7 +166,8 @@ impl HttpWire {
         let sending = async {
             match &shared.endpoint.auth {
                 RequestAuth::OAuth(source) => {
-                    login::send(&shared.http, source.as_ref(), request, operation).await
+                    let secrets = &shared.tap.secrets;
+                    login::send(&shared.http, source.as_ref(), request, operation, secrets).await
                 }
                 RequestAuth::None | RequestAuth::Bearer(_) => Ok(shared.http.send(request).await?),
             }
@@ -179,9 +180,10 @@ impl HttpWire {
 
     fn login(&self, response: &Response) -> HttpFault {
         let auth = &self.0.endpoint;
+        let challenge = login::challenge_text(&response.headers);
         HttpFault::Login {
             status: response.status.as_u16(),
-            challenge: login::challenge_text(&response.headers),
+            challenge: challenge.map(|words| self.0.tap.secrets.redacted(&words)),
             token_sent: matches!(auth.auth, RequestAuth::Bearer(_))
                 || auth.headers.contains_key(AUTHORIZATION),
             wanted: None,
@@ -297,8 +299,8 @@ impl HttpWire {
 
     /// Content type and first words of a body, on one line and without our secrets.
     fn shown_start(&self, content_type: &str, body: &[u8]) -> String {
-        let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN_BODY)]);
-        let text = self.0.endpoint.redacted(&text);
+        // Before anything is cut: half a secret would not be recognized.
+        let text = self.0.tap.secrets.redacted(&String::from_utf8_lossy(body));
         let words = text
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })

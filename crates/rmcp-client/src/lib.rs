@@ -19,6 +19,7 @@ mod http_transport;
 mod last_words;
 mod listen;
 mod login;
+mod own_secrets;
 mod param_headers;
 mod stdio;
 mod supervise;

@@ -7,11 +7,12 @@
 use codex_http::{HttpClient, Request, Response};
 use codex_oauth::{AccessToken, Challenge, LoginWanted, Rejection, Retry, TokenError, TokenSource};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use rmcp::model::ClientJsonRpcMessage;
 use serde_json::Value;
 
 use crate::fault::HttpFault;
+use crate::own_secrets::OwnSecrets;
 
 /// The first attempt, one renewal, one login, and step-ups that each ask for more than the last.
 const MAX_SENT: usize = 5;
@@ -22,15 +23,21 @@ pub(crate) async fn send(
     source: &dyn TokenSource,
     request: Request,
     operation: &str,
+    secrets: &OwnSecrets,
 ) -> Result<Response, HttpFault> {
     let mut n_sent = 0;
     loop {
         let token = source.token().await.map_err(no_token)?;
-        let response = http.send(signed(&request, token.as_ref())?).await?;
+        let request = signed(&request, token.as_ref())?;
+        if let Some(authorization) = request.headers.get(AUTHORIZATION) {
+            secrets.sent(authorization);
+        }
+        let mut response = http.send(request).await?;
         n_sent += 1;
         if !is_refusal(&response) {
             return Ok(response);
         }
+        redact_challenges(&mut response.headers, secrets);
         let status = response.status.as_u16();
         let rejection = Rejection {
             status,
@@ -69,6 +76,18 @@ pub(crate) fn challenge_text(headers: &HeaderMap) -> Option<String> {
     let fields = headers.get_all(WWW_AUTHENTICATE).into_iter();
     let fields: Vec<&str> = fields.filter_map(|value| value.to_str().ok()).collect();
     (!fields.is_empty()).then(|| fields.join(", "))
+}
+
+/// A challenge is shown and kept, and its description is free text.
+fn redact_challenges(headers: &mut HeaderMap, secrets: &OwnSecrets) {
+    for (name, value) in headers.iter_mut() {
+        if name == WWW_AUTHENTICATE
+            && let Ok(words) = value.to_str()
+            && let Ok(redacted) = HeaderValue::from_str(&secrets.redacted(words))
+        {
+            *value = redacted;
+        }
+    }
 }
 
 fn is_refusal(response: &Response) -> bool {

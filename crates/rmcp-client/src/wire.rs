@@ -7,12 +7,14 @@
 //! The same place makes odd but understandable messages understandable for rmcp.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, RequestId, ServerJsonRpcMessage,
 };
 use serde_json::{Map, Value, json};
+
+use crate::own_secrets::OwnSecrets;
 
 /// Puts requests of the server that only we answer past rmcp's typed decoding.
 pub(crate) const SHIELD: &str = "codex-shielded:";
@@ -30,6 +32,8 @@ const TRANSPORT_FAULT: &str = "codexTransportFault";
 #[derive(Debug, Default)]
 pub(crate) struct Tap {
     state: Mutex<TapState>,
+    /// What must not be shown when an error of the server has it.
+    pub(crate) secrets: Arc<OwnSecrets>,
 }
 
 #[derive(Debug, Default)]
@@ -51,6 +55,14 @@ pub(crate) enum Unusable {
 }
 
 impl Tap {
+    /// Makes a tap that takes these secrets out of the server's errors.
+    pub(crate) fn hiding(secrets: Arc<OwnSecrets>) -> Self {
+        Self {
+            secrets,
+            ..Self::default()
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, TapState> {
         // A panic elsewhere leaves plain maps behind, so poison means nothing here.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -187,7 +199,9 @@ impl Tap {
             };
         }
         let error = message.remove("error").unwrap_or_default();
-        message.insert("error".to_owned(), plain_error(error));
+        let mut error = plain_error(error);
+        self.secrets.redact(&mut error);
+        message.insert("error".to_owned(), error);
     }
 }
 

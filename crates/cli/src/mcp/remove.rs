@@ -81,7 +81,7 @@ async fn remove_login(
         return Ok(());
     }
     let auth = auth_of(context, KeyringPatience::WithUser);
-    let logout = match auth.logout(entry, context.cwd.as_path()).await {
+    let logout = match auth.remove(entry, context.cwd.as_path()).await {
         Ok(logout) => logout,
         Err(error) => {
             let why = printable(&error.sentence());

@@ -429,8 +429,14 @@ fn add_with_secret_leaves_config_clean() {
     assert!(!output.to_string().contains("canary"), "{output}");
     assert!(!home.config().contains("canary"));
     let file = home.codex_home().join(".mcp-clients.json");
-    let kept = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(kept.contains("canary-secret"), "{kept}");
+    let kept = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept().contains("canary-secret"), "{}", kept());
+
+    // It is configuration: a logout leaves it, and it goes with its server.
+    home.codex(["mcp", "logout", "x"]).run().success();
+    assert!(kept().contains("canary-secret"), "{}", kept());
+    home.codex(["mcp", "remove", "x"]).run().success();
+    assert!(!kept().contains("canary-secret"), "{}", kept());
 }
 
 #[test]

@@ -25,9 +25,30 @@ pub struct Logout {
     pub notes: Vec<String>,
 }
 
+/// What becomes of the secret of a client that was registered by hand.
+enum ClientSecret {
+    Stays,
+    Goes,
+}
+
 impl McpAuth {
-    /// Ends the login of a server: best effort at the server, for certain here.
+    /// Ends the login of a server: best effort at the server, for certain here. The secret of a
+    /// client that was registered by hand stays.
     pub async fn logout(&self, server: &McpServerConfig, cwd: &Path) -> Result<Logout, StoreError> {
+        self.end_login(server, cwd, ClientSecret::Stays).await
+    }
+
+    /// Ends the login of a server that leaves the config: its client goes too, secret and all.
+    pub async fn remove(&self, server: &McpServerConfig, cwd: &Path) -> Result<Logout, StoreError> {
+        self.end_login(server, cwd, ClientSecret::Goes).await
+    }
+
+    async fn end_login(
+        &self,
+        server: &McpServerConfig,
+        cwd: &Path,
+        secret: ClientSecret,
+    ) -> Result<Logout, StoreError> {
         let McpTransport::StreamableHttp(http) = &server.transport else {
             return Ok(Logout::default());
         };
@@ -45,7 +66,10 @@ impl McpAuth {
                 },
             });
         }
-        let deleted = self.0.store.delete(&lock).await;
+        let deleted = match secret {
+            ClientSecret::Stays => self.0.store.delete_login(&key, &lock).await,
+            ClientSecret::Goes => self.0.store.delete(&lock).await,
+        };
         logout.removed = !deleted.removed.is_empty();
         for error in deleted.failed {
             let error = StoreError::from(error);

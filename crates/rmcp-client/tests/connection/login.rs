@@ -193,3 +193,59 @@ async fn a_source_that_always_wants_to_try_again_is_stopped() {
     );
     assert_eq!(server.seen().len(), 5);
 }
+
+/// A server that sends back both tokens of the connection, in this kind of answer to a call.
+async fn error_of_an_echo(fault: HttpFault) -> CallError {
+    let server = FakeHttp::new().require_bearer("second-canary").start();
+    let source = Tokens::new(&["first-canary", "second-canary"]);
+    let client = connect(&server, &source).await.unwrap();
+    server.fault("tools/call", fault);
+    call(&client, "echo", json!({})).await.unwrap_err()
+}
+
+const ECHO: &str = "you sent Bearer second-canary, and first-canary before";
+
+#[tokio::test]
+async fn a_token_that_comes_back_in_a_body_is_not_shown() {
+    let fault = HttpFault::StatusWith(500, Vec::new(), ECHO.to_owned());
+    let error = error_of_an_echo(fault).await;
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    insta::assert_snapshot!(error, @"the server answered HTTP 500: you sent Bearer [redacted], and [redacted] before");
+}
+
+#[tokio::test]
+async fn a_token_that_the_cut_of_a_long_body_would_halve_is_not_shown() {
+    let body = format!("{}second-canary", " ".repeat(4 * 200 - 6));
+    let error = error_of_an_echo(HttpFault::StatusWith(500, Vec::new(), body)).await;
+    insta::assert_snapshot!(error, @"the server answered HTTP 500: [redacted]");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_back_in_an_error_of_the_protocol_is_not_shown() {
+    let body = json!({"jsonrpc": "2.0", "id": null, "error": {
+        "code": -32000, "message": ECHO, "data": {"headers": [ECHO]},
+    }});
+    let fault = HttpFault::StatusWith(400, Vec::new(), body.to_string());
+    let error = error_of_an_echo(fault).await;
+    assert!(matches!(error, CallError::Rpc { data: Some(_), .. }));
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    insta::assert_snapshot!(error, @"you sent Bearer [redacted], and [redacted] before (-32000)");
+}
+
+#[tokio::test]
+async fn a_token_that_comes_back_in_a_challenge_is_not_shown() {
+    let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{ECHO}\"");
+    let headers = vec![("WWW-Authenticate".to_owned(), challenge)];
+    let fault = HttpFault::StatusWith(401, headers, String::new());
+    let error = error_of_an_echo(fault).await;
+    let CallError::LoginRequired { challenge, .. } = &error else {
+        panic!("{error}");
+    };
+    assert!(
+        challenge
+            .as_deref()
+            .unwrap_or_default()
+            .contains("[redacted]")
+    );
+    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+}
