@@ -9,6 +9,7 @@ mod features;
 mod mask;
 mod mcp;
 mod not_yet;
+mod quiet;
 mod table;
 mod tree;
 

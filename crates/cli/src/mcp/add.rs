@@ -6,7 +6,7 @@
 mod existing;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, Read};
+use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use super::call::parse_seconds;
 use super::login::{self, Registration};
 use crate::error::CliError;
 use crate::mask::{Secrets, is_secret_setting, looks_secret};
+use crate::quiet::Quiet;
 
 /// More than this is no client secret.
 const MAX_SECRET: u64 = 16 * 1024;
@@ -195,6 +196,10 @@ fn client_secret(args: &mut AddArgs) -> Result<Option<Secret>, CliError> {
             "warning: a secret on the command line can be seen by others; use `--oauth-client-secret -`",
         )?;
         return Ok(Some(Secret::new(typed)));
+    }
+    let _quiet = Quiet::begin();
+    if std::io::stdin().is_terminal() {
+        crate::say("note: type the client secret (input hidden) and press Enter")?;
     }
     let mut line = String::new();
     std::io::stdin()

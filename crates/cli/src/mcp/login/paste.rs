@@ -2,12 +2,14 @@
 //!
 //! A thread of its own reads, since a read of a terminal cannot be cancelled; it ends with the process.
 
-use std::io::{self, BufRead, IsTerminal, Write};
+use std::io::{self, BufRead, IsTerminal, Read, Write};
 
 use tokio::sync::mpsc;
 
-/// Longer lines are no callback URL.
-const MAX_LINE: usize = 64 * 1024;
+use crate::quiet::Quiet;
+
+/// Longer lines are no callback URL; they come in pieces, and each is refused.
+const MAX_LINE: u64 = 64 * 1024;
 
 /// Lines that are being read.
 pub(super) struct Pasted {
@@ -26,10 +28,13 @@ impl Pasted {
         }
         let (sender, lines) = mpsc::channel(1);
         std::thread::spawn(move || {
-            for line in io::stdin().lock().lines() {
-                let Ok(line) = line else { return };
-                if line.len() <= MAX_LINE && sender.blocking_send(line).is_err() {
-                    return;
+            let mut stdin = io::stdin().lock();
+            loop {
+                let mut line = String::new();
+                match stdin.by_ref().take(MAX_LINE).read_line(&mut line) {
+                    Ok(0) | Err(_) => return,
+                    Ok(_) if sender.blocking_send(line).is_err() => return,
+                    Ok(_) => {}
                 }
             }
         });
@@ -44,46 +49,8 @@ impl Pasted {
         loop {
             let line = self.lines.recv().await?;
             if !line.trim().is_empty() {
-                return Some(line);
+                return Some(line.trim_end_matches(['\r', '\n']).to_owned());
             }
         }
-    }
-}
-
-/// A terminal that does not echo, until this is dropped.
-#[cfg(unix)]
-struct Quiet(rustix::termios::Termios);
-
-#[cfg(unix)]
-impl Quiet {
-    fn begin() -> Option<Self> {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
-        let stdin = io::stdin();
-        let old = tcgetattr(&stdin).ok()?;
-        let mut quiet = old.clone();
-        quiet.local_modes.remove(LocalModes::ECHO);
-        quiet.local_modes.insert(LocalModes::ECHONL);
-        tcsetattr(&stdin, OptionalActions::Now, &quiet).ok()?;
-        Some(Self(old))
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        use rustix::termios::{OptionalActions, tcsetattr};
-        // Nobody can be told that the terminal is gone.
-        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.0);
-    }
-}
-
-/// Nothing is hidden where we do not know how.
-#[cfg(not(unix))]
-struct Quiet;
-
-#[cfg(not(unix))]
-impl Quiet {
-    fn begin() -> Option<Self> {
-        None
     }
 }
