@@ -14,6 +14,7 @@ mod bench;
 mod conformance;
 mod demo;
 mod parts;
+mod schema;
 mod step;
 mod test;
 mod tidy;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Run the official MCP conformance suite against our client layer
     Conformance(conformance::ConformanceArgs),
+    /// Write docs/config.schema.json anew from the types that read config.toml
+    WriteConfigSchema,
 }
 
 fn main() -> ExitCode {
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::WriteConfigSchema => schema::write_config(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -117,6 +117,7 @@ pub struct ProviderAuthCommand {
 
 /// Words of `wire_api`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WireApi {
     /// The Responses API.
@@ -128,6 +129,7 @@ pub enum WireApi {
 
 /// Words of `tool_dialect`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ToolDialect {
     /// Namespaces, custom tools, hosted search.
@@ -138,6 +140,7 @@ pub enum ToolDialect {
 
 /// Words of `web_search`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum WebSearchMode {
     /// Not offered.
@@ -150,6 +153,7 @@ pub enum WebSearchMode {
 
 /// Words of `trust_level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TrustLevel {
     /// Its settings may be used.
@@ -160,6 +164,7 @@ pub enum TrustLevel {
 
 /// `[sandbox_workspace_write]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct SandboxWorkspaceWrite {
     /// Further directories that may be written.

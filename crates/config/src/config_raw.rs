@@ -14,73 +14,136 @@ use crate::config::{SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMod
 use crate::mcp::CredentialsStore;
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RawConfig {
+    /// The model; the built-in provider has a default.
     pub(crate) model: Option<String>,
+    /// `openai`, or a key of `model_providers`.
+    #[cfg_attr(test, schemars(extend("default" = "openai")))]
     pub(crate) model_provider: Option<String>,
+    /// Further providers by id; the ids of the built-in ones are taken.
     pub(crate) model_providers: BTreeMap<String, RawModelProvider>,
+    /// Address of the built-in provider; beats `OPENAI_BASE_URL`.
     pub(crate) openai_base_url: Option<String>,
+    /// Tokens that the model can hold; beyond 80 % the conversation is replaced by a summary.
     pub(crate) model_context_window: Option<u64>,
+    /// Tokens beyond which the conversation is replaced by a summary instead.
     pub(crate) model_auto_compact_token_limit: Option<u64>,
+    /// Passed on to the provider.
     pub(crate) model_reasoning_effort: Option<String>,
+    /// Passed on to the provider.
     pub(crate) model_reasoning_summary: Option<String>,
+    /// Passed on to the provider.
     pub(crate) model_verbosity: Option<String>,
+    /// Passed on to the provider.
     pub(crate) service_tier: Option<String>,
+    /// Replaces the built-in instructions.
     pub(crate) base_instructions: Option<String>,
+    /// File that replaces the built-in instructions; seen from the folder of this file.
     pub(crate) model_instructions_file: Option<String>,
+    /// Added as a developer message.
     pub(crate) developer_instructions: Option<String>,
+    /// When a person is asked; `codex exec` never asks.
     pub(crate) approval_policy: Option<RawApprovalPolicy>,
+    /// What commands may touch.
+    #[cfg_attr(
+        test,
+        schemars(schema_with = "crate::schema::words::<codex_protocol::SandboxMode>")
+    )]
     pub(crate) sandbox_mode: Option<SandboxMode>,
+    /// Settings of the sandbox mode `workspace-write`.
     pub(crate) sandbox_workspace_write: SandboxWorkspaceWrite,
+    /// The provider's search tool, with the `openai` dialect only.
+    #[cfg_attr(test, schemars(extend("default" = "cached")))]
     pub(crate) web_search: Option<WebSearchMode>,
+    /// Switches of built-in tools.
     pub(crate) tools: RawTools,
+    /// Milliseconds that the first turn waits for optional servers; 0 waits for each until its own limit.
     pub(crate) mcp_optional_startup_grace_ms: Option<u64>,
+    /// Where logins are kept.
+    #[cfg_attr(test, schemars(extend("default" = "auto")))]
     pub(crate) mcp_oauth_credentials_store: Option<CredentialsStore>,
+    /// Port of the listener of a login.
     pub(crate) mcp_oauth_callback_port: Option<u16>,
+    /// Redirect URI of logins, sent byte for byte.
     pub(crate) mcp_oauth_callback_url: Option<String>,
+    /// Client ID metadata document to use where servers support it.
     pub(crate) mcp_oauth_client_metadata_url: Option<String>,
+    /// Log files of servers.
     pub(crate) mcp_server_logs: Option<bool>,
+    /// Trust by absolute path of a project root.
     pub(crate) projects: BTreeMap<String, RawProject>,
+    /// How many bytes of AGENTS.md are read.
     pub(crate) project_doc_max_bytes: Option<u64>,
+    /// Silences the warning about features under development.
     pub(crate) suppress_unstable_features_warning: bool,
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RawModelProvider {
+    /// Name for people; required.
     pub(crate) name: Option<String>,
+    /// Absolute http or https URL without a trailing `/responses`; required.
     pub(crate) base_url: Option<String>,
+    /// Dialect of the wire.
+    #[cfg_attr(test, schemars(extend("default" = "responses")))]
     pub(crate) wire_api: Option<WireApi>,
+    /// Variable that holds the key.
     pub(crate) env_key: Option<String>,
+    /// What to say when that variable is missing.
     pub(crate) env_key_instructions: Option<String>,
+    /// The key in clear; prefer `env_key`.
     pub(crate) experimental_bearer_token: Option<String>,
+    /// A program that prints the key.
     pub(crate) auth: Option<RawProviderAuth>,
+    /// Use the built-in provider's key.
     pub(crate) requires_openai_auth: bool,
+    /// Headers added to each request.
     pub(crate) http_headers: BTreeMap<String, String>,
+    /// Headers added to each request: header = VARIABLE.
     pub(crate) env_http_headers: BTreeMap<String, String>,
+    /// Added to each URL.
     pub(crate) query_params: BTreeMap<String, String>,
+    /// At most 10.
+    #[cfg_attr(test, schemars(extend("default" = 4)))]
     pub(crate) request_max_retries: Option<u32>,
+    /// At most 10.
+    #[cfg_attr(test, schemars(extend("default" = 5)))]
     pub(crate) stream_max_retries: Option<u32>,
+    /// Milliseconds.
+    #[cfg_attr(test, schemars(extend("default" = 300000)))]
     pub(crate) stream_idle_timeout_ms: Option<u64>,
+    /// Kinds of tools that the provider understands; default by provider.
     pub(crate) tool_dialect: Option<ToolDialect>,
-    // Accepted without effect: there is no websocket here.
+    /// Accepted without effect: there is no websocket here.
     #[serde(rename = "supports_websockets")]
     pub(crate) _supports_websockets: Option<bool>,
+    /// Accepted without effect.
     #[serde(rename = "websocket_connect_timeout_ms")]
     pub(crate) _websocket_connect_timeout_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct RawProviderAuth {
+    /// Program; no shell.
     pub(crate) command: String,
+    /// Its arguments.
     #[serde(default)]
     pub(crate) args: Vec<String>,
+    /// Milliseconds.
+    #[cfg_attr(test, schemars(extend("default" = 5000)))]
     pub(crate) timeout_ms: Option<u64>,
 }
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RawTools {
+    /// Offers `update_plan`.
     pub(crate) update_plan: Option<RawUpdatePlan>,
 }
 
@@ -88,8 +151,10 @@ pub(crate) struct RawTools {
 pub(crate) struct RawUpdatePlan(pub(crate) bool);
 
 #[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub(crate) struct RawProject {
+    /// Whether settings of the project may be used.
     pub(crate) trust_level: Option<TrustLevel>,
 }
 

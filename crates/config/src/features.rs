@@ -247,6 +247,14 @@ const TABLE: &[FeatureRow] = &[
     },
 ];
 
+impl FeatureRow {
+    /// Returns older keys of `[features]`.
+    #[cfg(test)]
+    pub(crate) fn aliases(&self) -> &'static [&'static str] {
+        self.aliases
+    }
+}
+
 impl Feature {
     /// Returns the whole table.
     pub fn table() -> &'static [FeatureRow] {
@@ -256,6 +264,14 @@ impl Feature {
     /// Returns every key of `[features]`, older spellings not included.
     pub fn keys() -> impl Iterator<Item = &'static str> {
         TABLE.iter().map(|row| row.key)
+    }
+
+    /// Returns every older key outside of `[features]`, as a path, with the key that replaces it.
+    #[cfg(test)]
+    pub(crate) fn legacy_keys() -> impl Iterator<Item = (&'static [&'static str], &'static str)> {
+        TABLE
+            .iter()
+            .flat_map(|row| row.legacy.iter().map(|path| (*path, row.key)))
     }
 
     /// Finds a row by its key or an older spelling of it.

@@ -20,6 +20,8 @@ mod notice;
 mod overrides;
 mod report;
 mod scan;
+#[cfg(test)]
+mod schema;
 mod tree;
 mod value;
 

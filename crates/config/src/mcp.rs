@@ -174,8 +174,9 @@ pub struct EnvVar {
     pub source: Option<EnvVarSource>,
 }
 
-/// Where the value of an [`EnvVar`] comes from.
+/// Where the value of an environment variable comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EnvVarSource {
     /// Our own environment.
@@ -209,6 +210,7 @@ pub struct HttpTransport {
 
 /// Words of `auth`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum HttpAuth {
     /// OAuth.
@@ -248,6 +250,7 @@ pub struct OAuthConfig {
 
 /// Words of `oauth.token_endpoint_auth_method`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenEndpointAuthMethod {
     /// HTTP Basic.
@@ -262,6 +265,7 @@ pub enum TokenEndpointAuthMethod {
 
 /// Words of `oauth.grant`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum OAuthGrant {
     /// Browser login.
@@ -276,6 +280,7 @@ pub enum OAuthGrant {
 
 /// Words of `mcp_oauth_credentials_store`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialsStore {
     /// Keyring when there is one, else the file.
@@ -289,6 +294,7 @@ pub enum CredentialsStore {
 
 /// `[mcp_servers.NAME.http]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct PeerHttp {
     /// Proxy URL.
@@ -310,6 +316,7 @@ pub struct PeerHttp {
 
 /// What "ready" waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StartupReadiness {
     /// The handshake.
@@ -338,10 +345,15 @@ impl ToolFilter {
 
 /// `[mcp_servers.NAME.tools.TOOL]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ToolSettings {
     /// Who decides about its calls.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        test,
+        schemars(schema_with = "crate::schema::words::<ToolApprovalMode>")
+    )]
     pub approval_mode: Option<ToolApprovalMode>,
     /// Budget of its answer in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
