@@ -20,8 +20,10 @@ use url::Url;
 
 use crate::dns::Resolver;
 use crate::error::{HttpError, HttpErrorKind, shown_url};
+use crate::peer::{Peer, PeerError, PeerSettings};
+use crate::proxy::Proxies;
 use crate::request::Redirects;
-use crate::{Body, Request, Response, proxy, tls};
+use crate::{Body, Request, Response, tls};
 
 const MAX_REDIRECTS: usize = 3;
 
@@ -54,6 +56,8 @@ pub type AddressFilter = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 struct Inner {
     settings: HttpSettings,
+    peer: Peer,
+    proxies: Proxies,
     filter: Option<AddressFilter>,
     library: OnceLock<Result<reqwest::Client, HttpError>>,
 }
@@ -61,11 +65,18 @@ struct Inner {
 impl HttpClient {
     /// Makes a client. Nothing is read or built before the first request.
     pub fn new(settings: HttpSettings) -> Self {
-        Self(Arc::new(Inner {
-            settings,
-            filter: None,
-            library: OnceLock::new(),
-        }))
+        Self::assemble(settings, Peer::default(), None)
+    }
+
+    /// Makes a client for one peer, with a pool of its own; its files are read now. Without any
+    /// setting it is this client.
+    pub fn for_peer(&self, peer: &PeerSettings) -> Result<Self, PeerError> {
+        if *peer == PeerSettings::default() {
+            return Ok(self.clone());
+        }
+        let inner = &self.0;
+        let (settings, filter) = (inner.settings.clone(), inner.filter.clone());
+        Ok(Self::assemble(settings, Peer::read(peer)?, filter))
     }
 
     /// Makes a client with the same settings and a pool of its own that connects only to addresses
@@ -73,9 +84,16 @@ impl HttpClient {
     /// are checked: where a name leads is the proxy's affair.
     #[must_use]
     pub fn only_to(&self, filter: AddressFilter) -> Self {
+        let inner = &self.0;
+        Self::assemble(inner.settings.clone(), inner.peer.clone(), Some(filter))
+    }
+
+    fn assemble(settings: HttpSettings, peer: Peer, filter: Option<AddressFilter>) -> Self {
         Self(Arc::new(Inner {
-            settings: self.0.settings.clone(),
-            filter: Some(filter),
+            proxies: Proxies::new(&settings.env, &peer),
+            settings,
+            peer,
+            filter,
             library: OnceLock::new(),
         }))
     }
@@ -147,8 +165,10 @@ impl HttpClient {
         if !body.is_empty() {
             *request.body_mut() = Some(body.into());
         }
-        let settings = &self.0.settings;
-        proxy::check(&settings.env, url)?;
+        let Inner {
+            settings, proxies, ..
+        } = self.0.as_ref();
+        proxies.check(url)?;
         if let (Some(filter), Some(address)) = (&self.0.filter, literal(url))
             && !filter(address)
         {
@@ -157,8 +177,8 @@ impl HttpClient {
         let answer = self.library()?.execute(request).await;
         answer.map_err(|error| {
             let error = HttpError::from_library(url, settings.connect_timeout, &error);
-            match proxy::variable_for(&settings.env, url).filter(|_| error.is_connect()) {
-                Some((name, _)) => error.with_note(&format!("{name} sets a proxy")),
+            match proxies.name_for(url).filter(|_| error.is_connect()) {
+                Some(name) => error.with_note(&format!("{name} sets a proxy")),
                 None => error,
             }
         })
@@ -180,9 +200,9 @@ fn build(inner: &Inner) -> Result<reqwest::Client, HttpError> {
     let settings = &inner.settings;
     let resolver = Resolver {
         filter: inner.filter.clone(),
-        proxies: proxy::hosts(&settings.env),
+        proxies: inner.proxies.hosts(),
     };
-    let tls = tls::client_config(&settings.env).map_err(|error| {
+    let tls = tls::client_config(&settings.env, &inner.peer).map_err(|error| {
         HttpError::new(HttpErrorKind::Tls, format!("cannot set up TLS: {error}"))
     })?;
     // The library must not look at the process: no proxy but ours.
@@ -195,7 +215,7 @@ fn build(inner: &Inner) -> Result<reqwest::Client, HttpError> {
         .retry(reqwest::retry::never())
         .connect_timeout(settings.connect_timeout)
         .tcp_nodelay(true);
-    for proxy in proxy::proxies(&settings.env) {
+    for proxy in inner.proxies.for_library() {
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| {

@@ -201,6 +201,8 @@ impl HttpError {
             };
         }
         match cause.kind {
+            // In TLS 1.3 a server refuses our certificate after the handshake is done for us.
+            CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
             CauseKind::Parse => {
                 let url = shown_url(url);
                 let message = format!("`{url}` did not answer in HTTP: {}", cause.text);
@@ -247,8 +249,8 @@ impl Cause {
                 }
             } else if let Some(tls_error) = error.downcast_ref::<rustls::Error>() {
                 kind = CauseKind::Tls;
-                if let rustls::Error::InvalidMessage(_) = tls_error {
-                    text = "the server does not speak TLS there".to_owned();
+                if let Some(plain) = plain_tls_text(tls_error) {
+                    text = plain.to_owned();
                 }
             } else if error.is::<NameNotFound>() {
                 kind = CauseKind::Dns;
@@ -266,8 +268,29 @@ impl Cause {
     }
 }
 
+/// Says in words of users what TLS says in its own.
+fn plain_tls_text(error: &rustls::Error) -> Option<&'static str> {
+    use rustls::{AlertDescription as Alert, Error};
+
+    match error {
+        Error::InvalidMessage(_) => Some("the server does not speak TLS there"),
+        Error::AlertReceived(Alert::CertificateRequired) => {
+            Some("the server wants a client certificate")
+        }
+        Error::AlertReceived(
+            Alert::UnknownCA
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown,
+        ) => Some("the server does not accept our client certificate"),
+        _ => None,
+    }
+}
+
 /// Returns `connection reset by peer` instead of `Connection reset by peer (os error 104)`.
-fn plain_io_text(error: &io::Error) -> String {
+pub(crate) fn plain_io_text(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -2,7 +2,7 @@
 //!
 //! [`HttpClient`] pools connections, follows redirects only inside an origin, takes proxies and CA
 //! files from an [`codex_host::Env`] and never from the process, and loads CA roots when the first
-//! TLS handshake needs them. A [`Response`] streams its [`Body`] under a byte and an idle limit;
+//! TLS handshake needs them; one peer can have [`PeerSettings`] of its own. A [`Response`] streams its [`Body`] under a byte and an idle limit;
 //! [`SseDecoder`] and [`SseStream`] turn bytes into server-sent events.
 //!
 //! **Absent on purpose:** retries (callers know what is safe to repeat: [`HttpError::retry`] gives
@@ -12,6 +12,7 @@ mod body;
 mod client;
 mod dns;
 mod error;
+mod peer;
 mod proxy;
 mod request;
 mod retry_after;
@@ -21,6 +22,7 @@ mod tls;
 pub use body::{Body, Response, SseStream};
 pub use client::{AddressFilter, HttpClient, HttpSettings};
 pub use error::{HttpError, HttpErrorKind, Retry, shown_url};
+pub use peer::{PeerError, PeerSettings};
 pub use request::{Limits, Redirects, Request};
 pub use retry_after::RetryAfter;
 pub use sse::{SseDecoder, SseError, SseEvent};

@@ -2,64 +2,127 @@
 //!
 //! `HTTPS_PROXY` and `HTTP_PROXY` serve the scheme in their name, `ALL_PROXY` serves what they do
 //! not; the lower-case spelling wins. `NO_PROXY` is a list of hosts, networks and `*`. Loopback is
-//! never proxied: what listens there is meant to be reached from here.
+//! not proxied by them: what listens there is meant to be reached from here. A peer's own settings
+//! go before all of that.
 
-use codex_host::Env;
+use codex_host::{Env, Secret};
 use reqwest::{NoProxy, Proxy};
 use url::{Host, Url};
 
 use crate::dns::is_localhost;
 use crate::error::{HttpError, HttpErrorKind};
+use crate::peer::Peer;
 
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// Returns the proxies for the client. One that cannot be used is left out: [`check`] tells it to
-/// those whom it would have served.
-pub(crate) fn proxies(env: &Env) -> Vec<Proxy> {
-    let exceptions = match variable(env, "NO_PROXY") {
-        Some((_, list)) => format!("{LOOPBACK},{list}"),
-        None => LOOPBACK.to_owned(),
-    };
-    let build = |scheme: &str, make: fn(Url) -> reqwest::Result<Proxy>| {
-        let (name, text) = for_scheme(env, scheme)?;
-        let proxy = make(address(&name, text).ok()?).ok()?;
-        Some(proxy.no_proxy(NoProxy::from_string(&exceptions)))
-    };
-    let found = [build("https", Proxy::https), build("http", Proxy::http)];
-    found.into_iter().flatten().collect()
+/// Which proxy serves whom.
+#[derive(Debug)]
+pub(crate) struct Proxies {
+    https: Option<Choice>,
+    http: Option<Choice>,
+    /// Hosts, networks and `*` that are reached without one.
+    exceptions: String,
+    /// Whether loopback is such an exception.
+    spares_loopback: bool,
 }
 
-/// Fails when the proxy for a URL cannot be used: going there without it is not what was wanted.
-pub(crate) fn check(env: &Env, url: &Url) -> Result<(), HttpError> {
-    match variable_for(env, url) {
-        Some((name, text)) => address(&name, text).map(|_| ()),
-        None => Ok(()),
+/// One proxy and who said so.
+#[derive(Debug)]
+struct Choice {
+    name: String,
+    text: Secret,
+}
+
+impl Proxies {
+    /// A proxy of the peer's own goes before the variables and serves everything: who names one for
+    /// a server on this machine wants to see its requests there.
+    pub(crate) fn new(env: &Env, peer: &Peer) -> Self {
+        let own = |proxy: &Secret| Choice {
+            name: "http.proxy".to_owned(),
+            text: proxy.clone(),
+        };
+        let choice = |scheme| match &peer.proxy {
+            Some(proxy) => Some(own(proxy)),
+            None => for_scheme(env, scheme),
+        };
+        let spares_loopback = peer.proxy.is_none();
+        let list = match (&peer.no_proxy, &peer.proxy) {
+            (Some(list), _) => list.as_str(),
+            (None, Some(_)) => "",
+            (None, None) => variable(env, "NO_PROXY").map_or("", |(_, list)| list),
+        };
+        Self {
+            https: choice("https"),
+            http: choice("http"),
+            exceptions: match (spares_loopback, list) {
+                (true, "") => LOOPBACK.to_owned(),
+                (true, list) => format!("{LOOPBACK},{list}"),
+                (false, list) => list.to_owned(),
+            },
+            spares_loopback,
+        }
+    }
+
+    /// Returns the proxies for the client. One that cannot be used is left out: [`Self::check`]
+    /// tells it to those whom it would have served.
+    pub(crate) fn for_library(&self) -> Vec<Proxy> {
+        let build = |choice: &Option<Choice>, make: fn(Url) -> reqwest::Result<Proxy>| {
+            let proxy = make(address(choice.as_ref()?.text.expose()).ok()?).ok()?;
+            Some(proxy.no_proxy(NoProxy::from_string(&self.exceptions)))
+        };
+        let found = [
+            build(&self.https, Proxy::https),
+            build(&self.http, Proxy::http),
+        ];
+        found.into_iter().flatten().collect()
+    }
+
+    /// Fails when the proxy for a URL cannot be used: going there without it is not what was wanted.
+    pub(crate) fn check(&self, url: &Url) -> Result<(), HttpError> {
+        let Some(choice) = self.choice(url) else {
+            return Ok(());
+        };
+        let judged = address(choice.text.expose()).map(drop);
+        judged.map_err(|why| {
+            let message = format!("cannot use the proxy in {}: {why}", choice.name);
+            HttpError::new(HttpErrorKind::Proxy, message)
+        })
+    }
+
+    /// Returns who sets the proxy for URLs like this one.
+    /// Whether the list of exceptions names its host is not looked at.
+    pub(crate) fn name_for(&self, url: &Url) -> Option<&str> {
+        self.choice(url).map(|choice| choice.name.as_str())
+    }
+
+    /// Returns the hosts of all proxies.
+    pub(crate) fn hosts(&self) -> Vec<String> {
+        let found = [&self.https, &self.http].into_iter().flatten();
+        let found = found.filter_map(|choice| address(choice.text.expose()).ok());
+        found
+            .filter_map(|url| url.host_str().map(str::to_owned))
+            .collect()
+    }
+
+    fn choice(&self, url: &Url) -> Option<&Choice> {
+        let is_loopback = match url.host()? {
+            Host::Domain(name) => is_localhost(name),
+            Host::Ipv4(address) => address.is_loopback(),
+            Host::Ipv6(address) => address.is_loopback(),
+        };
+        let choice = match url.scheme() {
+            "https" => self.https.as_ref(),
+            _ => self.http.as_ref(),
+        };
+        choice.filter(|_| !(is_loopback && self.spares_loopback))
     }
 }
 
-/// Returns the variable that sets a proxy for URLs like this one, and its value.
-/// Whether `NO_PROXY` makes an exception is not looked at.
-pub(crate) fn variable_for<'a>(env: &'a Env, url: &Url) -> Option<(String, &'a str)> {
-    let is_loopback = match url.host()? {
-        Host::Domain(name) => is_localhost(name),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
-    for_scheme(env, url.scheme()).filter(|_| !is_loopback)
-}
-
-/// Returns the hosts of all proxies.
-pub(crate) fn hosts(env: &Env) -> Vec<String> {
-    let found = ["https", "http"].into_iter().filter_map(|scheme| {
-        let (name, text) = for_scheme(env, scheme)?;
-        address(&name, text).ok()?.host_str().map(str::to_owned)
-    });
-    found.collect()
-}
-
-fn for_scheme<'a>(env: &'a Env, scheme: &str) -> Option<(String, &'a str)> {
+fn for_scheme(env: &Env, scheme: &str) -> Option<Choice> {
     let own = format!("{}_PROXY", scheme.to_ascii_uppercase());
-    variable(env, &own).or_else(|| variable(env, "ALL_PROXY"))
+    let (name, text) = variable(env, &own).or_else(|| variable(env, "ALL_PROXY"))?;
+    let text = Secret::new(text);
+    Some(Choice { name, text })
 }
 
 /// Returns a variable that is set and not empty, with the spelling that was found.
@@ -73,23 +136,16 @@ fn variable<'a>(env: &'a Env, name: &str) -> Option<(String, &'a str)> {
 }
 
 /// Reads `http://host:port`, or `host:port` alone.
-fn address(name: &str, text: &str) -> Result<Url, HttpError> {
+pub(crate) fn address(text: &str) -> Result<Url, &'static str> {
     let whole = match text.contains("://") {
         true => text.to_owned(),
         false => format!("http://{text}"),
     };
-    let url: Url = whole.parse().map_err(|_| unusable(name, "not a URL"))?;
+    let url: Url = whole.parse().map_err(|_| "not a URL")?;
     match url.scheme() {
         "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h" if url.has_host() => Ok(url),
-        _ => Err(unusable(name, "it is no http, https or socks proxy")),
+        _ => Err("it is no http, https or socks proxy"),
     }
-}
-
-fn unusable(name: &str, why: &'static str) -> HttpError {
-    HttpError::new(
-        HttpErrorKind::Proxy,
-        format!("cannot use the proxy in {name}: {why}"),
-    )
 }
 
 #[cfg(test)]
@@ -100,8 +156,14 @@ mod tests {
         Env::from_pairs([(name, value)])
     }
 
+    fn proxies(env: &Env) -> Proxies {
+        Proxies::new(env, &Peer::default())
+    }
+
     fn checked(name: &str, value: &str, url: &str) -> Result<(), String> {
-        check(&env(name, value), &url.parse().unwrap()).map_err(|error| error.to_string())
+        let proxies = proxies(&env(name, value));
+        let judged = proxies.check(&url.parse().unwrap());
+        judged.map_err(|error| error.to_string())
     }
 
     #[test]
@@ -116,7 +178,7 @@ mod tests {
         ];
         for (name, value, n_proxies) in rows {
             assert_eq!(
-                proxies(&env(name, value)).len(),
+                proxies(&env(name, value)).for_library().len(),
                 n_proxies,
                 "{name}={value}"
             );

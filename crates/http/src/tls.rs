@@ -12,21 +12,31 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::SingleCertAndKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use crate::peer::Peer;
+
 /// Returns the TLS settings of the client.
-pub(crate) fn client_config(env: &Env) -> Result<ClientConfig, Error> {
+pub(crate) fn client_config(env: &Env, peer: &Peer) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
     let verifier = LazyVerifier {
         source: RootSource::from_env(env),
+        own: peer.roots.clone(),
         provider: Arc::clone(&provider),
         inner: OnceLock::new(),
     };
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let mut config = match &peer.identity {
+        Some(identity) => {
+            let identity = SingleCertAndKey::from(Arc::clone(identity));
+            config.with_client_cert_resolver(Arc::new(identity))
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -91,6 +101,8 @@ fn no_roots(file: Option<&Path>, directory: Option<&Path>) -> String {
 #[derive(Debug)]
 struct LazyVerifier {
     source: RootSource,
+    /// Roots of the peer's own, trusted beside the others.
+    own: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
     inner: OnceLock<Result<Arc<WebPkiServerVerifier>, Error>>,
 }
@@ -98,8 +110,10 @@ struct LazyVerifier {
 impl LazyVerifier {
     fn get(&self) -> Result<&WebPkiServerVerifier, Error> {
         let made = self.inner.get_or_init(|| {
-            let roots = Arc::new(self.source.load()?);
-            WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&self.provider))
+            let mut roots = self.source.load()?;
+            roots.add_parsable_certificates(self.own.iter().cloned());
+            let provider = Arc::clone(&self.provider);
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()
                 .map_err(|error| Error::General(error.to_string()))
         });

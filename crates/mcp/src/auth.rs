@@ -5,6 +5,7 @@
 //! ([`McpAuth::statuses`]). Every login is one [`LoginSpec`], whoever starts it. Nothing is printed and
 //! no browser is opened here: a frontend shows the URL. Nothing is read before a server needs it.
 
+mod ask;
 mod login;
 mod logout;
 mod settings;
@@ -26,7 +27,7 @@ use codex_oauth::{
 };
 use tokio::sync::mpsc;
 
-use crate::resolve::EndpointError;
+use crate::resolve::{EndpointError, http_client};
 
 pub use codex_credentials::Backend as CredentialsBackend;
 pub use codex_oauth::{
@@ -170,6 +171,13 @@ impl McpAuth {
         self.0.store.save_client(&lock, &client).await
     }
 
+    /// What the requests of this server's login go over.
+    fn services(&self, server: &McpServerConfig, cwd: &Path) -> Result<Services, EndpointError> {
+        let inner = &self.0;
+        let http = http_client(server, &inner.env, cwd, &inner.services.http)?;
+        Ok(inner.services.over(http))
+    }
+
     /// Makes the token source of a server without a static token; `None` for all others.
     pub(crate) fn source(
         &self,
@@ -183,6 +191,7 @@ impl McpAuth {
             return Ok(None);
         }
         let client = settings::client(server, http, self, cwd)?;
+        let services = self.services(server, cwd)?;
         match http.oauth.as_ref().and_then(|oauth| oauth.grant) {
             Some(OAuthGrant::JwtBearer) => Err(EndpointError::NotAvailable {
                 server: server.name.clone(),
@@ -197,7 +206,7 @@ impl McpAuth {
                     pinned_issuer: pinned_issuer(http),
                     discovery: None,
                 };
-                let source = ClientCredentialsSource::new(grant, self.0.services.clone());
+                let source = ClientCredentialsSource::new(grant, services);
                 Ok(Some(TokenSupply::Program(source)))
             }
             None | Some(OAuthGrant::AuthorizationCode | OAuthGrant::DeviceCode) => {
@@ -205,7 +214,7 @@ impl McpAuth {
                     key(server, http),
                     self.0.store.clone(),
                     client,
-                    self.0.services.clone(),
+                    services,
                 );
                 let source = StoredTokenSource::new(refresh, self.0.frontend.clone());
                 Ok(Some(TokenSupply::Stored(source)))

@@ -6,6 +6,7 @@
 mod environment;
 mod expand;
 mod helper;
+mod peer;
 
 use std::path::Path;
 
@@ -13,12 +14,14 @@ use codex_config::{
     EnvVarSource, HttpAuth, HttpTransport, McpServerConfig, McpTransport, StdioTransport,
 };
 use codex_host::{Env, Secret};
+use codex_http::PeerError;
 use codex_protocol::ServerName;
 use codex_rmcp_client::{Hint, HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 pub use helper::HeadersHelper;
+pub(crate) use peer::http_client;
 
 /// Why an entry cannot become an endpoint here and now.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +97,14 @@ pub enum EndpointError {
         /// Why.
         why: String,
     },
+    /// The proxy or the certificates of the entry cannot be used.
+    #[error("`http.{}` of MCP server '{server}' is not usable: {error}", error.key)]
+    Peer {
+        /// The server.
+        server: ServerName,
+        /// Which setting, and why.
+        error: PeerError,
+    },
     /// The entry asks for something that this version cannot do.
     #[error("`{key}` of MCP server '{server}' is not available in this version")]
     NotAvailable {
@@ -119,6 +130,7 @@ impl EndpointError {
             | Self::BadCwd { .. }
             | Self::Helper { .. }
             | Self::BadOAuth { .. }
+            | Self::Peer { .. }
             | Self::NotAvailable { .. } => Vec::new(),
         }
     }
@@ -288,9 +300,6 @@ fn resolve_http(
             key,
         })
     };
-    if http.http.is_some() {
-        return not_available("http");
-    }
     match http.auth {
         // With `oauth` or nothing, a server that wants a login says so in its answer.
         None | Some(HttpAuth::Oauth) => {}

@@ -36,6 +36,15 @@ impl Services {
         }
     }
 
+    /// The same for a server that is reached in a way of its own; logins still find each other.
+    #[must_use]
+    pub fn over(&self, http: HttpClient) -> Self {
+        Self {
+            http,
+            ..self.clone()
+        }
+    }
+
     /// Begins a login of a server and ends an older one. Says whether there was one.
     pub(crate) fn supersede(&self, key: &ServerKey) -> (CancellationToken, bool) {
         let token = CancellationToken::new();

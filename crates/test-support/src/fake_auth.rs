@@ -122,6 +122,17 @@ impl FakeAuth {
         Self { server, shared }
     }
 
+    /// Says in its documents and challenges that it is at `base`, where a front of the test stands.
+    pub fn known_as(&self, base: &str) {
+        let mut state = self.shared.state.lock().expect("no holder panics");
+        base.clone_into(&mut state.base);
+    }
+
+    /// Returns the loopback port it listens on.
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
     /// Returns the issuer.
     pub fn issuer(&self) -> String {
         self.server.url()

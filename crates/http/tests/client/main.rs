@@ -6,6 +6,7 @@
     reason = "tests prepare files directly"
 )]
 
+mod peer;
 mod support;
 
 use std::future::Future;

@@ -7,26 +7,19 @@ use codex_config::{Enablement, HttpTransport, McpServerConfig, McpTransport, Off
 use codex_credentials::SecretStore;
 use codex_host::Secret;
 use codex_oauth::{
-    CallbackPaste, Challenge, ClientKind, ClientRecord, ClientSettings, DeviceError, DeviceLogin,
-    DeviceRequest, Discovery, DiscoveryError, DiscoveryRequest, LoginError, LoginRequest,
-    OAuthTokens, PendingLogin, RegistrationError, Rung, ScopeWish, Scopes, ServerKey, StoreError,
-    TokenError, discover,
+    CallbackPaste, ClientKind, ClientRecord, ClientSettings, DeviceError, DeviceLogin,
+    DeviceRequest, Discovery, DiscoveryError, LoginError, LoginRequest, OAuthTokens, PendingLogin,
+    RegistrationError, Rung, ScopeWish, Scopes, ServerKey, Services, StoreError, TokenError,
 };
 use codex_protocol::ServerName;
-use codex_rmcp_client::{
-    ClientInfo, ConnectError, ConnectOptions, ElicitationSupport, LoginWanted, McpClient, Probe,
-    ServerEndpoint,
-};
-use tokio::sync::mpsc;
+use codex_rmcp_client::{ConnectError, LoginWanted, ServerEndpoint};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::{McpAuth, StaticToken, key, pinned_issuer, settings};
+use super::ask::{Asking, FirstAnswer};
+use super::{McpAuth, StaticToken, key, settings};
 use crate::error::{github_sentence, is_github};
 use crate::resolve::{EndpointError, resolve_endpoint};
-
-/// How long a server may take to say what it wants before a login.
-const ASK_LIMIT: Duration = Duration::from_secs(10);
 
 /// One login, whoever asks for it.
 #[derive(Debug, Clone)]
@@ -195,6 +188,7 @@ pub struct LoginOutcome {
 /// Everything that both kinds of login start from.
 struct Ground {
     key: ServerKey,
+    services: Services,
     discovery: Discovery,
     scopes: ScopeWish,
     client: ClientSettings,
@@ -210,11 +204,19 @@ impl McpAuth {
         cwd: &Path,
         cancel: &CancellationToken,
     ) -> LoginProbe {
-        let found = match self.ask(server, cwd, cancel).await {
-            Ok((url, refusal)) => self.discovery(server, url, refusal, true, cancel).await,
-            Err(error) => Err(error),
+        let asking = Asking {
+            auth: self,
+            server,
+            cwd,
+            is_interactive: true,
+            cancel,
         };
-        match found {
+        let found = async {
+            let services = self.services(server, cwd)?;
+            let answer = asking.ask(&services).await?;
+            asking.discover(answer, &services).await
+        };
+        match found.await {
             Ok(discovery) => LoginProbe::Login(Box::new(discovery)),
             Err(LoginFailure::NotAsked(_)) => LoginProbe::Open,
             Err(error) => LoginProbe::Unknown(error.to_string()),
@@ -231,7 +233,7 @@ impl McpAuth {
         let http = http_of(&spec.server)?.clone();
         let secret = spec.client_secret.clone();
         let ground = self.ground(spec, cwd, true, cancel).await?;
-        let key = ground.key.clone();
+        let (key, services) = (ground.key.clone(), ground.services);
         let request = LoginRequest {
             key: ground.key,
             discovery: ground.discovery,
@@ -241,7 +243,7 @@ impl McpAuth {
             resource: ground.resource,
             callback: settings::callback(&http, &self.0.settings),
         };
-        let pending = request.begin(&self.0.services, cancel).await;
+        let pending = request.begin(&services, cancel).await;
         let pending = pending.map_err(|error| login_failure(&key, error))?;
         let wait = LoginWait {
             auth: self.clone(),
@@ -260,7 +262,7 @@ impl McpAuth {
     ) -> Result<DeviceCode, LoginFailure> {
         let secret = spec.client_secret.clone();
         let ground = self.ground(spec, cwd, false, cancel).await?;
-        let key = ground.key.clone();
+        let (key, services) = (ground.key.clone(), ground.services);
         let request = DeviceRequest {
             key: ground.key,
             discovery: ground.discovery,
@@ -269,7 +271,7 @@ impl McpAuth {
             known_client: ground.known_client,
             resource: ground.resource,
         };
-        let pending = request.begin(&self.0.services, cancel).await;
+        let pending = request.begin(&services, cancel).await;
         let pending = pending.map_err(|error| match error {
             DeviceError::Registration(error) => {
                 login_failure(&key, LoginError::Registration(error))
@@ -301,15 +303,25 @@ impl McpAuth {
         // Nobody is sent to a browser for tokens that could not be kept.
         let tested = self.0.store.logins().test().await;
         tested.map_err(StoreError::from)?;
+        let services = self.services(server, cwd)?;
+        let asking = Asking {
+            auth: self,
+            server,
+            cwd,
+            is_interactive,
+            cancel,
+        };
         let discovery = match spec.discovery {
             Some(discovery) => *discovery,
             None => {
-                let (url, refusal) = match &spec.refusal {
-                    Some(wanted) => (url_of(self, server, cwd)?, Some(wanted.challenge.clone())),
-                    None => self.ask(server, cwd, cancel).await?,
+                let answer = match &spec.refusal {
+                    Some(wanted) => FirstAnswer {
+                        url: url_of(self, server, cwd)?,
+                        refusal: Some(wanted.challenge.clone()),
+                    },
+                    None => asking.ask(&services).await?,
                 };
-                let found = self.discovery(server, url, refusal, is_interactive, cancel);
-                found.await?
+                asking.discover(answer, &services).await?
             }
         };
         let key = key(server, http);
@@ -336,6 +348,7 @@ impl McpAuth {
         };
         Ok(Ground {
             key,
+            services,
             discovery,
             scopes: ScopeWish {
                 explicit: match (&spec.scopes, &spec.refusal) {
@@ -350,89 +363,6 @@ impl McpAuth {
             known_client,
             resource,
         })
-    }
-
-    /// Finds the authorization server from the answer to what a run would send first.
-    async fn discovery(
-        &self,
-        server: &McpServerConfig,
-        url: Url,
-        refusal: Option<Option<Challenge>>,
-        is_interactive: bool,
-        cancel: &CancellationToken,
-    ) -> Result<Discovery, LoginFailure> {
-        let http = http_of(server)?;
-        let request = DiscoveryRequest {
-            server_url: url,
-            saw_401: refusal.is_some(),
-            challenge: refusal.flatten(),
-            pinned_issuer: pinned_issuer(http),
-            known_issuer: self.known_issuer(&key(server, http)).await,
-            is_interactive,
-        };
-        match discover(&request, &self.0.services, cancel).await {
-            Ok(discovery) => Ok(discovery),
-            Err(DiscoveryError::Unsupported { .. }) => {
-                Err(LoginFailure::NotAsked(server.name.clone()))
-            }
-            Err(DiscoveryError::Cancelled) => Err(LoginFailure::Cancelled),
-            Err(error) => Err(LoginFailure::Discovery {
-                server: server.name.clone(),
-                error,
-            }),
-        }
-    }
-
-    pub(super) async fn known_issuer(&self, key: &ServerKey) -> Option<String> {
-        let tokens = self.0.store.load(key).await.ok().flatten()?;
-        let client = tokens.client.map(|client| client.issuer);
-        tokens.login.issuer.or(client)
-    }
-
-    /// Connects as a run would, without a token: `Some` when the server refuses with 401.
-    async fn ask(
-        &self,
-        server: &McpServerConfig,
-        cwd: &Path,
-        cancel: &CancellationToken,
-    ) -> Result<(Url, Option<Option<Challenge>>), LoginFailure> {
-        let resolved = resolve_endpoint(server, &self.0.env, cwd)?;
-        let ServerEndpoint::Http(mut endpoint) = resolved.endpoint else {
-            return Err(LoginFailure::NotHttp);
-        };
-        if let Some(helper) = &resolved.headers_helper {
-            endpoint.headers.extend(helper.run(&server.name).await?);
-        }
-        let url = endpoint.url.clone();
-        let options = ConnectOptions {
-            server: server.name.clone(),
-            client: ClientInfo::codex(&self.0.services.version),
-            startup_timeout: ASK_LIMIT,
-            probe: Probe::Modern,
-            elicitation: ElicitationSupport::None,
-            http: self.0.services.http.clone(),
-        };
-        let (events, _) = mpsc::channel(1);
-        let endpoint = ServerEndpoint::Http(endpoint);
-        match McpClient::connect(endpoint, options, events, cancel.clone()).await {
-            Ok(client) => {
-                client.shutdown(Duration::from_secs(3)).await;
-                Ok((url, None))
-            }
-            Err(ConnectError::LoginRequired {
-                status, challenge, ..
-            }) => {
-                let challenge = challenge.as_deref().and_then(Challenge::from_text);
-                let is_refusal = status == 401 || challenge.is_some();
-                Ok((url, is_refusal.then_some(challenge)))
-            }
-            Err(error @ (ConnectError::Unreachable { .. } | ConnectError::Timeout { .. })) => {
-                Err(error.into())
-            }
-            Err(ConnectError::Cancelled { .. }) => Err(LoginFailure::Cancelled),
-            // It answers, and not with MCP: whatever it is, its documents say what it wants.
-            Err(_) => Ok((url, None)),
-        }
     }
 }
 

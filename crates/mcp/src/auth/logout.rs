@@ -59,8 +59,10 @@ impl McpAuth {
         let mut logout = Logout::default();
         if let Some(tokens) = &tokens {
             logout.expires_at = tokens.login.expires_at;
-            logout.revocation = Some(match settings::client(server, http, self, cwd) {
-                Ok(client) => revoke(tokens, &client, &self.0.services).await,
+            let client = settings::client(server, http, self, cwd);
+            let ready = client.and_then(|client| Ok((client, self.services(server, cwd)?)));
+            logout.revocation = Some(match ready {
+                Ok((client, services)) => revoke(tokens, &client, &services).await,
                 Err(error) => Revocation::Failed {
                     why: error.to_string(),
                 },

@@ -245,6 +245,10 @@ impl McpAuth {
             Ok(resolved) => resolved,
             Err(error) => return AuthReport::unknown(error.to_string()),
         };
+        let services = match self.services(server, cwd) {
+            Ok(services) => services,
+            Err(error) => return AuthReport::unknown(error.to_string()),
+        };
         let (ServerEndpoint::Http(endpoint), McpTransport::StreamableHttp(http)) =
             (resolved.endpoint, &server.transport)
         else {
@@ -259,7 +263,7 @@ impl McpAuth {
             idle: None,
             ..Limits::default()
         };
-        let (status, challenge) = match self.0.services.http.send(request).await {
+        let (status, challenge) = match services.http.send(request).await {
             Ok(response) => (response.status, Challenge::from_headers(&response.headers)),
             Err(error) => return AuthReport::unknown(error.to_string()),
         };
@@ -274,7 +278,7 @@ impl McpAuth {
             known_issuer: self.known_issuer(&key).await,
             is_interactive: true,
         };
-        match discover(&request, &self.0.services, cancel).await {
+        match discover(&request, &services, cancel).await {
             Ok(discovery) => {
                 let mut report = AuthReport::of(McpAuthStatus::NotLoggedIn, AuthState::NotLoggedIn);
                 report.detail.issuer = Some(discovery.server.issuer);

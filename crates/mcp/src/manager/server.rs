@@ -25,7 +25,7 @@ use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
-use crate::resolve::{Resolved, resolve_endpoint};
+use crate::resolve::{Resolved, http_client, resolve_endpoint};
 use crate::settings::{ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings};
 
 /// Events of one connection that may wait for its task.
@@ -315,7 +315,12 @@ impl ServerTask {
             startup_timeout: whole_millis(deadline.saturating_duration_since(Instant::now())),
             probe,
             elicitation: ElicitationSupport::FormAndUrl,
-            http: self.settings.http.clone(),
+            http: http_client(
+                &self.config,
+                &self.settings.env,
+                &self.settings.cwd,
+                &self.settings.http,
+            )?,
         };
         let (sender, events) = mpsc::channel(EVENTS_CAPACITY);
         let client = McpClient::connect(endpoint, options, sender, self.stop.token.clone()).await?;

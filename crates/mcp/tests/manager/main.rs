@@ -7,6 +7,8 @@
 )]
 
 mod calls;
+mod front;
+mod login;
 mod support;
 
 use std::time::{Duration, Instant};
