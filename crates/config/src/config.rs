@@ -8,7 +8,7 @@ use codex_host::Secret;
 use codex_protocol::{AskForApproval, SandboxMode, ServerName};
 use serde::{Deserialize, Serialize};
 
-use crate::{CredentialsStore, Features, McpServerConfig};
+use crate::{CredentialsStore, Features, McpServerConfig, TokenEndpointAuthMethod};
 
 /// The merged settings of all layers.
 #[derive(Debug, Clone, Default)]
@@ -177,7 +177,7 @@ pub struct SandboxWorkspaceWrite {
     pub exclude_slash_tmp: bool,
 }
 
-/// The keys `mcp_oauth_*`; stored and typed, used by the login.
+/// The keys `mcp_oauth_*` and `mcp_enterprise_managed_auth`; stored and typed, used by the login.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct McpOAuthSettings {
     /// `mcp_oauth_credentials_store`.
@@ -188,4 +188,23 @@ pub struct McpOAuthSettings {
     pub callback_url: Option<String>,
     /// `mcp_oauth_client_metadata_url`.
     pub client_metadata_url: Option<String>,
+    /// `[mcp_enterprise_managed_auth.idp]`.
+    pub identity_provider: Option<IdentityProviderConfig>,
+}
+
+/// `[mcp_enterprise_managed_auth.idp]`: who says who the user is, for `auth = "ema_auth"`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityProviderConfig {
+    /// Its issuer.
+    pub issuer: String,
+    /// Our client there.
+    pub client_id: String,
+    /// Its secret, in clear in the file.
+    pub client_secret: Option<Secret>,
+    /// Name of the variable with its secret.
+    pub client_secret_env_var: Option<String>,
+    /// How the client proves itself.
+    pub token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
+    /// Where the user's id token lies; relative to the defining file's directory, made absolute here.
+    pub id_token_file: Option<PathBuf>,
 }

@@ -11,7 +11,7 @@ use serde::de::{self, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::config::{SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi};
-use crate::mcp::CredentialsStore;
+use crate::mcp::{CredentialsStore, TokenEndpointAuthMethod};
 
 #[derive(Default, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -70,6 +70,8 @@ pub(crate) struct RawConfig {
     pub(crate) mcp_oauth_callback_url: Option<String>,
     /// Client ID metadata document to use where servers support it.
     pub(crate) mcp_oauth_client_metadata_url: Option<String>,
+    /// Enterprise-managed authorization: who says who the user is.
+    pub(crate) mcp_enterprise_managed_auth: RawEnterpriseAuth,
     /// Log files of servers.
     pub(crate) mcp_server_logs: Option<bool>,
     /// Trust by absolute path of a project root.
@@ -147,6 +149,32 @@ pub(crate) struct RawTools {
     pub(crate) update_plan: Option<RawUpdatePlan>,
 }
 
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(crate) struct RawEnterpriseAuth {
+    /// The identity provider of servers with `auth = "ema_auth"`.
+    pub(crate) idp: Option<RawIdentityProvider>,
+}
+
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(crate) struct RawIdentityProvider {
+    /// Issuer of the provider; required.
+    pub(crate) issuer: Option<String>,
+    /// Our client at the provider; required.
+    pub(crate) client_id: Option<String>,
+    /// Its secret, in clear; prefer `client_secret_env_var`.
+    pub(crate) client_secret: Option<String>,
+    /// Variable that holds its secret.
+    pub(crate) client_secret_env_var: Option<String>,
+    /// How the client proves itself; default by the provider's metadata.
+    pub(crate) token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
+    /// File with the user's id token; seen from the folder of this file.
+    pub(crate) id_token_file: Option<String>,
+}
+
 /// `true`, or `{ enabled = true }`.
 pub(crate) struct RawUpdatePlan(pub(crate) bool);
 
@@ -215,6 +243,7 @@ impl<'de> Deserialize<'de> for RawUpdatePlan {
 /// Keys whose wrong value must not be ignored: the user relies on them for safety.
 pub(crate) const SECURITY_KEYS: &[&str] = &[
     "approval_policy",
+    "mcp_enterprise_managed_auth",
     "mcp_oauth_credentials_store",
     "model_provider",
     "model_providers",
@@ -249,7 +278,6 @@ pub(crate) const NOT_YET_KEYS: &[&str] = &[
     "cli_auth_credentials_store",
     "default_permissions",
     "hooks",
-    "mcp_enterprise_managed_auth",
     "notify",
     "oss_provider",
     "otel",

@@ -6,11 +6,11 @@ use std::time::Duration;
 use codex_host::{AbsPath, Secret};
 use codex_protocol::AskForApproval;
 
-use crate::config_raw::{RawApprovalPolicy, RawConfig, RawModelProvider};
+use crate::config_raw::{RawApprovalPolicy, RawConfig, RawIdentityProvider, RawModelProvider};
 use crate::layers::{LayerSource, LayerStack};
 use crate::{
-    Config, ConfigError, McpOAuthSettings, ModelProviderConfig, Notice, ProviderAuthCommand,
-    Severity,
+    Config, ConfigError, IdentityProviderConfig, McpOAuthSettings, McpServerConfig,
+    ModelProviderConfig, Notice, ProviderAuthCommand, Severity,
 };
 
 /// Providers that are built in; their settings cannot be replaced by the file.
@@ -26,8 +26,8 @@ pub(crate) struct Bases<'a> {
 
 impl Bases<'_> {
     /// Resolves the path that a key holds: from its file's directory, or from cwd for a flag.
-    fn path(&self, key: &str, value: &str) -> PathBuf {
-        let origin = self.layers.origin(&[key]);
+    fn path(&self, key: &[&str], value: &str) -> PathBuf {
+        let origin = self.layers.origin(key);
         let base = match origin.as_ref().map(|origin| &origin.layer) {
             Some(LayerSource::SessionFlags) => self.cwd.clone(),
             Some(layer) => layer
@@ -48,7 +48,7 @@ pub(crate) fn config(
     let model_instructions_file = raw
         .model_instructions_file
         .as_deref()
-        .map(|path| bases.path("model_instructions_file", path));
+        .map(|path| bases.path(&["model_instructions_file"], path));
     let approval_policy = raw.approval_policy.map(|policy| match policy {
         RawApprovalPolicy::Word(policy) => policy,
         RawApprovalPolicy::Granular => {
@@ -64,6 +64,10 @@ pub(crate) fn config(
         let provider = self::provider(&id, provider, bases, notices)?;
         model_providers.insert(id, provider);
     }
+    let identity_provider = raw.mcp_enterprise_managed_auth.idp;
+    let identity_provider = identity_provider
+        .map(|idp| self::identity_provider(idp, bases))
+        .transpose()?;
     Ok(Config {
         model: raw.model,
         model_provider: raw.model_provider,
@@ -92,6 +96,7 @@ pub(crate) fn config(
             callback_port: raw.mcp_oauth_callback_port,
             callback_url: raw.mcp_oauth_callback_url,
             client_metadata_url: raw.mcp_oauth_client_metadata_url,
+            identity_provider,
         },
         mcp_server_logs: raw.mcp_server_logs,
         projects: raw
@@ -102,6 +107,39 @@ pub(crate) fn config(
         project_doc_max_bytes: raw.project_doc_max_bytes,
         suppress_unstable_features_warning: raw.suppress_unstable_features_warning,
         ..Config::default()
+    })
+}
+
+fn identity_provider(
+    raw: RawIdentityProvider,
+    bases: &Bases<'_>,
+) -> Result<IdentityProviderConfig, ConfigError> {
+    const TABLE: [&str; 2] = ["mcp_enterprise_managed_auth", "idp"];
+    let invalid = |key: &str, what: String| {
+        let layers = bases.layers;
+        let origin = layers.origin(&[TABLE[0], TABLE[1], key]);
+        let origin = origin.or_else(|| layers.origin(&TABLE));
+        let place = origin.as_ref().map(|origin| format!("{origin}: "));
+        let place = place.unwrap_or_default();
+        ConfigError::Invalid {
+            text: format!("{place}{what}\nin `mcp_enterprise_managed_auth.idp`"),
+            origin,
+            hints: Vec::new(),
+        }
+    };
+    let missing = |key: &str| invalid(key, format!("missing field `{key}`"));
+    let issuer = raw.issuer.ok_or_else(|| missing("issuer"))?;
+    McpServerConfig::check_url(&issuer)
+        .map_err(|why| invalid("issuer", format!("issuer {why}")))?;
+    Ok(IdentityProviderConfig {
+        issuer,
+        client_id: raw.client_id.ok_or_else(|| missing("client_id"))?,
+        client_secret: raw.client_secret.map(Secret::new),
+        client_secret_env_var: raw.client_secret_env_var,
+        token_endpoint_auth_method: raw.token_endpoint_auth_method,
+        id_token_file: raw
+            .id_token_file
+            .map(|path| bases.path(&[TABLE[0], TABLE[1], "id_token_file"], &path)),
     })
 }
 

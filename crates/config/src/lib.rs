@@ -26,8 +26,8 @@ mod tree;
 mod value;
 
 pub use config::{
-    Config, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand, SandboxWorkspaceWrite,
-    ToolDialect, TrustLevel, WebSearchMode, WireApi,
+    Config, IdentityProviderConfig, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand,
+    SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi,
 };
 pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;

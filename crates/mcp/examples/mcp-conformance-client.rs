@@ -17,9 +17,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use codex_config::{
-    CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, OAuthConfig, OAuthGrant,
+    CredentialsStore, HttpAuth, IdentityProviderConfig, McpOAuthSettings, McpServerConfig,
+    McpTransport, OAuthConfig, OAuthGrant,
 };
-use codex_host::{AbsPath, CodexHome, Env, Secret};
+use codex_host::{AbsPath, CodexHome, Env, PrivateFile, Secret};
 use codex_http::{HttpClient, Redirects, Request};
 use codex_mcp::{
     CallContext, ClientInfo, ElicitationPolicy, ElicitationReply, ElicitationRequest,
@@ -65,8 +66,10 @@ async fn run(url: String, env: Env) -> Result<(), String> {
     let server = ServerName::from_config("conformance");
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut config = McpServerConfig::http(server.clone(), url).required();
+    let described = described(&context, home.path())?;
     if let McpTransport::StreamableHttp(http) = &mut config.transport {
-        http.oauth = oauth(&context, home.path())?;
+        http.auth = described.auth;
+        http.oauth = described.oauth;
     }
     config.startup_timeout = Some(LIMIT);
     config.tool_timeout = Some(LIMIT);
@@ -79,7 +82,7 @@ async fn run(url: String, env: Env) -> Result<(), String> {
         HttpClient::from_env(env.clone()),
     );
     let (wanted, logins) = mpsc::channel(1);
-    let auth = auth(home.path(), &env)?;
+    let auth = auth(home.path(), described.all, &env)?;
     settings.auth = Some(auth.asking(wanted));
     let (ask, questions) = mpsc::channel(4);
     settings.elicitation = ElicitationPolicy::Ask(ask);
@@ -104,38 +107,65 @@ async fn run(url: String, env: Env) -> Result<(), String> {
     outcome
 }
 
-/// The login that the suite describes.
-fn oauth(context: &Value, home: &Path) -> Result<Option<OAuthConfig>, String> {
-    let text = |key: &str| context.get(key).and_then(Value::as_str).map(str::to_owned);
-    let Some(client_id) = text("client_id") else {
-        return Ok(None);
-    };
-    let is_program = text("name").is_some_and(|name| name.contains("client-credentials"));
-    let private_key_file = match text("private_key_pem") {
-        Some(pem) => {
-            let path = home.join("key.pem");
-            std::fs::write(&path, pem).map_err(|error| error.to_string())?;
-            Some(path)
-        }
-        None => None,
-    };
-    Ok(Some(OAuthConfig {
-        client_id: Some(client_id),
-        client_secret: text("client_secret").map(Secret::new),
-        private_key_file,
-        grant: is_program.then_some(OAuthGrant::ClientCredentials),
-        ..OAuthConfig::default()
-    }))
+/// The settings that the suite describes: of the server, and of all logins.
+struct Described {
+    auth: Option<HttpAuth>,
+    oauth: Option<OAuthConfig>,
+    all: McpOAuthSettings,
 }
 
-fn auth(home: &Path, env: &Env) -> Result<McpAuth, String> {
+fn described(context: &Value, home: &Path) -> Result<Described, String> {
+    let text = |key: &str| context.get(key).and_then(Value::as_str).map(str::to_owned);
+    let file = |key: &str| match text(key) {
+        Some(secret) => {
+            let path = home.join(key);
+            let written = PrivateFile::replace(&path, secret.as_bytes());
+            written.map_err(|error| error.to_string())?;
+            Ok::<_, String>(Some(path))
+        }
+        None => Ok(None),
+    };
+    let identity_provider = match (text("idp_issuer"), text("idp_client_id")) {
+        (Some(issuer), Some(client_id)) => Some(IdentityProviderConfig {
+            issuer,
+            client_id,
+            client_secret: None,
+            client_secret_env_var: None,
+            token_endpoint_auth_method: None,
+            id_token_file: file("idp_id_token")?,
+        }),
+        _ => None,
+    };
+    let assertion_file = file("valid_jwt")?;
+    let is_program = text("name").is_some_and(|name| name.contains("client-credentials"));
+    let grant = match (&assertion_file, is_program) {
+        (Some(_), _) => Some(OAuthGrant::JwtBearer),
+        (None, true) => Some(OAuthGrant::ClientCredentials),
+        (None, false) => None,
+    };
+    let oauth = OAuthConfig {
+        client_id: text("client_id"),
+        client_secret: text("client_secret").map(Secret::new),
+        private_key_file: file("private_key_pem")?,
+        grant,
+        assertion_file,
+        ..OAuthConfig::default()
+    };
+    Ok(Described {
+        auth: identity_provider.is_some().then_some(HttpAuth::EmaAuth),
+        oauth: oauth.client_id.is_some().then_some(oauth),
+        all: McpOAuthSettings {
+            credentials_store: CredentialsStore::File,
+            client_metadata_url: Some(CLIENT_METADATA.to_owned()),
+            identity_provider,
+            ..McpOAuthSettings::default()
+        },
+    })
+}
+
+fn auth(home: &Path, settings: McpOAuthSettings, env: &Env) -> Result<McpAuth, String> {
     let home = home.to_string_lossy().into_owned();
     let home = CodexHome::find(&Env::from_pairs([("CODEX_HOME", home)]));
-    let settings = McpOAuthSettings {
-        credentials_store: CredentialsStore::File,
-        client_metadata_url: Some(CLIENT_METADATA.to_owned()),
-        ..McpOAuthSettings::default()
-    };
     Ok(McpAuth::new(
         home.map_err(|error| error.to_string())?,
         settings,

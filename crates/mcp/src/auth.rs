@@ -17,17 +17,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_config::{CredentialsStore, HttpAuth, HttpTransport, McpOAuthSettings};
-use codex_config::{McpServerConfig, McpTransport, OAuthGrant};
+use codex_config::{McpServerConfig, McpTransport};
 use codex_credentials::{KeyringBackend, SecretStore, StorePolicy, StoreSettings};
 use codex_host::{Clock, CodexHome, Env, Secret};
 use codex_http::HttpClient;
 use codex_oauth::{
-    AuthMethod, ClientCredentials, ClientCredentialsSource, ClientKind, ClientRecord, LoginStore,
-    RefreshTransaction, Scopes, ServerKey, Services, StoreError, StoredTokenSource, TokenSource,
+    AuthMethod, ClientKind, ClientRecord, LoginStore, RefreshTransaction, Scopes, ServerKey,
+    Services, StoreError, StoredTokenSource, TokenSource, UnattendedLogin, UnattendedSource,
 };
+use codex_rmcp_client::ServerEndpoint;
 use tokio::sync::mpsc;
 
-use crate::resolve::{EndpointError, http_client};
+use crate::resolve::{EndpointError, http_client, resolve_endpoint};
 
 pub use codex_credentials::Backend as CredentialsBackend;
 pub use codex_oauth::{
@@ -35,7 +36,7 @@ pub use codex_oauth::{
 };
 pub use login::{DeviceCode, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, ServerLogin};
 pub use logout::Logout;
-pub use settings::{StaticToken, redirect_uri_to_register};
+pub use settings::{StaticToken, Unattended, redirect_uri_to_register};
 pub use status::{AuthDetail, AuthReport, AuthState};
 
 /// Whether a person is there, who may have to unlock a keyring.
@@ -117,14 +118,14 @@ impl McpAuth {
         texts
     }
 
-    /// Fetches a token of a program's own login once, to say whether it works.
-    pub async fn try_client_credentials(
+    /// Fetches a token of a login without a user once, to say whether it works.
+    pub async fn try_unattended(
         &self,
         server: &McpServerConfig,
         cwd: &Path,
     ) -> Result<(), LoginFailure> {
         login::http_of(server)?;
-        let Some(TokenSupply::Program(source)) = self.source(server, cwd)? else {
+        let Some(TokenSupply::Unattended(source)) = self.source(server, cwd)? else {
             return Err(LoginFailure::NotAsked(server.name.clone()));
         };
         match source.token().await {
@@ -192,34 +193,30 @@ impl McpAuth {
         }
         let client = settings::client(server, http, self, cwd)?;
         let services = self.services(server, cwd)?;
-        match http.oauth.as_ref().and_then(|oauth| oauth.grant) {
-            Some(OAuthGrant::JwtBearer) => Err(EndpointError::NotAvailable {
-                server: server.name.clone(),
-                key: "oauth.grant = \"jwt_bearer\"",
-            }),
-            Some(OAuthGrant::ClientCredentials) => {
-                let grant = ClientCredentials {
-                    key: key(server, http),
-                    client,
-                    scopes: server.scopes.as_ref().map(Scopes::from_iter),
-                    resource: http.oauth_resource.clone(),
-                    pinned_issuer: pinned_issuer(http),
-                    discovery: None,
-                };
-                let source = ClientCredentialsSource::new(grant, services);
-                Ok(Some(TokenSupply::Program(source)))
-            }
-            None | Some(OAuthGrant::AuthorizationCode | OAuthGrant::DeviceCode) => {
-                let refresh = RefreshTransaction::new(
-                    key(server, http),
-                    self.0.store.clone(),
-                    client,
-                    services,
-                );
-                let source = StoredTokenSource::new(refresh, self.0.frontend.clone());
-                Ok(Some(TokenSupply::Stored(source)))
-            }
+        let Some(grant) = settings::unattended_grant(server, http, self, cwd)? else {
+            let (key, store) = (key(server, http), self.0.store.clone());
+            let refresh = RefreshTransaction::new(key, store, client, services);
+            let source = StoredTokenSource::new(refresh, self.0.frontend.clone());
+            return Ok(Some(TokenSupply::Stored(source)));
+        };
+        let mut key = key(server, http);
+        // Nothing is stored under it, and what is asked needs the address that its variables make.
+        if server.expand_env
+            && let ServerEndpoint::Http(endpoint) =
+                resolve_endpoint(server, &self.0.env, cwd)?.endpoint
+        {
+            key.url = endpoint.url.into();
         }
+        let login = UnattendedLogin {
+            key,
+            grant,
+            client,
+            scopes: server.scopes.as_ref().map(Scopes::from_iter),
+            resource: http.oauth_resource.clone(),
+            pinned_issuer: pinned_issuer(http),
+        };
+        let source = UnattendedSource::new(login, services);
+        Ok(Some(TokenSupply::Unattended(source)))
     }
 }
 
@@ -234,15 +231,15 @@ impl fmt::Debug for McpAuth {
 pub(crate) enum TokenSupply {
     /// Of a login that a person made.
     Stored(Arc<StoredTokenSource>),
-    /// Of a program's own login.
-    Program(Arc<ClientCredentialsSource>),
+    /// Of a login that needs nobody.
+    Unattended(Arc<UnattendedSource>),
 }
 
 impl TokenSupply {
     pub(crate) fn source(&self) -> Arc<dyn TokenSource> {
         match self {
             Self::Stored(source) => Arc::clone(source) as Arc<dyn TokenSource>,
-            Self::Program(source) => Arc::clone(source) as Arc<dyn TokenSource>,
+            Self::Unattended(source) => Arc::clone(source) as Arc<dyn TokenSource>,
         }
     }
 
@@ -250,7 +247,7 @@ impl TokenSupply {
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         match self {
             Self::Stored(source) => source.take_warnings(),
-            Self::Program(_) => Vec::new(),
+            Self::Unattended(_) => Vec::new(),
         }
     }
 
@@ -258,7 +255,7 @@ impl TokenSupply {
     pub(crate) async fn settle(&self, limit: Duration) {
         match self {
             Self::Stored(source) => source.settle(limit).await,
-            Self::Program(_) => {}
+            Self::Unattended(_) => {}
         }
     }
 }

@@ -20,7 +20,7 @@ mod settings;
 pub use auth::{
     AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, DeviceCode,
     KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginQuestion, LoginSpec, Logout,
-    McpAuth, PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken,
+    McpAuth, PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken, Unattended,
     redirect_uri_to_register,
 };
 pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};

@@ -301,9 +301,8 @@ fn resolve_http(
         })
     };
     match http.auth {
-        // With `oauth` or nothing, a server that wants a login says so in its answer.
-        None | Some(HttpAuth::Oauth) => {}
-        Some(HttpAuth::EmaAuth) => return not_available("auth = \"ema_auth\""),
+        // A server that wants a token says so in its answer; where it comes from, `auth` knows.
+        None | Some(HttpAuth::Oauth | HttpAuth::EmaAuth) => {}
         Some(HttpAuth::Chatgpt) => return not_available("auth = \"chatgpt\""),
     }
     let bad_url = |why: String| EndpointError::BadUrl {

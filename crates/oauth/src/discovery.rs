@@ -47,6 +47,8 @@ pub struct DiscoveryRequest {
     pub known_issuer: Option<String>,
     /// Whether a browser will be involved: only then PKCE is needed.
     pub is_interactive: bool,
+    /// Whether `server_url` is an issuer itself, so that no resource is asked about it.
+    pub is_issuer: bool,
 }
 
 impl DiscoveryRequest {
@@ -59,7 +61,19 @@ impl DiscoveryRequest {
             pinned_issuer: None,
             known_issuer: None,
             is_interactive: true,
+            is_issuer: false,
         }
+    }
+
+    /// Asks an authorization server that the config names about itself, for use without a browser;
+    /// `None` when the issuer is no URL.
+    pub fn of_issuer(issuer: &str) -> Option<Self> {
+        Some(Self {
+            pinned_issuer: Some(issuer.to_owned()),
+            is_interactive: false,
+            is_issuer: true,
+            ..Self::after_401(issuer.parse().ok()?, None)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use url::Url;
 
-use crate::fetch::{Fetcher, POST_LIMIT, Posted};
+use crate::fetch::{Fetcher, POST_LIMIT, PostError, Posted};
 use crate::form::Form;
 use crate::jwt::{self, SigningKey};
 use crate::{AuthMethod, ClientRecord, ClientSettings, Scopes};
@@ -43,6 +43,30 @@ pub enum TokenRequestError {
     /// We cannot prove who we are in the way that is asked for.
     #[error("{0}")]
     Client(String),
+}
+
+impl TokenRequestError {
+    /// Whether the same request may be answered otherwise a moment later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Network { .. } => true,
+            Self::Status { status, .. } => matches!(status, 408 | 425 | 429 | 500..),
+            Self::Denied { code, .. } => matches!(
+                code.as_str(),
+                "temporarily_unavailable" | "server_error" | "slow_down"
+            ),
+            Self::Answer(_) | Self::Client(_) => false,
+        }
+    }
+}
+
+impl From<PostError> for TokenRequestError {
+    fn from(error: PostError) -> Self {
+        Self::Network {
+            message: error.message,
+            is_unsent: error.is_unsent,
+        }
+    }
 }
 
 fn detail(description: &Option<String>) -> String {
@@ -88,6 +112,17 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// Nobody in particular: an assertion says who asks.
+    pub(crate) fn anonymous() -> Self {
+        Self {
+            client_id: "",
+            secret: None,
+            method: AuthMethod::None,
+            signing_key: None,
+            issuer: "",
+        }
+    }
+
     /// Adds the client and its proof to a form.
     pub(crate) fn prove(&self, form: Form, now: Timestamp) -> Result<Form, TokenRequestError> {
         let missing = |what: &str| {
@@ -95,7 +130,10 @@ impl<'a> Client<'a> {
             TokenRequestError::Client(format!("`{method}` needs {what}, and there is none"))
         };
         match self.method {
-            AuthMethod::None => Ok(form.with("client_id", self.client_id)),
+            AuthMethod::None => {
+                let named = Some(self.client_id).filter(|id| !id.is_empty());
+                Ok(form.with_some("client_id", named))
+            }
             AuthMethod::ClientSecretBasic => {
                 let secret = self.secret.ok_or_else(|| missing("a client secret"))?;
                 Ok(form.with_basic(self.client_id, secret))
@@ -128,23 +166,31 @@ pub(crate) async fn request_tokens(
     now: Timestamp,
 ) -> Result<TokenAnswer, TokenRequestError> {
     let form = client.prove(form, now)?;
-    let posted = fetcher.post_form(endpoint, &form, POST_LIMIT).await;
-    let posted = posted.map_err(|error| TokenRequestError::Network {
-        message: error.message,
-        is_unsent: error.is_unsent,
-    })?;
+    let posted = post_form(fetcher, endpoint, &form).await?;
     read_answer(&posted, now)
 }
 
-/// Reads the answer of a token endpoint.
-pub(crate) fn read_answer(
-    posted: &Posted,
-    now: Timestamp,
-) -> Result<TokenAnswer, TokenRequestError> {
+/// Posts a form with secrets; what comes back does not show them.
+pub(crate) async fn post_form(
+    fetcher: &Fetcher,
+    endpoint: &Url,
+    form: &Form,
+) -> Result<Posted, TokenRequestError> {
+    let mut posted = fetcher.post_form(endpoint, form, POST_LIMIT).await?;
+    for field in ["error", "error_description"] {
+        if let Some(text) = posted.json[field].as_str() {
+            posted.json[field] = form.redacted(text).into();
+        }
+    }
+    Ok(posted)
+}
+
+/// Reads what a token endpoint has against a request.
+pub(crate) fn refusal(posted: &Posted, now: Timestamp) -> Option<TokenRequestError> {
     let json = &posted.json;
     // Some providers send their error with 200.
     if let Some(code) = json["error"].as_str() {
-        return Err(TokenRequestError::Denied {
+        return Some(TokenRequestError::Denied {
             code: plain_text(code, 100),
             description: json["error_description"]
                 .as_str()
@@ -152,12 +198,21 @@ pub(crate) fn read_answer(
                 .filter(|text| !text.is_empty()),
         });
     }
-    if !posted.is_success() {
-        return Err(TokenRequestError::Status {
-            status: posted.status,
-            retry_after: posted.retry_after.map(|wait| wait.delay(now)),
-        });
+    (!posted.is_success()).then(|| TokenRequestError::Status {
+        status: posted.status,
+        retry_after: posted.retry_after.map(|wait| wait.delay(now)),
+    })
+}
+
+/// Reads the answer of a token endpoint.
+pub(crate) fn read_answer(
+    posted: &Posted,
+    now: Timestamp,
+) -> Result<TokenAnswer, TokenRequestError> {
+    if let Some(error) = refusal(posted, now) {
+        return Err(error);
     }
+    let json = &posted.json;
     let Some(token) = json["access_token"].as_str() else {
         return Err(TokenRequestError::Answer("it holds no `access_token`"));
     };

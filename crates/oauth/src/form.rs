@@ -6,6 +6,19 @@ use codex_host::Secret;
 use http::HeaderValue;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+/// Fields whose values nobody may see, not even in the words of the server that got them.
+const SECRETS: &[&str] = &[
+    "assertion",
+    "client_assertion",
+    "client_secret",
+    "code",
+    "code_verifier",
+    "device_code",
+    "refresh_token",
+    "subject_token",
+    "token",
+];
+
 /// A form. Its Debug shows names only: most values are secrets.
 #[derive(Clone, Default)]
 pub(crate) struct Form {
@@ -44,6 +57,18 @@ impl Form {
             .iter()
             .map(|(name, value)| (*name, value.expose()));
         Serializer::new(String::new()).extend_pairs(pairs).finish()
+    }
+
+    /// Takes the secrets of this form out of what its receiver said about it.
+    pub(crate) fn redacted(&self, text: &str) -> String {
+        let fields = self.fields.iter();
+        let secrets = fields.filter(|(name, _)| SECRETS.contains(name));
+        secrets.fold(text.to_owned(), |text, (_, secret)| {
+            match secret.is_empty() {
+                true => text,
+                false => text.replace(secret.expose(), "[redacted]"),
+            }
+        })
     }
 
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {

@@ -16,6 +16,9 @@ use serde_json::json;
 
 use crate::pkce;
 
+/// The grant that an assertion buys a token with.
+pub(crate) const BEARER_GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 pub(crate) const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How long an assertion lives.

@@ -17,12 +17,13 @@ mod address;
 mod callback;
 mod challenge;
 mod client_auth;
-mod client_credentials;
 mod device;
 mod discovery;
+mod enterprise;
 mod exchange;
 mod fetch;
 mod form;
+mod fresh_file;
 mod jwt;
 mod login;
 mod metadata;
@@ -35,19 +36,21 @@ mod scopes;
 mod services;
 mod source;
 mod store;
+mod unattended;
 
 pub use callback::{Binding, CallbackError, CallbackSettings, CallbackSettingsError};
 pub use challenge::{AuthScheme, Challenge};
 pub use client_auth::{
     AuthMethod, ClientSettings, PreRegistered, Rung, SigningKey, SigningKeyError,
 };
-pub use client_credentials::{ClientCredentials, ClientCredentialsSource};
 pub use device::{DeviceError, DeviceLogin, DeviceRequest};
 pub use discovery::{
     Discovery, DiscoveryError, DiscoveryRequest, Found, Seen, Trace, TraceStep, discover,
 };
+pub use enterprise::IdentityProvider;
 pub use exchange::TokenRequestError;
 pub use fetch::Answer;
+pub use fresh_file::{FreshFile, FreshFileError};
 pub use login::{
     CALLBACK_LIMIT, CallbackPaste, LoginError, LoginRequest, PasteError, PendingLogin,
 };
@@ -63,3 +66,4 @@ pub use source::{
     TokenError, TokenScheme, TokenSource, WhyLogin,
 };
 pub use store::{KeyLock, LoginStore, StoreError};
+pub use unattended::{UnattendedGrant, UnattendedLogin, UnattendedSource};

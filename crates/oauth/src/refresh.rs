@@ -313,36 +313,19 @@ fn merged(mut tokens: OAuthTokens, answer: TokenAnswer) -> OAuthTokens {
 }
 
 fn sorted(error: TokenRequestError) -> RefreshError {
+    let why = error.to_string();
     match &error {
-        TokenRequestError::Network { .. } => RefreshError::Transient {
-            why: error.to_string(),
-            after: None,
+        error if error.is_transient() => RefreshError::Transient {
+            why,
+            after: match error {
+                TokenRequestError::Status { retry_after, .. } => *retry_after,
+                _ => None,
+            },
         },
-        TokenRequestError::Status {
-            status: 408 | 425 | 429 | 500..,
-            retry_after,
-        } => RefreshError::Transient {
-            why: error.to_string(),
-            after: *retry_after,
-        },
-        TokenRequestError::Denied { code, .. }
-            if matches!(
-                code.as_str(),
-                "temporarily_unavailable" | "server_error" | "slow_down"
-            ) =>
-        {
-            RefreshError::Transient {
-                why: error.to_string(),
-                after: None,
-            }
-        }
         TokenRequestError::Client(why) if why == "there is no refresh token" => {
             login_required("it cannot be renewed", true)
         }
-        TokenRequestError::Status { .. }
-        | TokenRequestError::Denied { .. }
-        | TokenRequestError::Answer(_)
-        | TokenRequestError::Client(_) => RefreshError::Refused(error.to_string()),
+        _ => RefreshError::Refused(why),
     }
 }
 

@@ -169,6 +169,14 @@ pub enum TokenError {
         /// Why.
         why: String,
     },
+    /// A login without a user was refused, or lacks what it takes.
+    #[error("there is no token for MCP server `{server}`: {why}")]
+    Refused {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        why: String,
+    },
     /// The store cannot be read or written.
     #[error("cannot use the stored login of MCP server `{server}`: {why}")]
     Store {

@@ -121,6 +121,9 @@ fn no_token(error: TokenError) -> HttpFault {
         TokenError::NotNow { why, .. } => HttpFault::NoToken {
             why: format!("its login cannot be renewed: {why}"),
         },
+        TokenError::Refused { why, .. } => HttpFault::NoToken {
+            why: format!("there is no token: {why}"),
+        },
         TokenError::Store { why, .. } => HttpFault::NoToken {
             why: format!("its stored login cannot be used: {why}"),
         },

@@ -41,7 +41,7 @@ pub(super) async fn run(
     let text = match args.json {
         true => {
             let auth = auth_of(&context, KeyringPatience::Run);
-            let report = auth.local_status(server).await;
+            let report = auth.local_status(server, context.cwd.as_path()).await;
             let mut object = view::get_json(server, &report, secrets);
             if let Some(rows) = &rows {
                 object["explain"] = explain::json(rows);

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use codex_config::{McpServerConfig, McpTransport, OAuthGrant};
-use codex_mcp::{KeyringPatience, LoginFailure, LoginProbe, LoginSpec, McpAuth, RegistrationRung};
+use codex_mcp::{
+    KeyringPatience, LoginFailure, LoginProbe, LoginSpec, McpAuth, RegistrationRung, Unattended,
+};
 
 use super::call::parse_seconds;
 use super::live::{self, LiveContext, Terminal};
@@ -93,13 +95,18 @@ pub(super) async fn run(args: LoginArgs, mut context: LiveContext<'_>) -> Result
     let server = live::find_server(context.config, &args.name)?.clone();
     let auth = auth_of(&context, KeyringPatience::WithUser);
     let grant = grant_of(&server);
-    if grant == Some(OAuthGrant::ClientCredentials) {
-        let tried = auth.try_client_credentials(&server, context.cwd.as_path());
+    if let Some(unattended) = unattended(&server) {
+        let tried = auth.try_unattended(&server, context.cwd.as_path());
         tried.await.map_err(failed)?;
+        let accepted = match unattended {
+            Unattended::ClientCredentials => "its client credentials were accepted",
+            Unattended::Assertion => "its assertion was accepted",
+            Unattended::Enterprise => "the grant of your identity provider was accepted",
+        };
+        let name = printable(server.name.as_str());
         writeln!(
             context.out,
-            "MCP server '{}' needs no login: its client credentials were accepted.",
-            server.name
+            "MCP server '{name}' needs no login: {accepted}."
         )?;
         return Ok(live::EXIT_OK);
     }
@@ -190,6 +197,13 @@ pub(crate) fn auth_of(context: &LiveContext<'_>, patience: KeyringPatience) -> M
 fn grant_of(server: &McpServerConfig) -> Option<OAuthGrant> {
     match &server.transport {
         McpTransport::StreamableHttp(http) => http.oauth.as_ref()?.grant,
+        McpTransport::Stdio(_) => None,
+    }
+}
+
+fn unattended(server: &McpServerConfig) -> Option<Unattended> {
+    match &server.transport {
+        McpTransport::StreamableHttp(http) => Unattended::of(http),
         McpTransport::Stdio(_) => None,
     }
 }

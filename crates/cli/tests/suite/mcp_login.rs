@@ -191,3 +191,75 @@ fn a_login_that_nobody_finishes_ends_at_its_limit() {
     assert_eq!(out.exit(), Some(1));
     assert_eq!(out.stderr, "Error: timed out waiting for OAuth callback\n");
 }
+
+/// A server whose tokens need nobody: `keys` of its entry, `top` before it.
+fn unattended(auth: &FakeAuth, keys: &str, top: &str) -> TestHome {
+    TestHome::with_config(&format!(
+        "mcp_oauth_credentials_store = \"file\"\n{top}\n[mcp_servers.oa]\nurl = \"{}\"\n{keys}\n",
+        auth.mcp_url()
+    ))
+}
+
+#[test]
+fn a_workload_needs_no_login_and_says_what_it_lacks() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let keys = "oauth = { grant = \"jwt_bearer\", assertion_file = \"token\" }";
+    let home = unattended(&auth, keys, "");
+    let listed = status(&home);
+    assert_eq!(listed["auth_status"], "not_logged_in");
+    let why = listed["auth_detail"]["reason"].as_str().unwrap_or_default();
+    assert!(why.starts_with("`oauth.assertion_file`: `"), "{listed}");
+    let out = codex(&home, &["mcp", "tools", "oa"]).run();
+    assert!(out.stderr.contains("`oauth.assertion_file`: `"), "{out}");
+    assert_eq!(auth.requests("/token").len(), 0);
+
+    home.write_file("token", "assertion-canary\n");
+    assert_eq!(status(&home)["auth_status"], "o_auth");
+    assert_snapshot!(codex(&home, &["mcp", "login", "oa"]).run(), @"
+    MCP server 'oa' needs no login: its assertion was accepted.
+    [exit 0]
+    ");
+    assert_snapshot!(codex(&home, &["mcp", "call", "oa", "whoami"]).run(), @"
+    ada
+    [exit 0]
+    ");
+
+    home.write_file("token", "refused-canary");
+    let n_before = auth.requests("/token").len();
+    let out = codex(&home, &["mcp", "tools", "oa"]).run();
+    assert!(
+        out.stderr
+            .contains("the token endpoint answered `invalid_grant`"),
+        "{out}"
+    );
+    assert!(!out.to_string().contains("canary"), "{out}");
+    assert_eq!(auth.requests("/token").len(), n_before + 1);
+}
+
+#[test]
+fn an_identity_provider_decides_about_a_server_of_the_enterprise() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    auth.register("at-server", Some("hush"), &[]);
+    let idp = FakeAuth::start(AuthSettings::default());
+    idp.register("at-idp", None, &[]);
+    let top = format!(
+        "[mcp_enterprise_managed_auth.idp]\nissuer = \"{}\"\nclient_id = \"at-idp\"\n\
+         id_token_file = \"id.jwt\"\n",
+        idp.issuer()
+    );
+    let keys =
+        "auth = \"ema_auth\"\noauth = { client_id = \"at-server\", client_secret = \"hush\" }";
+    let home = unattended(&auth, keys, &top);
+    assert_eq!(status(&home)["auth_status"], "not_logged_in");
+    home.write_file("../codex-home/id.jwt", "id-token-canary");
+    assert_eq!(status(&home)["auth_status"], "o_auth");
+    assert_snapshot!(codex(&home, &["mcp", "login", "oa"]).run(), @"
+    MCP server 'oa' needs no login: the grant of your identity provider was accepted.
+    [exit 0]
+    ");
+    assert_snapshot!(codex(&home, &["mcp", "call", "oa", "whoami"]).run(), @"
+    ada
+    [exit 0]
+    ");
+    assert!(auth.requests("/authorize").is_empty() && idp.requests("/authorize").is_empty());
+}

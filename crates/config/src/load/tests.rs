@@ -3,7 +3,9 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::config_raw::{RawModelProvider, RawProviderAuth};
+use crate::config_raw::{
+    RawEnterpriseAuth, RawIdentityProvider, RawModelProvider, RawProviderAuth,
+};
 use crate::mcp::raw::{RawMcpServer, RawOAuth, field_names};
 use crate::{Enablement, McpTransport, PeerHttp, SandboxWorkspaceWrite, ToolSettings};
 
@@ -344,6 +346,32 @@ fn every_top_level_setting_is_read() {
 }
 
 #[test]
+fn an_identity_provider_is_read_whole_or_not_at_all() {
+    let case = case(
+        "[mcp_enterprise_managed_auth.idp]\nissuer = \"https://idp.example\"\nclient_id = \"c\"\n\
+         client_secret_env_var = \"S\"\ntoken_endpoint_auth_method = \"client_secret_post\"\n\
+         id_token_file = \"id.jwt\"\n",
+    );
+    assert_eq!(case.said(), "");
+    let idp = case.loaded().config.mcp_oauth.identity_provider.unwrap();
+    assert_eq!(
+        (idp.issuer.as_str(), idp.client_id.as_str()),
+        ("https://idp.example", "c")
+    );
+    let file = case.request.home.join("id.jwt").into_path_buf();
+    assert_eq!(idp.id_token_file, Some(file));
+
+    assert_snapshot!(said("[mcp_enterprise_managed_auth.idp]\nclient_id = \"c\"\n"), @"
+    Error: HOME/config.toml:1:30: missing field `issuer`
+    in `mcp_enterprise_managed_auth.idp`
+    ");
+    assert_snapshot!(said("[mcp_enterprise_managed_auth]\nidp = { issuer = \"idp\", client_id = \"c\" }\n"), @"
+    Error: HOME/config.toml:2:9: issuer is not an absolute http or https URL
+    in `mcp_enterprise_managed_auth.idp`
+    ");
+}
+
+#[test]
 fn a_provider_without_address_or_with_a_built_in_id_is_an_error() {
     assert_snapshot!(said("[model_providers.p]\nname = \"P\"\n"), @"
     Error: HOME/config.toml:1:18: missing field `base_url`
@@ -405,6 +433,8 @@ fn every_key_that_is_read_stands_in_the_docs() {
         .collect();
     let keys = [
         field_names::<RawConfig>(),
+        field_names::<RawEnterpriseAuth>(),
+        field_names::<RawIdentityProvider>(),
         field_names::<RawModelProvider>(),
         field_names::<RawProviderAuth>(),
         field_names::<SandboxWorkspaceWrite>(),

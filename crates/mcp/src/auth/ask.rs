@@ -97,6 +97,7 @@ impl Asking<'_> {
             pinned_issuer: pinned_issuer(http),
             known_issuer: self.auth.known_issuer(&key(self.server, http)).await,
             is_interactive: self.is_interactive,
+            is_issuer: false,
         };
         match discover(&request, services, self.cancel).await {
             Ok(discovery) => Ok(discovery),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::ask::{Asking, FirstAnswer};
-use super::{McpAuth, StaticToken, key, settings};
+use super::{McpAuth, StaticToken, Unattended, key, settings};
 use crate::error::{github_sentence, is_github};
 use crate::resolve::{EndpointError, resolve_endpoint};
 
@@ -91,6 +91,9 @@ pub enum LoginFailure {
     /// The server wants none.
     #[error("MCP server '{0}' does not ask for a login.")]
     NotAsked(ServerName),
+    /// Its tokens come without a user, so nobody is sent to a page.
+    #[error("MCP server '{0}' is configured for a login that needs nobody.")]
+    Unattended(ServerName),
     /// The server did not say what it wants.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -147,6 +150,7 @@ impl LoginFailure {
             | Self::StaticToken { .. }
             | Self::Requirements(_)
             | Self::NotAsked(_)
+            | Self::Unattended(_)
             | Self::Discovery { .. }
             | Self::GitHub { .. }
             | Self::Device(_)
@@ -295,6 +299,9 @@ impl McpAuth {
     ) -> Result<Ground, LoginFailure> {
         let server = &spec.server;
         let http = http_of(server)?;
+        if Unattended::of(http).is_some() {
+            return Err(LoginFailure::Unattended(server.name.clone()));
+        }
         let mut client = settings::client(server, http, self, cwd)?;
         client.rung = spec.registration;
         if let (Some(pre), Some(secret)) = (&mut client.pre_registered, &spec.client_secret) {

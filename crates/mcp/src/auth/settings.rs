@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use codex_config::{HttpTransport, McpOAuthSettings, McpServerConfig, TokenEndpointAuthMethod};
+use codex_config::{
+    HttpAuth, HttpTransport, McpOAuthSettings, McpServerConfig, OAuthGrant, TokenEndpointAuthMethod,
+};
 use codex_host::Secret;
-use codex_oauth::{AuthMethod, CallbackSettings, ClientSettings, PreRegistered, SigningKey};
+use codex_oauth::{
+    AuthMethod, CallbackSettings, ClientSettings, FreshFile, IdentityProvider, PreRegistered,
+    SigningKey, UnattendedGrant,
+};
 use url::Url;
 
 use super::McpAuth;
@@ -32,6 +37,31 @@ impl StaticToken {
         names
             .any(|name| name.eq_ignore_ascii_case("authorization"))
             .then_some(Self::Header)
+    }
+}
+
+/// A login that needs nobody: how its tokens come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unattended {
+    /// `oauth.grant = "client_credentials"`.
+    ClientCredentials,
+    /// `oauth.grant = "jwt_bearer"`.
+    Assertion,
+    /// `auth = "ema_auth"`.
+    Enterprise,
+}
+
+impl Unattended {
+    /// Finds the way that the config chose, if it chose one.
+    pub fn of(http: &HttpTransport) -> Option<Self> {
+        if http.auth == Some(HttpAuth::EmaAuth) {
+            return Some(Self::Enterprise);
+        }
+        match http.oauth.as_ref()?.grant? {
+            OAuthGrant::ClientCredentials => Some(Self::ClientCredentials),
+            OAuthGrant::JwtBearer => Some(Self::Assertion),
+            OAuthGrant::AuthorizationCode | OAuthGrant::DeviceCode => None,
+        }
     }
 }
 
@@ -89,20 +119,12 @@ pub(super) fn client(
             ..ClientSettings::default()
         });
     };
-    let secret = match &own.client_secret_env_var {
-        Some(variable) => {
-            let value = auth
-                .0
-                .env
-                .get(variable)
-                .ok_or_else(|| EndpointError::MissingEnv {
-                    server: server.name.clone(),
-                    variable: variable.clone(),
-                })?;
-            Some(Secret::new(value.trim()))
-        }
-        None => own.client_secret.clone(),
-    };
+    let secret = secret(
+        server,
+        auth,
+        own.client_secret_env_var.as_ref(),
+        own.client_secret.as_ref(),
+    )?;
     let signing_key = match &own.private_key_file {
         Some(path) => {
             let pem = read_key(&cwd.join(path));
@@ -117,23 +139,119 @@ pub(super) fn client(
             .client_id
             .clone()
             .map(|client_id| PreRegistered { client_id, secret }),
-        auth_method: own.token_endpoint_auth_method.map(|method| match method {
-            TokenEndpointAuthMethod::ClientSecretBasic => AuthMethod::ClientSecretBasic,
-            TokenEndpointAuthMethod::ClientSecretPost => AuthMethod::ClientSecretPost,
-            TokenEndpointAuthMethod::None => AuthMethod::None,
-            TokenEndpointAuthMethod::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
-        }),
+        auth_method: own.token_endpoint_auth_method.map(auth_method),
         metadata_url,
         signing_key,
         ..ClientSettings::default()
     })
 }
 
+/// What a login without a user shows to the token endpoint; `None` for a login that a user makes.
+pub(super) fn unattended_grant(
+    server: &McpServerConfig,
+    http: &HttpTransport,
+    auth: &McpAuth,
+    cwd: &Path,
+) -> Result<Option<UnattendedGrant>, EndpointError> {
+    let own = http.oauth.as_ref();
+    let assertion_file = own.and_then(|own| own.assertion_file.as_ref());
+    Ok(match Unattended::of(http) {
+        None => None,
+        Some(Unattended::ClientCredentials) => Some(UnattendedGrant::ClientCredentials),
+        Some(Unattended::Assertion) => Some(match assertion_file {
+            Some(path) => {
+                let file = FreshFile::new("oauth.assertion_file", cwd.join(path));
+                UnattendedGrant::AssertionFile(file)
+            }
+            None => UnattendedGrant::OwnAssertion,
+        }),
+        Some(Unattended::Enterprise) => {
+            let provider = identity_provider(server, auth)?;
+            Some(UnattendedGrant::Enterprise(provider))
+        }
+    })
+}
+
+fn identity_provider(
+    server: &McpServerConfig,
+    auth: &McpAuth,
+) -> Result<IdentityProvider, EndpointError> {
+    let bad = |why: &str| EndpointError::BadOAuth {
+        server: server.name.clone(),
+        key: "auth = \"ema_auth\"",
+        why: why.to_owned(),
+    };
+    let settings = &auth.0.settings;
+    let idp = settings.identity_provider.as_ref();
+    let idp = idp.ok_or_else(|| {
+        bad("it needs `issuer`, `client_id` and `id_token_file` in `[mcp_enterprise_managed_auth.idp]`")
+    })?;
+    let id_token = idp
+        .id_token_file
+        .as_ref()
+        .ok_or_else(|| bad("it needs `id_token_file` in `[mcp_enterprise_managed_auth.idp]`"))?;
+    let variable = idp.client_secret_env_var.as_ref();
+    let secret = secret(server, auth, variable, idp.client_secret.as_ref())?;
+    Ok(IdentityProvider {
+        issuer: idp.issuer.clone(),
+        client: ClientSettings {
+            pre_registered: Some(PreRegistered {
+                client_id: idp.client_id.clone(),
+                secret,
+            }),
+            auth_method: idp.token_endpoint_auth_method.map(auth_method),
+            ..ClientSettings::default()
+        },
+        id_token: FreshFile::new("mcp_enterprise_managed_auth.idp.id_token_file", id_token),
+    })
+}
+
+/// The secret of a client: from the variable that the config names, else from the config itself.
+fn secret(
+    server: &McpServerConfig,
+    auth: &McpAuth,
+    variable: Option<&String>,
+    written: Option<&Secret>,
+) -> Result<Option<Secret>, EndpointError> {
+    let Some(variable) = variable else {
+        return Ok(written.cloned());
+    };
+    let value = auth.0.env.get(variable);
+    let value = value.ok_or_else(|| EndpointError::MissingEnv {
+        server: server.name.clone(),
+        variable: variable.clone(),
+    })?;
+    Ok(Some(Secret::new(value.trim())))
+}
+
+fn auth_method(method: TokenEndpointAuthMethod) -> AuthMethod {
+    match method {
+        TokenEndpointAuthMethod::ClientSecretBasic => AuthMethod::ClientSecretBasic,
+        TokenEndpointAuthMethod::ClientSecretPost => AuthMethod::ClientSecretPost,
+        TokenEndpointAuthMethod::None => AuthMethod::None,
+        TokenEndpointAuthMethod::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
+    }
+}
+
 fn read_key(path: &Path) -> Result<Secret, String> {
     let told = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
-    let length = std::fs::metadata(path).map_err(told)?.len();
-    if length > MAX_KEY_FILE {
+    let metadata = std::fs::metadata(path).map_err(told)?;
+    if !metadata.is_file() {
+        return Err(format!("`{}` is not a file", path.display()));
+    }
+    if metadata.len() > MAX_KEY_FILE {
         return Err(format!("`{}` is too large for a key", path.display()));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // Who reads it is this client, for as long as the key is registered.
+        if metadata.permissions().mode() & 0o077 != 0 {
+            let path = path.display();
+            return Err(format!(
+                "`{path}` is open to other users; run `chmod 600` on it"
+            ));
+        }
     }
     Ok(Secret::new(std::fs::read_to_string(path).map_err(told)?))
 }

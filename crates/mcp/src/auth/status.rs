@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use codex_config::{Enablement, McpServerConfig, McpTransport, OAuthGrant};
+use codex_config::{Enablement, McpServerConfig, McpTransport};
 use codex_credentials::Backend;
 use codex_http::{Limits, Request};
 use codex_oauth::{Challenge, DiscoveryError, DiscoveryRequest, OAuthTokens, ServerKey, discover};
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::{McpAuth, StaticToken, key, pinned_issuer};
+use super::{McpAuth, StaticToken, TokenSupply, Unattended, key, pinned_issuer};
 use crate::resolve::resolve_endpoint;
 
 /// So many servers are asked at once.
@@ -145,8 +145,8 @@ impl AuthReport {
 
 impl McpAuth {
     /// Decides from what is known here, and asks no server: `unknown` where only one could tell.
-    pub async fn local_status(&self, server: &McpServerConfig) -> AuthReport {
-        match self.known(server).await {
+    pub async fn local_status(&self, server: &McpServerConfig, cwd: &Path) -> AuthReport {
+        match self.known(server, cwd).await {
             Ok(report) => report,
             Err(_) => AuthReport::of(McpAuthStatus::Unknown, AuthState::Unknown),
         }
@@ -165,7 +165,7 @@ impl McpAuth {
         let mut reports = BTreeMap::new();
         let mut to_ask = Vec::new();
         for (name, server) in servers {
-            match self.known(server).await {
+            match self.known(server, cwd).await {
                 Ok(report) => {
                     reports.insert(name.clone(), report);
                 }
@@ -199,7 +199,7 @@ impl McpAuth {
     }
 
     /// What can be decided without asking the server; the key of the login otherwise.
-    async fn known(&self, server: &McpServerConfig) -> Result<AuthReport, ServerKey> {
+    async fn known(&self, server: &McpServerConfig, cwd: &Path) -> Result<AuthReport, ServerKey> {
         let McpTransport::StreamableHttp(http) = &server.transport else {
             return Ok(AuthReport::of(McpAuthStatus::Unsupported, AuthState::None));
         };
@@ -212,8 +212,8 @@ impl McpAuth {
                 AuthState::Static,
             ));
         }
-        if let Some(OAuthGrant::ClientCredentials) = http.oauth.as_ref().and_then(|own| own.grant) {
-            return Ok(AuthReport::of(McpAuthStatus::OAuth, AuthState::LoggedIn));
+        if Unattended::of(http).is_some() {
+            return Ok(self.unattended_status(server, cwd).await);
         }
         let key = key(server, http);
         let stored = match self.0.store.logins().load(&key.store_key()).await {
@@ -230,6 +230,23 @@ impl McpAuth {
             }
             Ok(None) => Err(key),
             Err(error) => Ok(AuthReport::unknown(error.sentence())),
+        }
+    }
+
+    /// A login without a user counts as made when everything is there that it takes.
+    async fn unattended_status(&self, server: &McpServerConfig, cwd: &Path) -> AuthReport {
+        let checked = match self.source(server, cwd) {
+            Ok(Some(TokenSupply::Unattended(source))) => source.check().await,
+            Ok(Some(TokenSupply::Stored(_)) | None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        match checked {
+            Ok(()) => AuthReport::of(McpAuthStatus::OAuth, AuthState::LoggedIn),
+            Err(why) => {
+                let mut report = AuthReport::of(McpAuthStatus::NotLoggedIn, AuthState::NotLoggedIn);
+                report.detail.why = Some(why);
+                report
+            }
         }
     }
 
@@ -277,6 +294,7 @@ impl McpAuth {
             pinned_issuer: pinned_issuer(http),
             known_issuer: self.known_issuer(&key).await,
             is_interactive: true,
+            is_issuer: false,
         };
         match discover(&request, &services, cancel).await {
             Ok(discovery) => {

@@ -223,10 +223,10 @@ fn bad_headers_are_named_and_their_values_are_not() {
 
 #[test]
 fn what_is_not_built_yet_says_so() {
-    let shown = http(|_, transport| transport.auth = Some(HttpAuth::EmaAuth));
+    let shown = http(|_, transport| transport.auth = Some(HttpAuth::Chatgpt));
     assert_eq!(
         shown,
-        "`auth = \"ema_auth\"` of MCP server 'oa' is not available in this version"
+        "`auth = \"chatgpt\"` of MCP server 'oa' is not available in this version"
     );
 }
 

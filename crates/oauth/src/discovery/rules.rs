@@ -56,7 +56,10 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn run(&mut self) -> Result<Step, Step> {
-        let resource = self.resource()?;
+        let resource = match self.request.is_issuer {
+            true => None,
+            false => self.resource()?,
+        };
         let (issuers, is_ours) = self.issuer(resource.as_ref())?;
         if let Some((server, url)) = self.server(&issuers, is_ours)? {
             return Ok(Step::Done(Box::new(Outcome {

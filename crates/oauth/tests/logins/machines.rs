@@ -1,11 +1,12 @@
-//! Logins without a browser: device code, client credentials; and the end of a login.
+//! Logins without a browser: device code, client credentials, assertions; and the end of a login.
 
 use codex_host::Secret;
 use codex_oauth::{
-    AuthMethod, ClientCredentials, ClientCredentialsSource, DeviceRequest, PreRegistered,
-    Rejection, Retry, Revocation, ScopeWish, TokenSource, revoke,
+    AuthMethod, ClientSettings, DeviceRequest, FreshFile, IdentityProvider, PreRegistered,
+    Rejection, Retry, Revocation, ScopeWish, TokenError, TokenSource, UnattendedGrant,
+    UnattendedLogin, UnattendedSource, revoke,
 };
-use codex_test_support::{AuthFault, AuthSettings};
+use codex_test_support::{AuthFault, AuthSettings, FakeAuth};
 use serde_json::json;
 
 use crate::world::{LONG, World, limited};
@@ -97,7 +98,7 @@ async fn a_server_without_device_codes_is_named_with_the_other_way() {
     );
 }
 
-fn machine(world: &World, method: Option<AuthMethod>) -> ClientCredentials {
+fn machine(world: &World, method: Option<AuthMethod>) -> UnattendedLogin {
     let mut client = world.client.clone();
     client.auth_method = method;
     client.pre_registered = Some(PreRegistered {
@@ -105,13 +106,13 @@ fn machine(world: &World, method: Option<AuthMethod>) -> ClientCredentials {
         secret: Some(Secret::new("hush")),
     });
     world.auth.register("ci", Some("hush"), &[]);
-    ClientCredentials {
+    UnattendedLogin {
         key: world.key.clone(),
+        grant: UnattendedGrant::ClientCredentials,
         client,
         scopes: None,
         resource: None,
         pinned_issuer: None,
-        discovery: None,
     }
 }
 
@@ -126,7 +127,7 @@ async fn a_program_gets_its_own_token_and_another_when_it_is_refused() {
         resource: json!({"scopes_supported": ["read"]}),
         ..AuthSettings::default()
     });
-    let source = ClientCredentialsSource::new(machine(&world, None), world.services.clone());
+    let source = UnattendedSource::new(machine(&world, None), world.services.clone());
     let first = limited(source.token()).await.unwrap().unwrap();
     assert_eq!(limited(source.token()).await.unwrap().unwrap(), first);
     let request = &world.auth.requests("/token")[0];
@@ -161,11 +162,174 @@ async fn a_program_gets_its_own_token_and_another_when_it_is_refused() {
 async fn a_program_can_put_its_secret_into_the_form() {
     let world = World::plain();
     let method = Some(AuthMethod::ClientSecretPost);
-    let source = ClientCredentialsSource::new(machine(&world, method), world.services.clone());
+    let source = UnattendedSource::new(machine(&world, method), world.services.clone());
     limited(source.token()).await.unwrap().unwrap();
     let request = &world.auth.requests("/token")[0];
     assert_eq!(request.param("client_secret"), Some("hush"));
     assert_eq!(request.authorization, None);
+}
+
+/// Writes a token where another program would.
+fn put(world: &World, token: &str) -> FreshFile {
+    let path = world.home.path().join("token");
+    codex_host::PrivateFile::replace(&path, token.as_bytes()).unwrap();
+    FreshFile::new("oauth.assertion_file", path)
+}
+
+/// A workload without a client id of its own.
+fn workload(world: &World) -> UnattendedLogin {
+    UnattendedLogin {
+        grant: UnattendedGrant::AssertionFile(put(world, "assertion-canary\n")),
+        client: ClientSettings::default(),
+        ..machine(world, None)
+    }
+}
+
+async fn refusal(source: &UnattendedSource) -> String {
+    match limited(source.token()).await {
+        Err(TokenError::Refused { why, .. }) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_workload_shows_its_assertion_as_it_is_now() {
+    let world = World::new(AuthSettings {
+        token_life: 0,
+        ..AuthSettings::default()
+    });
+    let source = UnattendedSource::new(workload(&world), world.services.clone());
+    limited(source.token()).await.unwrap().unwrap();
+    let request = &world.auth.requests("/token")[0];
+    let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    assert_eq!(request.param("grant_type"), Some(grant));
+    assert_eq!(request.param("assertion"), Some("assertion-canary"));
+    assert_eq!(request.param("resource"), Some(world.key.url.as_str()));
+    assert_eq!(
+        (request.param("client_id"), &request.authorization),
+        (None, &None)
+    );
+
+    put(&world, "another");
+    let why = refusal(&source).await;
+    assert_eq!(why, "the token endpoint answered `invalid_grant`");
+    let request = &world.auth.requests("/token")[1];
+    assert_eq!(request.param("assertion"), Some("another"));
+}
+
+#[tokio::test]
+async fn a_refused_assertion_is_not_shown_again_and_a_new_one_is() {
+    let world = World::plain();
+    let source = UnattendedSource::new(workload(&world), world.services.clone());
+    put(&world, "canary-unknown");
+    let echo = json!({"error": "invalid_grant", "error_description": "bad: canary-unknown"});
+    world.auth.script("/token", AuthFault::Answer(400, echo));
+    for _ in 0..3 {
+        let why = refusal(&source).await;
+        assert_eq!(
+            why,
+            "the token endpoint answered `invalid_grant`: bad: [redacted]"
+        );
+    }
+    let requests = world.auth.requests("/token");
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    put(&world, "assertion-canary");
+    limited(source.token()).await.unwrap().unwrap();
+    assert!(!format!("{source:?}").contains("canary"), "{source:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_for_a_moment_gets_the_assertion_again() {
+    let world = World::plain();
+    let source = UnattendedSource::new(workload(&world), world.services.clone());
+    world
+        .auth
+        .script("/token", AuthFault::Answer(503, json!(null)));
+    let error = limited(source.token()).await.unwrap_err();
+    assert!(matches!(error, TokenError::NotNow { .. }), "{error:?}");
+    limited(source.token()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn without_its_file_a_workload_asks_nobody() {
+    let world = World::plain();
+    let source = UnattendedSource::new(workload(&world), world.services.clone());
+    std::fs::remove_file(world.home.path().join("token")).unwrap();
+    let why = refusal(&source).await;
+    assert!(why.starts_with("`oauth.assertion_file`: `"), "{why}");
+    assert_eq!(limited(source.check()).await, Err(why));
+    assert_eq!(world.auth.journal(), [""; 0]);
+}
+
+/// An MCP server behind `world`, and the identity provider that decides about it.
+fn enterprise(world: &World, idp: &FakeAuth) -> UnattendedLogin {
+    idp.register("at-idp", Some("idp-hush"), &[]);
+    let client = PreRegistered {
+        client_id: "at-idp".into(),
+        secret: Some(Secret::new("idp-hush")),
+    };
+    UnattendedLogin {
+        grant: UnattendedGrant::Enterprise(IdentityProvider {
+            issuer: idp.issuer(),
+            client: ClientSettings {
+                pre_registered: Some(client),
+                ..ClientSettings::default()
+            },
+            id_token: put(world, "id-token-canary"),
+        }),
+        ..machine(world, None)
+    }
+}
+
+#[tokio::test]
+async fn an_identity_provider_grants_a_token_and_no_page_is_opened() {
+    let (world, idp) = (World::plain(), FakeAuth::start(AuthSettings::default()));
+    let source = UnattendedSource::new(enterprise(&world, &idp), world.services.clone());
+    limited(source.token()).await.unwrap().unwrap();
+    let exchange = &idp.requests("/token")[0];
+    assert_eq!(
+        exchange.param("audience"),
+        Some(world.auth.issuer().as_str())
+    );
+    assert_eq!(exchange.param("resource"), Some(world.key.url.as_str()));
+    let bought = &world.auth.requests("/token")[0];
+    assert!(bought.param("assertion").unwrap().starts_with("id-jag"));
+    let is_basic = |it: &Option<String>| it.as_ref().unwrap().starts_with("Basic ");
+    assert!(is_basic(&exchange.authorization) && is_basic(&bought.authorization));
+    for server in [&world.auth, &idp] {
+        assert!(server.requests("/authorize").is_empty());
+        assert!(server.requests("/register").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_identity_provider_that_says_no_is_named_and_asked_once() {
+    let (world, idp) = (World::plain(), FakeAuth::start(AuthSettings::default()));
+    let source = UnattendedSource::new(enterprise(&world, &idp), world.services.clone());
+    let no = json!({"error": "access_denied", "error_description": "not id-token-canary"});
+    idp.script("/token", AuthFault::Answer(403, no));
+    let (why, again) = (refusal(&source).await, refusal(&source).await);
+    let expected = format!(
+        "the identity provider `{}`: the token endpoint answered `access_denied`: not [redacted]",
+        idp.issuer()
+    );
+    assert_eq!((&why, &again), (&expected, &expected));
+    assert_eq!(idp.requests("/token").len(), 1);
+    assert!(world.auth.requests("/token").is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_grant_goes_nowhere() {
+    let (world, idp) = (World::plain(), FakeAuth::start(AuthSettings::default()));
+    let source = UnattendedSource::new(enterprise(&world, &idp), world.services.clone());
+    let plain = json!({"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"});
+    idp.script("/token", AuthFault::Change(plain));
+    let why = refusal(&source).await;
+    assert!(
+        why.ends_with("its answer holds no grant for an MCP server"),
+        "{why}"
+    );
+    assert!(world.auth.requests("/token").is_empty());
 }
 
 #[tokio::test]

@@ -165,6 +165,30 @@ impl Shared {
                 let scope = request.param("scope").unwrap_or_default().to_owned();
                 self.issue(state, &client_id, None, scope)
             }
+            Some("urn:ietf:params:oauth:grant-type:jwt-bearer") => {
+                let assertion = request.param("assertion").unwrap_or_default();
+                if assertion != "assertion-canary" && !assertion.starts_with("id-jag") {
+                    return denied("invalid_grant");
+                }
+                let scope = request.param("scope").unwrap_or_default().to_owned();
+                self.issue(state, &client_id, None, scope)
+            }
+            Some("urn:ietf:params:oauth:grant-type:token-exchange") => {
+                let kind = |name| format!("urn:ietf:params:oauth:token-type:{name}");
+                let is_good = request.param("subject_token") == Some("id-token-canary")
+                    && request.param("subject_token_type") == Some(&kind("id_token"))
+                    && request.param("requested_token_type") == Some(&kind("id-jag"))
+                    && request.param("audience").is_some()
+                    && request.param("resource").is_some();
+                if !is_good {
+                    return denied("invalid_request");
+                }
+                ok(json!({
+                    "access_token": state.fresh("id-jag"),
+                    "issued_token_type": kind("id-jag"),
+                    "token_type": "N_A",
+                }))
+            }
             Some("urn:ietf:params:oauth:grant-type:device_code") => {
                 if request.param("device_code") != Some("device-canary") {
                     return denied("invalid_grant");
@@ -308,6 +332,10 @@ fn client(state: &State, request: &AuthRequest) -> Result<String, Answer> {
             request.param("client_secret").map(str::to_owned),
         ),
     };
+    if id.is_empty() && request.param("assertion").is_some() {
+        // The assertion says who asks (RFC 7521, 4.1).
+        return Ok(id);
+    }
     let known = state.clients.get(&id).ok_or_else(refused)?;
     match known.secret == secret || request.param("client_assertion").is_some() {
         true => Ok(id),
