@@ -225,6 +225,8 @@ impl ConfigFile {
 #[derive(Debug, Clone)]
 struct Text {
     byte_order_mark: bool,
+    /// The lines of the file as it was read end in CR LF.
+    windows: bool,
     body: String,
     tree: Node,
 }
@@ -241,6 +243,7 @@ impl Text {
             tree::parse(&body, 0).map_err(|error| report::syntax_error(&source, &body, &error))?;
         Ok(Self {
             byte_order_mark: body.len() < whole.len(),
+            windows: body.contains("\r\n"),
             body,
             tree,
         })
@@ -338,7 +341,11 @@ impl Text {
             path: path.as_path().to_owned(),
             key: report::dotted(key),
         };
-        let body = edited.ok_or_else(shape)?;
+        let mut body = edited.ok_or_else(shape)?;
+        if self.windows && !self.body.contains('\n') {
+            // The last line that could have told how lines end here went with an edit before.
+            body = body.replace("\r\n", "\n").replace('\n', "\r\n");
+        }
         let tree = tree::parse(&body, 0).map_err(|_| shape())?;
         let mut found = tree.clone();
         wanted.prune();
@@ -400,5 +407,7 @@ fn read_bytes(path: &AbsPath) -> Result<Option<Arc<[u8]>>, EditError> {
     Ok(load::read_bytes(path)?.map(Arc::from))
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,8 @@ mod load;
 mod mcp;
 mod notice;
 mod overrides;
+#[cfg(test)]
+mod properties;
 mod report;
 mod scan;
 #[cfg(test)]

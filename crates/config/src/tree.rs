@@ -4,6 +4,7 @@
 //! came from, so the layers are merged as these trees and deserialised from them (see `de.rs`).
 
 use toml_edit::{Document, Item, Value};
+use toml_writer::{ToTomlValue as _, TomlStringBuilder};
 
 /// Where something stands: a layer by number and a byte offset in its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -241,7 +242,7 @@ pub(crate) fn from_value(value: &Value, at: Place) -> Node {
 /// Turns a tree back into a value that toml_edit can print on one line.
 pub(crate) fn to_value(node: &Node) -> Value {
     match &node.value {
-        NodeValue::String(text) => Value::from(text.as_str()),
+        NodeValue::String(text) => one_line(text),
         NodeValue::Integer(number) => Value::from(*number),
         NodeValue::Float(number) => Value::from(*number),
         NodeValue::Boolean(value) => Value::from(*value),
@@ -258,6 +259,15 @@ pub(crate) fn to_value(node: &Node) -> Value {
             Value::InlineTable(inline)
         }
     }
+}
+
+/// A string without a line end of its own, which would be spelled as those of the file are.
+fn one_line(text: &str) -> Value {
+    if !text.contains(['\n', '\r']) {
+        return Value::from(text);
+    }
+    let spelled = TomlStringBuilder::new(text).as_basic().to_toml_value();
+    spelled.parse().unwrap_or_else(|_| Value::from(text))
 }
 
 fn from_item(item: &Item, at: Place) -> Node {
@@ -306,3 +316,6 @@ fn key_place(key: Option<&toml_edit::Key>, fallback: Place) -> Place {
         ..fallback
     }
 }
+
+#[cfg(test)]
+mod properties;
