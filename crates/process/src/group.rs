@@ -14,17 +14,38 @@ pub(crate) enum Stop {
     Kill,
 }
 
+/// What a child is the leader of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leads {
+    /// A process group.
+    Group,
+    /// A session with its stdin as terminal. A shell on a terminal gives each of its jobs a group
+    /// of its own, so here everybody in the session counts as a member.
+    #[cfg(unix)]
+    Session,
+}
+
 /// The id of a group whose leader we started.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Group(#[cfg_attr(not(unix), expect(dead_code, reason = "no groups there"))] i32);
+pub(crate) struct Group {
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no groups there"))]
+    id: i32,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "no sessions there"))]
+    leads: Leads,
+}
 
-impl Group {
+impl Leads {
     /// Makes `command` start as the leader of a new group that ends with us.
     #[cfg(unix)]
-    pub(crate) fn prepare(command: &mut Command) {
+    pub(crate) fn prepare(self, command: &mut Command) {
         use std::os::unix::process::CommandExt;
 
-        command.process_group(0);
+        match self {
+            Self::Group => {
+                command.process_group(0);
+            }
+            Self::Session => take_terminal(command),
+        }
         if can_die_with_parent(crate::guardian::ready()) {
             die_with_parent(command);
         }
@@ -32,23 +53,28 @@ impl Group {
 
     /// There are no groups here: only the child itself is ended.
     #[cfg(not(unix))]
-    pub(crate) fn prepare(_command: &mut Command) {}
+    pub(crate) fn prepare(self, _command: &mut Command) {}
 
     /// Takes charge of the group of a child that was just started.
-    pub(crate) fn watch(leader: u32) -> GroupGuard {
-        let group = Self(i32::try_from(leader).unwrap_or(i32::MAX));
+    pub(crate) fn watch(self, leader: u32) -> GroupGuard {
+        let group = Group {
+            id: i32::try_from(leader).unwrap_or(i32::MAX),
+            leads: self,
+        };
         #[cfg(unix)]
-        crate::guardian::watch(group.0);
+        crate::guardian::watch(group.id);
         GroupGuard {
             group,
             ended: false,
         }
     }
+}
 
+impl Group {
     /// Sends a signal to every member; returns whether there was one.
     #[cfg(unix)]
     pub(crate) fn signal(self, stop: Stop) -> bool {
-        use nix::sys::signal::{Signal, killpg};
+        use nix::sys::signal::{Signal, kill, killpg};
         use nix::unistd::Pid;
 
         let signal = match stop {
@@ -56,7 +82,16 @@ impl Group {
             Stop::Kill => Signal::SIGKILL,
         };
         // 0 would be our own group, 1 everybody.
-        self.0 > 1 && killpg(Pid::from_raw(self.0), signal).is_ok()
+        if self.id <= 1 {
+            return false;
+        }
+        let mut reached = killpg(Pid::from_raw(self.id), signal).is_ok();
+        if self.leads == Leads::Session {
+            for member in living(self) {
+                reached |= kill(Pid::from_raw(member), signal).is_ok();
+            }
+        }
+        reached
     }
 
     #[cfg(not(unix))]
@@ -89,7 +124,10 @@ impl Group {
         use nix::sys::signal::killpg;
         use nix::unistd::Pid;
 
-        killpg(Pid::from_raw(self.0), None).is_ok() && !only_zombies(self.0)
+        match self.leads {
+            Leads::Group => killpg(Pid::from_raw(self.id), None).is_ok() && has_living(self),
+            Leads::Session => has_living(self),
+        }
     }
 
     #[cfg(not(unix))]
@@ -120,32 +158,76 @@ impl Drop for GroupGuard {
             self.group.signal(Stop::Kill);
         }
         #[cfg(unix)]
-        crate::guardian::forget(self.group.0);
+        crate::guardian::forget(self.group.id);
     }
 }
 
-/// Whether all members of a group are dead and only wait to be reaped.
+/// Whether a member is more than a zombie that only waits to be reaped.
 ///
 /// Orphans are reaped by process 1, which in a container may be slow or may never do it; signals
 /// reach such zombies, so that asking by signal 0 would count them as alive.
 #[cfg(target_os = "linux")]
-fn only_zombies(group: i32) -> bool {
-    let Ok(processes) = std::fs::read_dir("/proc") else {
-        return false;
-    };
-    let mut members = processes.filter_map(|entry| {
-        let stat = std::fs::read_to_string(entry.ok()?.path().join("stat")).ok()?;
-        // "123 (any name) S ppid pgrp …": the name may hold anything, a parenthesis too.
-        let mut words = stat.rsplit_once(") ")?.1.split(' ');
-        let (state, member_of) = (words.next()?, words.nth(1)?);
-        (member_of.parse() == Ok(group)).then(|| state.to_owned())
-    });
-    members.all(|state| state == "Z" || state == "X")
+fn has_living(group: Group) -> bool {
+    !living(group).is_empty()
 }
 
 #[cfg(all(unix, not(target_os = "linux")))]
-fn only_zombies(_group: i32) -> bool {
-    false
+fn has_living(group: Group) -> bool {
+    group.leads == Leads::Group
+}
+
+/// Returns the members of a group or session that are no zombies.
+#[cfg(target_os = "linux")]
+fn living(group: Group) -> Vec<i32> {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let members = processes.filter_map(|entry| {
+        let entry = entry.ok()?;
+        let id: i32 = entry.file_name().to_str()?.parse().ok()?;
+        let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+        // "123 (any name) S ppid pgrp session …": the name may hold anything, a parenthesis too.
+        let mut words = stat.rsplit_once(") ")?.1.split(' ');
+        let (state, of_group, of_session) = (words.next()?, words.nth(1)?, words.next()?);
+        let member_of = match group.leads {
+            Leads::Group => of_group,
+            Leads::Session => of_session,
+        };
+        let is_member = member_of.parse() == Ok(group.id) && state != "Z" && state != "X";
+        is_member.then_some(id)
+    });
+    members.collect()
+}
+
+/// Elsewhere the terminal's hang-up reaches the other groups of a session.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn living(_group: Group) -> Vec<i32> {
+    Vec::new()
+}
+
+/// Makes the child lead a new session whose terminal is its stdin.
+#[cfg(unix)]
+fn take_terminal(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+
+    let hook = || {
+        nix::unistd::setsid()?;
+        #[expect(unsafe_code, reason = "nix has no call for this request")]
+        // SAFETY: the request takes a number and no pointer; descriptor 0 is the terminal.
+        let taken = unsafe { nix::libc::ioctl(0, nix::libc::TIOCSCTTY as _, 0) };
+        match taken {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    #[expect(
+        unsafe_code,
+        reason = "the hook runs between fork and exec: two system calls, no allocation"
+    )]
+    // SAFETY: setsid and ioctl are async-signal-safe, and the closure owns nothing.
+    unsafe {
+        command.pre_exec(hook);
+    }
 }
 
 /// Whether the kernel may be asked to kill the child together with this very thread.

@@ -5,6 +5,9 @@
 //! process dies in any way, SIGKILL included (`guardian.rs` says how). Its stderr is always drained
 //! into a bounded tail.
 //!
+//! A [`Session`] is a tree for a shell command: stdout and stderr are one stream in the order of
+//! arrival, of which head and tail are kept, and its stdin may be a terminal of its own.
+//!
 //! **Absent on purpose:** which variables a child may see, what is spoken on its stdin and stdout,
 //! and restarts: callers hand over a complete environment and decide the rest. A program that
 //! moves itself into another group or session (a daemon) is outside the tree. On Windows only the
@@ -14,16 +17,24 @@ mod exit;
 mod group;
 #[cfg(unix)]
 mod guardian;
+#[cfg(unix)]
+mod head_tail;
 mod lookup;
 #[cfg(unix)]
 mod raise;
+#[cfg(unix)]
+mod session;
 mod spec;
 mod stderr;
 mod tree;
 
 pub use exit::Exit;
 #[cfg(unix)]
+pub use head_tail::{HeadTail, Kept};
+#[cfg(unix)]
 pub use raise::end_by_signal;
+#[cfg(unix)]
+pub use session::{Session, Terminal, WriteError};
 pub use spec::{ChildSpec, SpawnError};
 pub use stderr::StderrTail;
 pub use tree::{Ladder, LastStep, ProcessTree, StopReport};

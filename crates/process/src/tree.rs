@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::group::{Group, GroupGuard, Stop};
+use crate::group::{Group, GroupGuard, Leads, Stop};
 use crate::stderr::TailBuffer;
 use crate::{ChildSpec, Exit, SpawnError, StderrTail};
 
@@ -38,6 +38,14 @@ pub struct ProcessTree {
     stderr: TailBuffer,
     /// Only the supervisor; it ends with this value.
     tasks: JoinSet<()>,
+}
+
+/// Where the first three descriptors of a child go, and what it leads.
+pub(crate) struct Wiring {
+    pub(crate) stdin: Stdio,
+    pub(crate) stdout: Stdio,
+    pub(crate) stderr: Stdio,
+    pub(crate) leads: Leads,
 }
 
 /// How long each step of [`ProcessTree::stop`] may take.
@@ -85,6 +93,19 @@ impl ProcessTree {
     ///
     /// Must be called inside a tokio runtime, and blocks for about a millisecond.
     pub fn spawn(spec: &ChildSpec) -> Result<Self, SpawnError> {
+        Self::spawn_wired(
+            spec,
+            Wiring {
+                stdin: Stdio::piped(),
+                stdout: Stdio::piped(),
+                stderr: Stdio::piped(),
+                leads: Leads::Group,
+            },
+        )
+    }
+
+    /// Starts a program whose first three descriptors go where the caller says.
+    pub(crate) fn spawn_wired(spec: &ChildSpec, wiring: Wiring) -> Result<Self, SpawnError> {
         let program = spec.find_program()?;
         let mut command = Command::new(&program);
         command
@@ -92,19 +113,19 @@ impl ProcessTree {
             .env_clear()
             .envs(spec.env.iter_os())
             .current_dir(&spec.cwd)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdin(wiring.stdin)
+            .stdout(wiring.stdout)
+            .stderr(wiring.stderr);
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, &spec.program);
-        Group::prepare(&mut command);
+        wiring.leads.prepare(&mut command);
 
         let mut child = tokio::process::Command::from(command)
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| SpawnError::from_os(program, error))?;
         let leader = child.id().unwrap_or_default();
-        let guard = Group::watch(leader);
+        let guard = wiring.leads.watch(leader);
         let group = guard.group();
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let pipe = child.stderr.take();
