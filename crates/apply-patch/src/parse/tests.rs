@@ -1,3 +1,5 @@
+//! Good texts, texts that are nearly good, and what is said of bad ones.
+
 use super::*;
 
 fn error(text: &str) -> String {

@@ -1,3 +1,5 @@
+//! What patches make of files, and why some do not fit.
+
 use std::convert::Infallible;
 
 use super::*;

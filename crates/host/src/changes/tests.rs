@@ -1,3 +1,5 @@
+//! Changes that are stopped dead at every step.
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::panic::{AssertUnwindSafe, catch_unwind};
