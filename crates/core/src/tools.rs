@@ -25,7 +25,7 @@ pub(crate) struct Toolbox<'a> {
     pub(crate) settings: &'a ThreadSettings,
     pub(crate) catalog: &'a ToolCatalog,
     pub(crate) resources: ResourceTools,
-    /// Asked only which servers are late.
+    /// Asked only which servers are absent.
     pub(crate) mcp: &'a McpHandle,
 }
 
@@ -206,12 +206,12 @@ impl Toolbox<'_> {
             None => self.own_function(call),
             Some(_) => None,
         };
-        own.or_else(|| self.of_late_server(namespace, call))
+        own.or_else(|| self.of_absent_server(namespace, call))
             .unwrap_or_else(|| self.unsupported(namespace, &call.name, shown(&call.arguments)))
     }
 
     /// Refuses a call of a server whose tools are not there yet; `None` when it is of no such server.
-    fn of_late_server(&self, namespace: Option<&str>, call: &FunctionCall) -> Option<Route> {
+    fn of_absent_server(&self, namespace: Option<&str>, call: &FunctionCall) -> Option<Route> {
         // A server's name may begin with another's, so the longest namespace that fits is meant.
         let in_namespace = |known: &str| {
             let name = call.name.as_str();
@@ -226,18 +226,19 @@ impl Toolbox<'_> {
         let ready = self.catalog.servers().iter();
         let ready = ready.filter(|server| in_namespace(&server.namespace).is_some());
         let n_ready = ready.map(|server| server.namespace.len()).max();
-        let late = self.mcp.starting(self.catalog).into_iter();
-        let (_, server, tool) = late
-            .filter_map(|(server, known)| Some((known.len(), server, in_namespace(&known)?)))
-            .max_by_key(|(length, ..)| *length)
-            .filter(|(length, ..)| n_ready.is_none_or(|n_ready| *length > n_ready))?;
-        let message =
-            format!("MCP server `{server}` is still starting; its tools join when they are ready");
+        let absent = self.mcp.absent(self.catalog).into_iter();
+        let (server, tool) = absent
+            .filter_map(|server| {
+                let tool = in_namespace(&server.namespace)?;
+                Some((server, tool))
+            })
+            .max_by_key(|(server, _)| server.namespace.len())
+            .filter(|(server, _)| n_ready.is_none_or(|n_ready| server.namespace.len() > n_ready))?;
         Some(Route::Refused(Refused {
-            server: server.to_string(),
+            server: server.server.to_string(),
             tool: tool.to_owned(),
             arguments: shown(&call.arguments),
-            message,
+            message: server.why,
         }))
     }
 

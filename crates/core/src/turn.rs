@@ -167,7 +167,12 @@ impl Turn {
 
     /// Asks once and runs the calls of the answer.
     async fn round(&mut self, budget: RetryBudget) -> Round {
-        let catalog = self.services.calls.mcp.catalog();
+        let (mcp, settings) = (&self.services.calls.mcp, &self.services.calls.settings);
+        // Whoever logged in meanwhile wants the tools now. That it did not work is a notice already.
+        let _ = mcp
+            .retry_logins(settings.optional_startup_grace, &self.cancel)
+            .await;
+        let catalog = mcp.catalog();
         let prompt = self.prompt(&catalog);
         let mut calls = Calls::new(self.services.calls.clone(), &self.cancel);
         let end = self.answer(prompt, budget, &catalog, &mut calls).await;

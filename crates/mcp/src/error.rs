@@ -72,6 +72,8 @@ pub enum StartFailure {
     Login {
         /// Who is not logged in, and the command that helps.
         sentence: String,
+        /// What a login starts from ([`crate::LoginSpec::refusal`]).
+        wanted: Box<LoginWanted>,
     },
     /// It connected and its tools could not be listed.
     #[error("its tools cannot be listed: {0}")]
@@ -106,15 +108,27 @@ pub enum FailedStep {
 impl StartFailure {
     /// Says a login that is missing in the words that every frontend uses.
     pub(crate) fn in_words_of(self, config: &McpServerConfig) -> Self {
-        let Self::Connect(ConnectError::LoginRequired {
-            wanted: Some(wanted),
-            ..
-        }) = &self
-        else {
+        let Some(wanted) = self.wanted_login() else {
             return self;
         };
-        let sentence = login_sentence(wanted, config);
-        Self::Login { sentence }
+        Self::Login {
+            sentence: login_sentence(wanted, config),
+            wanted: Box::new(wanted.clone()),
+        }
+    }
+
+    /// Returns the login that would help. Some servers ask for it only when their tools are listed.
+    pub fn wanted_login(&self) -> Option<&LoginWanted> {
+        match self {
+            Self::Login { wanted, .. } => Some(wanted),
+            Self::Connect(ConnectError::LoginRequired { wanted, .. })
+            | Self::Catalog(ConnectionError::LoginRequired { wanted, .. }) => wanted.as_deref(),
+            Self::Config { .. }
+            | Self::Endpoint(_)
+            | Self::Connect(_)
+            | Self::Catalog(_)
+            | Self::KeepsEnding { .. } => None,
+        }
     }
 
     /// Returns one sentence that does not repeat the server's name.
@@ -216,6 +230,14 @@ pub enum CallError {
         /// What the user can do now.
         hints: Vec<Hint>,
     },
+    /// A person must log in to the server first.
+    #[error("{sentence}")]
+    NotLoggedIn {
+        /// Who is not logged in, and the command that helps.
+        sentence: String,
+        /// What a login starts from ([`crate::LoginSpec::refusal`]).
+        wanted: Box<LoginWanted>,
+    },
     /// The tool exists and is not offered.
     #[error("tool `{tool}` is not available: {why}")]
     Hidden {
@@ -248,9 +270,65 @@ impl CallError {
             Self::Connection(error) => error.hints(),
             Self::UnknownServer(_)
             | Self::Off { .. }
+            // The sentence names the command.
+            | Self::NotLoggedIn { .. }
             | Self::Hidden { .. }
             | Self::ServerEnded { .. }
             | Self::Cancelled => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(url: &str, why: WhyLogin) -> String {
+        let server = ServerName::from_config("x");
+        let wanted = LoginWanted {
+            server: server.clone(),
+            why,
+            scopes: None,
+            challenge: None,
+        };
+        let failure = StartFailure::Connect(ConnectError::LoginRequired {
+            server: server.clone(),
+            status: 401,
+            challenge: None,
+            token_sent: false,
+            wanted: Some(Box::new(wanted)),
+        });
+        let failure = failure.in_words_of(&McpServerConfig::http(server.clone(), url));
+        assert_eq!(failure.step(), FailedStep::Auth);
+        assert_eq!(
+            failure.hints(),
+            [] as [&str; 0],
+            "the sentence has the command"
+        );
+        failure.why(&server)
+    }
+
+    #[test]
+    fn a_missing_login_is_said_with_the_command_and_github_with_the_token() {
+        let rows = [
+            sentence("https://mcp.example.com/mcp", WhyLogin::None),
+            sentence("https://mcp.example.com/mcp", WhyLogin::Expired),
+            sentence("https://mcp.example.com/mcp", WhyLogin::MoreScopes),
+            sentence("https://api.githubcopilot.com/mcp/", WhyLogin::None),
+            // Whoever had a login there knows how to get one.
+            sentence("https://api.githubcopilot.com/mcp/", WhyLogin::Expired),
+            sentence(
+                "https://api.githubcopilot.com.evil.example/",
+                WhyLogin::None,
+            ),
+        ];
+        insta::assert_snapshot!(rows.join("\n"), @"
+        The x MCP server is not logged in. Run `codex mcp login x`.
+        The login of the x MCP server has expired. Run `codex mcp login x`.
+        The login of the x MCP server does not reach this. Run `codex mcp login x`.
+        GitHub's MCP server has no OAuth login for this client. Put a personal access token into an environment variable and run `codex mcp add x --url https://api.githubcopilot.com/mcp/ --bearer-token-env-var GITHUB_PAT`.
+        The login of the x MCP server has expired. Run `codex mcp login x`.
+        The x MCP server is not logged in. Run `codex mcp login x`.
+        ");
     }
 }

@@ -30,7 +30,7 @@ pub use codex_rmcp_client::{
 };
 pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
 pub use filter::{FilterVerdict, judge_tool};
-pub use manager::{CallContext, McpHandle, McpManager, ServerState, ServerStatus};
+pub use manager::{AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus};
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
 pub use resolve::{EndpointError, HeadersHelper, Resolved, inherited_variables, resolve_endpoint};

@@ -6,7 +6,9 @@
 //! explains is visible, otherwise "server failed" could follow the turn that lacks the server.
 
 mod handle;
+mod questions;
 mod server;
+mod start;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
@@ -15,11 +17,11 @@ use std::time::Duration;
 use codex_config::{Enablement, McpServerConfig, OffReason};
 use codex_protocol::ServerName;
 use codex_rmcp_client::McpClient;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use handle::{CallContext, McpHandle, ServerState, ServerStatus};
+pub use handle::{AbsentServer, CallContext, McpHandle, ServerState, ServerStatus};
 
 use crate::catalog::{ServerListing, ToolCatalog};
 use crate::error::StartFailure;
@@ -134,7 +136,18 @@ enum Slot {
     Ready(Arc<Connection>),
     /// It was given up.
     Failed(Arc<StartFailure>),
+    /// It waits until somebody has logged in to it, here or in another program.
+    LoggedOut {
+        failure: Arc<StartFailure>,
+        door: Door,
+    },
 }
+
+/// Where the task of a server that waits for a login can be knocked at: it then looks at the store.
+type Door = mpsc::Sender<Knock>;
+
+/// One knock; answered when it is clear whether the server is started again.
+type Knock = oneshot::Sender<bool>;
 
 impl Slot {
     fn before_start(config: &McpServerConfig) -> Self {
@@ -194,7 +207,11 @@ enum Input {
     Failed {
         server: ServerName,
         failure: Arc<StartFailure>,
+        /// Present when a login would help.
+        door: Option<Door>,
     },
+    /// Somebody has logged in to a server, which is now started again.
+    LoggedIn { server: ServerName, knock: Knock },
     /// Somebody has something to say.
     Notice(McpNotice),
 }
@@ -256,9 +273,23 @@ impl Actor {
                 self.slots.insert(server, Slot::Starting { restart: true });
                 self.publish();
             }
-            Input::Failed { server, failure } => {
+            Input::LoggedIn { server, knock } => {
+                self.slots.insert(server, Slot::Starting { restart: false });
+                self.publish();
+                // Who knocked may have left.
+                let _ = knock.send(true);
+            }
+            Input::Failed {
+                server,
+                failure,
+                door,
+            } => {
                 let had_tools = self.listings.remove(&server).is_some();
-                self.slots.insert(server, Slot::Failed(failure));
+                let slot = match door {
+                    Some(door) => Slot::LoggedOut { failure, door },
+                    None => Slot::Failed(failure),
+                };
+                self.slots.insert(server, slot);
                 if had_tools {
                     self.publish_catalog()
                 } else {

@@ -76,6 +76,8 @@ pub struct AuthSettings {
     pub resource: Value,
     /// Scopes of the challenge.
     pub scope: Option<String>,
+    /// A scope that a token needs for calls of tools, beside being alive.
+    pub call_scope: Option<String>,
     /// Whether the challenge names the resource's document.
     pub challenge_names_document: bool,
 }
@@ -88,6 +90,7 @@ impl Default for AuthSettings {
             metadata: Value::Null,
             resource: Value::Null,
             scope: None,
+            call_scope: None,
             challenge_names_document: true,
         }
     }
@@ -162,6 +165,12 @@ impl FakeAuth {
     pub fn end_access_tokens(&self) {
         let mut state = self.shared.state.lock().expect("no holder panics");
         state.access_tokens.clear();
+    }
+
+    /// Ends every refresh token that was issued so far.
+    pub fn end_refresh_tokens(&self) {
+        let mut state = self.shared.state.lock().expect("no holder panics");
+        state.refresh_tokens.clear();
     }
 
     /// Forgets every registered client.

@@ -205,7 +205,8 @@ impl Call<'_> {
                 EXIT_REFUSED,
                 format!("MCP server '{server}' refused the call: {error}"),
             ),
-            CallError::Connection(ConnectionError::LoginRequired { .. }) => {
+            CallError::NotLoggedIn { .. }
+            | CallError::Connection(ConnectionError::LoginRequired { .. }) => {
                 (EXIT_AUTH, error.to_string())
             }
             CallError::Connection(

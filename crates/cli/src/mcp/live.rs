@@ -254,7 +254,7 @@ fn failure_error(server: &ServerName, failure: &StartFailure) -> CliError {
         FailedStep::Catalog => EXIT_CATALOG,
     };
     let message = match failure {
-        StartFailure::Login { sentence } => sentence.clone(),
+        StartFailure::Login { sentence, .. } => sentence.clone(),
         _ => format!(
             "MCP server '{server}' failed to start: {}",
             failure.why(server)

@@ -8,6 +8,7 @@
 mod cli_basics;
 mod exec_faults;
 mod exec_files;
+mod exec_login;
 mod exec_mcp;
 mod exec_prompt;
 mod exec_replay;

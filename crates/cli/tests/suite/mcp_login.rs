@@ -21,7 +21,7 @@ fn codex(home: &TestHome, words: &[&str]) -> CodexCommand {
 }
 
 /// Logs in by the browser and returns what the command printed.
-fn log_in(home: &TestHome, words: &[&str]) -> String {
+pub(crate) fn log_in(home: &TestHome, words: &[&str]) -> String {
     let running = codex(home, words).spawn();
     let shown = running.wait_for_stdout("/authorize?");
     let shown = match shown.contains("state=") {

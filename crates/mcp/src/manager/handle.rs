@@ -14,27 +14,26 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::start::knock;
 use super::{Connection, Input, Shared, Slot, Stop};
 use crate::catalog::{HiddenReason, ToolCatalog};
-use crate::error::{CallError, RequiredFailure, StartError, StartFailure};
+use crate::error::{CallError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
 use crate::naming::ToolNamer;
 use crate::notice::{McpNotice, quoted};
 use crate::settings::McpSettings;
 
-/// Waiting longer than this is said.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// A call that makes progress may take this many times its idle limit.
 const PROGRESS_FACTOR: u32 = 4;
 
 /// A cheap handle on all servers; clones see the same state.
 #[derive(Debug, Clone)]
 pub struct McpHandle {
-    settings: Arc<McpSettings>,
-    shared: watch::Receiver<Arc<Shared>>,
+    pub(super) settings: Arc<McpSettings>,
+    pub(super) shared: watch::Receiver<Arc<Shared>>,
     catalogs: watch::Sender<Arc<ToolCatalog>>,
     inbox: mpsc::Sender<Input>,
-    stop: Arc<Stop>,
+    pub(super) stop: Arc<Stop>,
     servers: TaskTracker,
 }
 
@@ -77,8 +76,20 @@ pub enum ServerState {
     Ready(Box<ServerInfo>),
     /// It ended and is being started again.
     Restarting,
-    /// It was given up.
+    /// It was given up. After a [`StartFailure::Login`] it is started again as soon as somebody has
+    /// logged in ([`McpHandle::retry_logins`]).
     Failed(Arc<StartFailure>),
+}
+
+/// A server whose tools are not in a catalog, and may come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbsentServer {
+    /// The server.
+    pub server: ServerName,
+    /// The namespace that its tools will have, unless another server's falls together with it.
+    pub namespace: String,
+    /// One sentence that says why.
+    pub why: String,
 }
 
 impl McpHandle {
@@ -97,80 +108,6 @@ impl McpHandle {
             inbox,
             stop,
             servers,
-        }
-    }
-
-    /// Waits until the first model request may be sent.
-    ///
-    /// Required servers are always waited for, each within its own limit. Optional servers are waited
-    /// for until each is ready or has failed, at most for `grace` when there is one; those that are late
-    /// are named in a notice, and their tools join a later [`McpHandle::catalog`].
-    pub async fn ready(
-        &self,
-        grace: Option<Duration>,
-        cancel: &CancellationToken,
-    ) -> Result<(), StartError> {
-        let mut shared = self.shared.clone();
-        let begin = Instant::now();
-        let mut patience = Some(begin + PATIENCE);
-        let mut grace_end = grace.map(|grace| begin + grace);
-        let mut grace_is_over = false;
-        loop {
-            let now = shared.borrow_and_update().clone();
-            let waiting: Vec<&ServerName> = now
-                .slots
-                .iter()
-                .filter(|(_, slot)| !slot.is_settled())
-                .map(|(name, _)| name)
-                .collect();
-            let (required, optional): (Vec<&ServerName>, Vec<&ServerName>) = waiting
-                .iter()
-                .copied()
-                .partition(|&name| self.is_required(name));
-            if required.is_empty() {
-                self.check_required(&now)?;
-                if optional.is_empty() || grace_is_over {
-                    return Ok(());
-                }
-            }
-            tokio::select! {
-                changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
-                () = cancel.cancelled() => return Err(StartError::Cancelled),
-                () = self.stop.token.cancelled() => return Err(StartError::Cancelled),
-                () = until(grace_end) => {
-                    grace_end = None;
-                    grace_is_over = true;
-                    if !optional.is_empty() {
-                        self.say(McpNotice::still_starting(&optional)).await;
-                    }
-                }
-                () = until(patience) => {
-                    patience = None;
-                    // When the grace is over only the required ones are waited for, and all are named.
-                    let names = if grace_is_over { required } else { waiting };
-                    self.say(McpNotice::waiting(&names)).await;
-                }
-            }
-        }
-    }
-
-    /// Waits for required servers only, each within its own limit, and says nothing.
-    pub async fn required_ready(&self, cancel: &CancellationToken) -> Result<(), StartError> {
-        let mut shared = self.shared.clone();
-        loop {
-            let now = shared.borrow_and_update().clone();
-            if now
-                .slots
-                .iter()
-                .all(|(name, slot)| slot.is_settled() || !self.is_required(name))
-            {
-                return self.check_required(&now);
-            }
-            tokio::select! {
-                changed = shared.changed() => changed.map_err(|_| StartError::Cancelled)?,
-                () = cancel.cancelled() => return Err(StartError::Cancelled),
-                () = self.stop.token.cancelled() => return Err(StartError::Cancelled),
-            }
         }
     }
 
@@ -196,27 +133,36 @@ impl McpHandle {
                 Slot::Ready(connection) => {
                     ServerState::Ready(Box::new(connection.client.info().clone()))
                 }
-                Slot::Failed(failure) => ServerState::Failed(failure.clone()),
+                Slot::Failed(failure) | Slot::LoggedOut { failure, .. } => {
+                    ServerState::Failed(failure.clone())
+                }
             },
         };
         shared.slots.iter().map(status).collect()
     }
 
-    /// Returns the servers that are being started and have no tools in `catalog` yet, each with the
-    /// namespace that its tools will have, unless another server's falls together with it.
-    pub fn starting(&self, catalog: &ToolCatalog) -> Vec<(ServerName, String)> {
+    /// Returns the servers that have no tools in `catalog` and may have some later, since they are
+    /// being started or wait for a login.
+    pub fn absent(&self, catalog: &ToolCatalog) -> Vec<AbsentServer> {
         let shared = self.shared.borrow().clone();
-        let is_late = |server: &ServerName, slot: &Slot| match slot {
+        let why = |server: &ServerName, slot: &Slot| match slot {
             // Ready, too: its tools come after the connection, and `catalog` may be an older one.
-            Slot::Starting { .. } | Slot::Ready(_) => catalog.server(server).is_none(),
-            Slot::Off(_) | Slot::Failed(_) => false,
+            Slot::Starting { .. } | Slot::Ready(_) if catalog.server(server).is_none() => {
+                Some(format!(
+                    "MCP server `{server}` is still starting; its tools join when they are ready"
+                ))
+            }
+            Slot::LoggedOut { failure, .. } => Some(failure.why(server)),
+            Slot::Off(_) | Slot::Failed(_) | Slot::Starting { .. } | Slot::Ready(_) => None,
         };
-        let late = shared
-            .slots
-            .iter()
-            .filter(|(name, slot)| is_late(name, slot));
-        late.map(|(name, _)| (name.clone(), ToolNamer::namespace(name)))
-            .collect()
+        let absent = shared.slots.iter().filter_map(|(server, slot)| {
+            Some(AbsentServer {
+                server: server.clone(),
+                namespace: ToolNamer::namespace(server),
+                why: why(server, slot)?,
+            })
+        });
+        absent.collect()
     }
 
     /// Calls a tool by its raw names; waits when its server is being started.
@@ -341,34 +287,6 @@ impl McpHandle {
             .ok_or_else(|| CallError::UnknownServer(server.clone()))
     }
 
-    fn is_required(&self, server: &ServerName) -> bool {
-        self.settings
-            .servers
-            .get(server)
-            .is_some_and(|config| config.required)
-    }
-
-    fn check_required(&self, shared: &Shared) -> Result<(), StartError> {
-        let failures: Vec<RequiredFailure> = shared
-            .slots
-            .iter()
-            .filter(|(server, _)| self.is_required(server))
-            .filter_map(|(server, slot)| match slot {
-                Slot::Failed(failure) => Some(RequiredFailure {
-                    server: server.clone(),
-                    why: failure.why(server),
-                    hints: failure.hints(),
-                }),
-                Slot::Off(_) | Slot::Starting { .. } | Slot::Ready(_) => None,
-            })
-            .collect();
-        if failures.is_empty() {
-            Ok(())
-        } else {
-            Err(StartError::Required(failures))
-        }
-    }
-
     fn check_hidden(&self, tool: &ToolRef) -> Result<(), CallError> {
         let catalog = self.catalog();
         let hidden = catalog
@@ -419,6 +337,11 @@ impl McpHandle {
                 Some(Slot::Failed(failure)) => {
                     return Err(not_running(failure.why(server), failure.hints()));
                 }
+                Some(Slot::LoggedOut { failure, door }) => {
+                    if !knock(door.clone(), cancel).await {
+                        return Err(not_logged_in(server, failure));
+                    }
+                }
                 Some(Slot::Ready(connection))
                     if !ended.is_some_and(|ended| Arc::ptr_eq(ended, connection)) =>
                 {
@@ -450,16 +373,23 @@ impl McpHandle {
         }
     }
 
-    async fn say(&self, notice: McpNotice) {
+    pub(super) async fn say(&self, notice: McpNotice) {
         // The actor ends only together with everything that a notice could be about.
         let _ = self.inbox.send(Input::Notice(notice)).await;
     }
 }
 
-async fn until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
+fn not_logged_in(server: &ServerName, failure: &StartFailure) -> CallError {
+    match failure.wanted_login() {
+        Some(wanted) => CallError::NotLoggedIn {
+            sentence: failure.why(server),
+            wanted: Box::new(wanted.clone()),
+        },
+        None => CallError::NotRunning {
+            server: server.clone(),
+            why: failure.why(server),
+            hints: failure.hints(),
+        },
     }
 }
 

@@ -11,22 +11,22 @@ use std::time::Duration;
 use codex_config::{McpServerConfig, StartupReadiness};
 use codex_protocol::ServerName;
 use codex_rmcp_client::{
-    CallError as ConnectionError, ClosedReason, ConnectError, ConnectOptions, Elicitation,
-    ElicitationReply, ElicitationSupport, McpClient, Probe, RequestAuth, ServerEndpoint,
-    ServerEvent, ToolList,
+    CallError as ConnectionError, ClosedReason, ConnectError, ConnectOptions, ElicitationSupport,
+    McpClient, Probe, RequestAuth, ServerEndpoint, ServerEvent, ToolList,
 };
 use http::header::AUTHORIZATION;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{Connection, Input, Stop};
+use super::questions::answer;
+use super::{Connection, Door, Input, Knock, Stop};
 use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
 use crate::resolve::{Resolved, http_client, resolve_endpoint};
-use crate::settings::{ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings};
+use crate::settings::{ListChanges, McpSettings};
 
 /// Events of one connection that may wait for its task.
 const EVENTS_CAPACITY: usize = 64;
@@ -34,6 +34,8 @@ const EVENTS_CAPACITY: usize = 64;
 const RELIST_GAP: Duration = Duration::from_millis(250);
 /// How long the end waits for a renewal under way.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+/// Knocks that may wait while the store is looked at.
+const KNOCKS_CAPACITY: usize = 16;
 /// Sentences that are remembered, so that a server whose faults have ever new names costs no memory.
 const MAX_SAID: usize = 1_000;
 
@@ -61,10 +63,14 @@ struct Connected {
     deadline: Instant,
 }
 
-/// A connection that ended on its own.
-struct Ended {
-    status: String,
-    lived: Duration,
+/// How one connection went, from its first try to its end.
+enum Life {
+    /// The owner asked for the end.
+    Stopped,
+    /// It ended on its own.
+    Ended { status: String, lived: Duration },
+    /// It never got as far as to be used.
+    Failed(StartFailure),
 }
 
 /// Why serving a connection ended.
@@ -113,29 +119,34 @@ impl ServerTask {
         let mut n_restarts: u32 = 0;
         let mut has_run = false;
         loop {
-            match self.connect().await {
-                Ok(connected) => {
+            match self.one_life().await {
+                Life::Stopped => return,
+                Life::Ended { status, lived } => {
                     has_run = true;
-                    let Some(end) = self.serve_to_the_end(connected).await else {
-                        return;
-                    };
-                    if end.lived >= self.settings.restart.stable_after {
+                    if lived >= self.settings.restart.stable_after {
                         n_restarts = 0;
                     }
                     if n_restarts == self.settings.restart.max_restarts {
-                        let (n_times, status) = (n_restarts + 1, end.status);
+                        let n_times = n_restarts + 1;
                         let failure = StartFailure::KeepsEnding { n_times, status };
-                        return self.give_up(failure, has_run).await;
+                        return self.give_up(failure, has_run, None).await;
                     }
-                    let notice = McpNotice::ended(self.name(), &end.status);
+                    let notice = McpNotice::ended(self.name(), &status);
                     self.send(Input::Notice(notice)).await;
                     let server = self.name().clone();
                     self.send(Input::Restarting { server }).await;
                 }
-                Err(_) if stop.token.is_cancelled() => return,
+                Life::Failed(_) if stop.token.is_cancelled() => return,
+                Life::Failed(failure) if failure.wanted_login().is_some() => {
+                    if !self.wait_for_login(failure, has_run).await {
+                        return;
+                    }
+                    n_restarts = 0;
+                    continue;
+                }
                 // That it is being restarted was said; a further attempt needs no further notice.
-                Err(_) if has_run && n_restarts < self.settings.restart.max_restarts => {}
-                Err(failure) => return self.give_up(failure, has_run).await,
+                Life::Failed(_) if has_run && n_restarts < self.settings.restart.max_restarts => {}
+                Life::Failed(failure) => return self.give_up(failure, has_run, None).await,
             }
             let delay = self.restart_delay(n_restarts);
             n_restarts += 1;
@@ -146,23 +157,54 @@ impl ServerTask {
         }
     }
 
-    /// Serves a connection and ends what is left of it; `None` when this task is done.
-    async fn serve_to_the_end(&mut self, connected: Connected) -> Option<Ended> {
+    /// Connects, serves, and ends what is left of the connection.
+    async fn one_life(&mut self) -> Life {
+        let connected = match self.connect().await {
+            Ok(connected) => connected,
+            Err(failure) => return Life::Failed(failure),
+        };
         let connection = connected.connection.clone();
         let since = Instant::now();
         let end = self.serve(connected).await;
         // What the leader left behind ends too, before any successor starts.
         connection.client.shutdown(self.stop.limit()).await;
         match end {
-            End::Closed(status) if !self.stop.token.is_cancelled() => {
-                let lived = since.elapsed();
-                Some(Ended { status, lived })
+            End::Closed(status) if !self.stop.token.is_cancelled() => Life::Ended {
+                status,
+                lived: since.elapsed(),
+            },
+            End::Stopped | End::Closed(_) => Life::Stopped,
+            End::NoTools(error) => Life::Failed(StartFailure::Catalog(error)),
+        }
+    }
+
+    /// Says that a login is wanted and waits for one; `false` when none can come.
+    ///
+    /// Nobody looks at the store unless somebody knocks: a keyring is not asked every other second
+    /// by a program that nobody uses.
+    async fn wait_for_login(&mut self, failure: StartFailure, has_run: bool) -> bool {
+        let Some(TokenSupply::Stored(source)) = self.tokens.clone() else {
+            self.give_up(failure, has_run, None).await;
+            return false;
+        };
+        let refused = source.last_token().await;
+        let (door, mut knocks) = mpsc::channel::<Knock>(KNOCKS_CAPACITY);
+        self.give_up(failure, has_run, Some(door)).await;
+        loop {
+            let knock = tokio::select! {
+                () = self.stop.token.cancelled() => return false,
+                knock = knocks.recv() => knock,
+            };
+            let Some(knock) = knock else {
+                return false;
+            };
+            if source.has_login_besides(refused.as_ref()).await {
+                let server = self.name().clone();
+                self.send(Input::LoggedIn { server, knock }).await;
+                return true;
             }
-            End::Stopped | End::Closed(_) => None,
-            End::NoTools(error) => {
-                self.give_up(StartFailure::Catalog(error), false).await;
-                None
-            }
+            // Who knocked may have left.
+            let _ = knock.send(false);
         }
     }
 
@@ -198,12 +240,14 @@ impl ServerTask {
 
     /// Gives the server up. The failure of a required server's first start fails the whole start, and
     /// that sentence says it; everything else is a notice.
-    async fn give_up(&self, failure: StartFailure, has_run: bool) {
+    async fn give_up(&self, failure: StartFailure, has_run: bool, door: Option<Door>) {
         let failure = Arc::new(failure.in_words_of(&self.config));
         if has_run || !self.config.required {
             let why = failure.why(self.name());
             let notice = match failure.as_ref() {
-                StartFailure::Login { sentence } => McpNotice::about(self.name(), sentence.clone()),
+                StartFailure::Login { sentence, .. } => {
+                    McpNotice::about(self.name(), sentence.clone())
+                }
                 _ => McpNotice::failed_to_start(self.name(), &why, failure.hints()),
             };
             self.send(Input::Notice(notice)).await;
@@ -211,6 +255,7 @@ impl ServerTask {
         self.send(Input::Failed {
             server: self.name().clone(),
             failure,
+            door,
         })
         .await;
     }
@@ -402,54 +447,15 @@ impl ServerTask {
         match event {
             ServerEvent::ToolListChanged => self.settings.list_changes == ListChanges::Follow,
             ServerEvent::Elicitation { request, reply } => {
-                self.answer(request, reply).await;
+                let told = answer(&self.settings.elicitation, self.name(), request, reply);
+                if let Some(notice) = told {
+                    self.send(Input::Notice(notice)).await;
+                }
                 false
             }
             // Logs, and lists that nobody keeps.
             _ => false,
         }
-    }
-
-    /// Answers a question of the server, or hands it to the frontend.
-    async fn answer(&self, question: Elicitation, reply: oneshot::Sender<ElicitationReply>) {
-        let message = match &question {
-            Elicitation::Form { message, .. } | Elicitation::Url { message, .. } => message.clone(),
-            _ => String::new(),
-        };
-        let why = match &self.settings.elicitation {
-            ElicitationPolicy::Decline(why) => why,
-            ElicitationPolicy::AcceptEmptyForms(why) => {
-                if is_empty_form(&question) {
-                    let _ = reply.send(ElicitationReply::Accept(serde_json::Map::new()));
-                    return;
-                }
-                why
-            }
-            ElicitationPolicy::Ask(frontend) => {
-                let request = ElicitationRequest {
-                    server: self.name().clone(),
-                    question,
-                    reply,
-                };
-                match frontend.try_send(request) {
-                    Ok(()) => return,
-                    Err(_) => {
-                        let notice =
-                            McpNotice::declined(self.name(), &message, "nobody could be asked");
-                        self.send(Input::Notice(notice)).await;
-                        return;
-                    }
-                }
-            }
-        };
-        // The server may have withdrawn its question; the notice stays true.
-        let _ = reply.send(ElicitationReply::Decline);
-        self.send(Input::Notice(McpNotice::declined(
-            self.name(),
-            &message,
-            why,
-        )))
-        .await;
     }
 }
 
@@ -475,18 +481,6 @@ async fn list_tools(client: &McpClient, deadline: Instant) -> Result<ToolList, C
             Ok(ToolList::default())
         }
         listed => listed,
-    }
-}
-
-fn is_empty_form(question: &Elicitation) -> bool {
-    let Elicitation::Form { schema, .. } = question else {
-        return false;
-    };
-    match schema.get("properties") {
-        None => true,
-        Some(properties) => properties
-            .as_object()
-            .is_some_and(serde_json::Map::is_empty),
     }
 }
 

@@ -1,12 +1,16 @@
 //! Servers that people log in to: from a login to a call, and what a session does without one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use codex_config::{CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, PeerHttp};
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
-use codex_mcp::{AuthState, KeyringPatience, LoginSpec, McpAuth, Revocation};
-use codex_test_support::{AuthSettings, FakeAuth, browser_follow};
+use codex_mcp::{
+    AuthState, CallError, ConnectionError, KeyringPatience, LoginSpec, McpAuth, Revocation,
+    ServerState,
+};
+use codex_test_support::{AuthSettings, FakeAuth, FakeHttp, HttpFault, browser_follow};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -31,12 +35,15 @@ pub(crate) fn logins(home: &Path) -> McpAuth {
     )
 }
 
-/// Logs in as a user does whose browser reaches the server at `direct`.
-async fn log_in(logins: &McpAuth, server: &McpServerConfig, base: &str, direct: &str) {
+/// Logs in as a user does, in whose browser an address becomes `seen_as`.
+async fn log_in(logins: &McpAuth, server: &McpServerConfig, seen_as: impl Fn(&str) -> String) {
+    finish(logins, LoginSpec::new(server.clone()), seen_as).await;
+}
+
+async fn finish(logins: &McpAuth, spec: LoginSpec, seen_as: impl Fn(&str) -> String) {
     let cancel = CancellationToken::new();
-    let login = logins.begin(LoginSpec::new(server.clone()), Path::new("/"), &cancel);
-    let login = login.await.unwrap();
-    let url = login.authorization_url().as_str().replace(base, direct);
+    let login = logins.begin(spec, Path::new("/"), &cancel).await.unwrap();
+    let url = seen_as(login.authorization_url().as_str());
     let browser = tokio::task::spawn_blocking(move || browser_follow(&url));
     login.finish(LIMIT, &cancel).await.unwrap();
     assert_eq!(browser.await.unwrap().status, 200);
@@ -67,7 +74,7 @@ async fn the_proxy_and_certificates_of_a_server_serve_its_login_too() {
         reports.await[&name("co")].detail.state
     };
     assert_eq!(status().await, AuthState::NotLoggedIn);
-    log_in(&logins, &config, base, &direct).await;
+    log_in(&logins, &config, |url| url.replace(base, &direct)).await;
     assert_eq!(status().await, AuthState::LoggedIn);
 
     let mut world = World::start_with([config.clone()], |settings| {
@@ -108,4 +115,159 @@ async fn a_certificate_that_cannot_be_read_fails_the_start_and_the_login_in_the_
     let cancel = CancellationToken::new();
     let failure = logins.begin(LoginSpec::new(config), Path::new("/"), &cancel);
     assert_eq!(failure.await.unwrap_err().to_string(), why);
+}
+
+fn world_of(config: &McpServerConfig, logins: &McpAuth) -> World {
+    World::start_with([config.clone()], |settings| {
+        settings.auth = Some(logins.clone());
+    })
+}
+
+/// The server of a provider and the entry for it.
+fn provider(settings: AuthSettings) -> (FakeAuth, McpServerConfig) {
+    let auth = FakeAuth::start(settings);
+    let config = http("oa", &auth.mcp_url());
+    (auth, config)
+}
+
+const NOT_LOGGED_IN: &str = "The oa MCP server is not logged in. Run `codex mcp login oa`.";
+
+#[tokio::test]
+async fn a_server_that_failed_for_want_of_a_login_is_started_once_somebody_has_logged_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, config) = provider(AuthSettings::default());
+    let mut world = world_of(&config, &logins(folder.path()));
+    world.ready(None).await.unwrap();
+    assert_eq!(world.next_notice().await, NOT_LOGGED_IN);
+    let ServerState::Failed(failure) = world.handle.statuses().remove(0).state else {
+        panic!("it cannot work without a login");
+    };
+    let wanted = failure.wanted_login().expect("a login would help");
+    assert_eq!(wanted.command(), "codex mcp login oa");
+    let absent = world.handle.absent(&world.handle.catalog());
+    assert_eq!(absent[0].why, NOT_LOGGED_IN);
+    let error = world.call("oa", "whoami", json!({})).await.unwrap_err();
+    assert!(matches!(error, CallError::NotLoggedIn { .. }), "{error:?}");
+    assert_eq!(error.to_string(), NOT_LOGGED_IN);
+
+    // Another program, with a store of its own on the same files.
+    log_in(&logins(folder.path()), &config, str::to_owned).await;
+    let n_asked = auth.requests("/mcp").len();
+    // Nobody asks for the server's tools: nothing happens by itself.
+    assert!(world.flat_names().is_empty());
+    assert_eq!(auth.requests("/mcp").len(), n_asked);
+    wait_for_store(&world).await;
+    assert_eq!(world.flat_names(), ["mcp__oa__whoami"]);
+    let outcome = world.call("oa", "whoami", json!({})).await.unwrap();
+    assert_eq!(text_of(&outcome), "ada");
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+/// Asks until the store may be looked at again, which is every two seconds.
+async fn wait_for_store(world: &World) {
+    let mut again = tokio::time::interval(Duration::from_millis(50));
+    let looked = async {
+        while world.handle.catalog().servers().is_empty() {
+            again.tick().await;
+            let retried = world.handle.retry_logins(None, &world.cancel);
+            retried.await.unwrap();
+        }
+    };
+    let looked = tokio::time::timeout(LIMIT, looked);
+    looked.await.expect("the login is found");
+}
+
+#[tokio::test]
+async fn a_login_made_by_another_program_heals_a_running_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, config) = provider(AuthSettings::default());
+    let elsewhere = logins(folder.path());
+    log_in(&elsewhere, &config, str::to_owned).await;
+    let mut world = world_of(&config, &logins(folder.path()));
+    world.ready(None).await.unwrap();
+    // The provider forgets everything: neither the token nor its renewal is taken.
+    auth.end_access_tokens();
+    auth.end_refresh_tokens();
+    let error = world.call("oa", "whoami", json!({})).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "MCP server `oa` wants a login. Run `codex mcp login oa`."
+    );
+    let CallError::Connection(ConnectionError::LoginRequired { wanted, .. }) = error else {
+        panic!("{error:?}");
+    };
+    // A frontend starts from the refusal and asks the server nothing.
+    let spec = LoginSpec {
+        refusal: wanted.map(|wanted| *wanted),
+        ..LoginSpec::new(config.clone())
+    };
+    let n_asked = auth.requests("/mcp").len();
+    finish(&elsewhere, spec, str::to_owned).await;
+    assert_eq!(auth.requests("/mcp").len(), n_asked);
+
+    let mut again = tokio::time::interval(Duration::from_millis(50));
+    let healed = async {
+        loop {
+            again.tick().await;
+            if let Ok(outcome) = world.call("oa", "whoami", json!({})).await {
+                return text_of(&outcome);
+            }
+        }
+    };
+    let healed = tokio::time::timeout(LIMIT, healed);
+    assert_eq!(healed.await.expect("the login is found"), "ada");
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn more_scopes_are_named_with_the_command_that_asks_for_all_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, mut config) = provider(AuthSettings {
+        call_scope: Some("c".to_owned()),
+        ..AuthSettings::default()
+    });
+    config.scopes = Some(vec!["a".to_owned(), "b".to_owned()]);
+    let logins = logins(folder.path());
+    log_in(&logins, &config, str::to_owned).await;
+    let mut world = world_of(&config, &logins);
+    world.ready(None).await.unwrap();
+    for _ in 0..2 {
+        let error = world.call("oa", "whoami", json!({})).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "MCP server `oa` wants more scopes. Run `codex mcp login oa --scopes a,b,c`."
+        );
+    }
+    // Consent is never replaced by a renewal.
+    assert_eq!(auth.requests("/token").len(), 1);
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_required_server_without_a_login_fails_the_start_with_its_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_auth, config) = provider(AuthSettings::default());
+    let mut world = world_of(&config.required(), &logins(folder.path()));
+    let error = world.ready(None).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("required MCP servers failed to initialize: oa: {NOT_LOGGED_IN}")
+    );
+    assert_eq!(
+        error.hints(),
+        [] as [&str; 0],
+        "the sentence has the command"
+    );
+    assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_server_that_wants_the_login_only_for_its_tools_says_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = FakeHttp::new().start();
+    server.fault("tools/list", HttpFault::Status(401));
+    let config = http("oa", &server.url());
+    let mut world = world_of(&config, &logins(folder.path()));
+    world.ready(None).await.unwrap();
+    assert_eq!(world.stop().await, [NOT_LOGGED_IN]);
 }

@@ -57,6 +57,14 @@ struct State {
     not_before: Option<Instant>,
 }
 
+impl State {
+    /// Whether there is a token that may be sent and is not `sent`.
+    fn has_other(&self, sent: Option<&AccessToken>) -> bool {
+        let token = self.current.as_ref().map(Current::token);
+        !self.is_refused && token.is_some() && token.as_ref() != sent
+    }
+}
+
 #[derive(Debug)]
 struct Current {
     tokens: OAuthTokens,
@@ -153,6 +161,21 @@ impl StoredTokenSource {
         };
         let _ = timeout(limit, work).await;
         self.tasks.reopen();
+    }
+
+    /// Returns the token of the login that is known, whether the server takes it or not.
+    pub async fn last_token(&self) -> Option<AccessToken> {
+        let state = self.state.lock().await;
+        state.current.as_ref().map(Current::token)
+    }
+
+    /// Says whether there is a login with another token than `token`, here or in the store, which is
+    /// read at most every two seconds.
+    pub async fn has_login_besides(&self, token: Option<&AccessToken>) -> bool {
+        let mut state = self.state.lock().await;
+        // A store that cannot be read holds nothing new for us.
+        let _ = self.look(&mut state).await;
+        state.has_other(token)
     }
 
     async fn next_token(&self) -> Result<Option<AccessToken>, TokenError> {
@@ -360,18 +383,14 @@ impl StoredTokenSource {
 
     /// Says whether there is a token that was not sent yet, here or in the store.
     async fn has_other_token(&self, sent: Option<&AccessToken>) -> bool {
-        let is_other = |state: &State| {
-            let token = state.current.as_ref().map(Current::token);
-            !state.is_refused && token.is_some() && token.as_ref() != sent
-        };
         let mut state = self.state.lock().await;
-        if is_other(&state) {
+        if state.has_other(sent) {
             return true;
         }
         state.looked = None;
         // A store that cannot be read holds nothing new for us.
         let _ = self.look(&mut state).await;
-        is_other(&state)
+        state.has_other(sent)
     }
 
     fn wanted(

@@ -91,8 +91,20 @@ impl Shared {
     fn mcp(&self, state: &State, request: &AuthRequest) -> Answer {
         let token = request.authorization.as_deref();
         let token = token.and_then(|value| value.strip_prefix("Bearer "));
-        if token.is_some_and(|token| state.access_tokens.contains_key(token)) {
-            return mcp_answer(request);
+        let granted = token.and_then(|token| state.access_tokens.get(token));
+        let wanted = self.settings.call_scope.as_deref();
+        let wanted = wanted.filter(|_| request.json["method"] == "tools/call");
+        match (granted, wanted) {
+            (Some(granted), Some(wanted)) if !granted.split(' ').any(|it| it == wanted) => {
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{wanted}\"");
+                return Answer {
+                    status: 403,
+                    headers: vec![("www-authenticate".into(), challenge)],
+                    json: Value::Null,
+                };
+            }
+            (Some(_), _) => return mcp_answer(request),
+            (None, _) => {}
         }
         let mut challenge = "Bearer realm=\"fake\"".to_owned();
         if self.settings.challenge_names_document {
