@@ -10,6 +10,8 @@ mod mask;
 mod mcp;
 mod not_yet;
 mod quiet;
+#[cfg(unix)]
+mod renewal;
 mod table;
 mod tree;
 
@@ -29,6 +31,10 @@ use crate::tree::{Cli, Command};
 const MAX_NOTICE_LINES: usize = 20;
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if renewal::is_ordered() {
+        return renewal::run();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -64,12 +70,12 @@ fn process(overrides: CliConfigOverrides, frontend: Frontend) -> Result<Invocati
     let cwd = std::env::current_dir();
     let cwd = cwd.ok().and_then(|cwd| AbsPath::new(cwd).ok());
     let cwd = cwd.ok_or_else(|| CliError::new("the current directory does not exist"))?;
-    Ok(Invocation::new(
-        Env::from_process(),
-        cwd,
-        overrides,
-        frontend,
-    ))
+    let mut invocation = Invocation::new(Env::from_process(), cwd, overrides, frontend);
+    #[cfg(unix)]
+    {
+        invocation.deputy = renewal::deputy();
+    }
+    Ok(invocation)
 }
 
 fn exec(args: codex_exec::ExecArgs, invocation: Invocation) -> ExitCode {

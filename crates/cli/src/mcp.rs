@@ -132,6 +132,7 @@ fn live(
         config: &loaded.config,
         env: loaded.env.clone(),
         home: loaded.home.clone(),
+        deputy: loaded.deputy.clone(),
         cwd: loaded.cwd.clone(),
         cancel: cancel.clone(),
         out: &mut out,

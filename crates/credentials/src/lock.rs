@@ -45,6 +45,19 @@ impl KeyLock {
         &self.key
     }
 
+    /// Returns a share of the lock for a child process: it stays locked when we die before the child.
+    #[cfg(unix)]
+    pub fn share_with_child(&self) -> std::io::Result<std::os::fd::OwnedFd> {
+        self.held.share_with_child()
+    }
+
+    /// Takes over the share that a parent process gave.
+    #[cfg(unix)]
+    pub fn inherited(key: StoreKey, share: std::os::fd::OwnedFd) -> Self {
+        let held = Arc::new(FileLock::inherited(share));
+        Self { key, held }
+    }
+
     /// Returns a share of the lock for work that must go on when its caller is dropped.
     pub(crate) fn share(&self) -> Arc<FileLock> {
         Arc::clone(&self.held)

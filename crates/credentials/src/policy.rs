@@ -20,6 +20,16 @@ pub enum StorePolicy {
 #[error("unknown variant `{0}`, expected one of `auto`, `file`, `keyring`")]
 pub struct UnknownPolicy(pub String);
 
+impl fmt::Display for StorePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::File => "file",
+            Self::Keyring => "keyring",
+        })
+    }
+}
+
 impl FromStr for StorePolicy {
     type Err = UnknownPolicy;
 

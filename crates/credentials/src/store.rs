@@ -85,6 +85,11 @@ impl SecretStore {
         }
     }
 
+    /// Returns what it was opened with.
+    pub fn settings(&self) -> &StoreSettings {
+        &self.settings
+    }
+
     /// Tests that a record could be saved, before anybody is sent to a browser.
     ///
     /// Returns where it would go.

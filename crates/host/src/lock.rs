@@ -5,6 +5,8 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -43,10 +45,10 @@ fn holder_text(holder: Option<u32>) -> String {
         .unwrap_or_default()
 }
 
-/// A lock that is held until it is dropped.
+/// A lock that is held until it is dropped, and until every child that shares it has ended.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -80,7 +82,19 @@ impl FileLock {
         file.set_len(0).map_err(failed)?;
         file.rewind().map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Returns a share of the lock for a child process: it stays locked when we die before the child.
+    #[cfg(unix)]
+    pub fn share_with_child(&self) -> std::io::Result<OwnedFd> {
+        Ok(self.file.try_clone()?.into())
+    }
+
+    /// Takes over the share that a parent process gave.
+    #[cfg(unix)]
+    pub fn inherited(share: OwnedFd) -> Self {
+        Self { file: share.into() }
     }
 }
 
@@ -105,6 +119,19 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.lock");
         drop(FileLock::acquire(&path, Duration::ZERO).unwrap());
+        FileLock::acquire(&path, Duration::ZERO).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_shared_lock_is_held_until_the_last_share_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let held = FileLock::acquire(&path, Duration::ZERO).unwrap();
+        let share = FileLock::inherited(held.share_with_child().unwrap());
+        drop(held);
+        FileLock::acquire(&path, Duration::ZERO).unwrap_err();
+        drop(share);
         FileLock::acquire(&path, Duration::ZERO).unwrap();
     }
 }

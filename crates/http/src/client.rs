@@ -79,6 +79,11 @@ impl HttpClient {
         Ok(Self::assemble(settings, Peer::read(peer)?, filter))
     }
 
+    /// Returns what is special about its peer, for a process that is to talk to it too.
+    pub fn peer_settings(&self) -> &PeerSettings {
+        &self.0.peer.settings
+    }
+
     /// Makes a client with the same settings and a pool of its own that connects only to addresses
     /// that `filter` allows, redirects included. Behind a proxy only addresses that stand in the URL
     /// are checked: where a name leads is the proxy's affair.

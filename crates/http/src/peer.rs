@@ -45,6 +45,8 @@ pub struct PeerError {
 /// The same, read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Peer {
+    /// What it was read from.
+    pub(crate) settings: PeerSettings,
     pub(crate) proxy: Option<Secret>,
     pub(crate) no_proxy: Option<String>,
     pub(crate) roots: Vec<CertificateDer<'static>>,
@@ -62,6 +64,7 @@ impl Peer {
             None => Vec::new(),
         };
         Ok(Self {
+            settings: settings.clone(),
             proxy: settings.proxy.clone(),
             no_proxy: settings.no_proxy.clone(),
             roots,

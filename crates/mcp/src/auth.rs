@@ -31,8 +31,10 @@ use tokio::sync::mpsc;
 use crate::resolve::{EndpointError, http_client, resolve_endpoint};
 
 pub use codex_credentials::Backend as CredentialsBackend;
+#[cfg(unix)]
+pub use codex_oauth::serve_renewal;
 pub use codex_oauth::{
-    CallbackPaste, LoginQuestion, PasteError, Revocation, Rung as RegistrationRung,
+    CallbackPaste, Deputy, LoginQuestion, PasteError, Revocation, Rung as RegistrationRung,
 };
 pub use login::{DeviceCode, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, ServerLogin};
 pub use logout::Logout;
@@ -52,6 +54,7 @@ pub enum KeyringPatience {
 #[derive(Clone)]
 pub struct McpAuth(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     store: LoginStore,
     services: Services,
@@ -95,14 +98,17 @@ impl McpAuth {
     /// Sends the logins that a running server needs to a frontend that can ask for them.
     #[must_use]
     pub fn asking(&self, frontend: mpsc::Sender<LoginQuestion>) -> Self {
-        let inner = &self.0;
-        Self(Arc::new(Inner {
-            store: inner.store.clone(),
-            services: inner.services.clone(),
-            settings: inner.settings.clone(),
-            env: inner.env.clone(),
-            frontend: Some(frontend),
-        }))
+        let mut inner = (*self.0).clone();
+        inner.frontend = Some(frontend);
+        Self(Arc::new(inner))
+    }
+
+    /// Renews logins in a process that goes on when ours is killed.
+    #[must_use]
+    pub fn renewing_through(&self, deputy: Option<Deputy>) -> Self {
+        let mut inner = (*self.0).clone();
+        inner.services.deputy = deputy;
+        Self(Arc::new(inner))
     }
 
     /// Returns what the stores had to say since the last call, one sentence each.

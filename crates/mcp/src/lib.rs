@@ -17,8 +17,10 @@ mod resolve;
 mod schema;
 mod settings;
 
+#[cfg(unix)]
+pub use auth::serve_renewal;
 pub use auth::{
-    AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, DeviceCode,
+    AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, Deputy, DeviceCode,
     KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginQuestion, LoginSpec, Logout,
     McpAuth, PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken, Unattended,
     redirect_uri_to_register,

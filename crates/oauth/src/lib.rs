@@ -17,6 +17,7 @@ mod address;
 mod callback;
 mod challenge;
 mod client_auth;
+mod deputy;
 mod device;
 mod discovery;
 mod enterprise;
@@ -43,6 +44,9 @@ pub use challenge::{AuthScheme, Challenge};
 pub use client_auth::{
     AuthMethod, ClientSettings, PreRegistered, Rung, SigningKey, SigningKeyError,
 };
+pub use deputy::Deputy;
+#[cfg(unix)]
+pub use deputy::serve_renewal;
 pub use device::{DeviceError, DeviceLogin, DeviceRequest};
 pub use discovery::{
     Discovery, DiscoveryError, DiscoveryRequest, Found, Seen, Trace, TraceStep, discover,

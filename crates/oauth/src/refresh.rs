@@ -3,11 +3,13 @@
 //! Lock, read again, ask, store, use. A refresh token may work only once: whoever asks with one that
 //! another process has used already ends the login for both. So the store is read again under the
 //! lock, and the new token is on disk before anybody uses it. Whatever fails on the way leaves the
-//! record as it was, except the one answer that says the login is over.
+//! record as it was, except the one answer that says the login is over. Asking and storing happen in
+//! a process of their own where there is one (`deputy.rs`): SIGKILL may hit us between the two.
 
 use std::time::Duration;
 
 use codex_host::Secret;
+use codex_http::HttpClient;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +95,18 @@ impl RefreshTransaction {
         &self.store
     }
 
+    pub(crate) fn client(&self) -> &ClientSettings {
+        &self.client
+    }
+
+    pub(crate) fn http(&self) -> &HttpClient {
+        &self.services.http
+    }
+
+    pub(crate) fn version(&self) -> &str {
+        &self.services.version
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.services.clock.now()
     }
@@ -124,13 +138,27 @@ impl RefreshTransaction {
             return Err(login_required("there is none", false));
         };
         self.complete(&mut tokens).await?;
+        if let Some(deputy) = &self.services.deputy
+            && let Some(outcome) = deputy.exchange(self, &lock, &tokens).await
+        {
+            return outcome;
+        }
+        self.exchange(&lock, tokens).await
+    }
+
+    /// Asks with these tokens and stores what comes: the part that must not be cut in two.
+    pub(crate) async fn exchange(
+        &self,
+        lock: &KeyLock,
+        tokens: OAuthTokens,
+    ) -> Result<Renewed, RefreshError> {
         match self.ask(&tokens).await {
-            Ok(answer) => Ok(self.keep(&lock, merged(tokens, answer)).await),
+            Ok(answer) => Ok(self.keep(lock, merged(tokens, answer)).await),
             Err(TokenRequestError::Denied { code, .. }) if code == "invalid_grant" => {
-                self.after_invalid_grant(&lock, tokens).await
+                self.after_invalid_grant(lock, tokens).await
             }
             Err(TokenRequestError::Denied { code, .. }) if code == "invalid_client" => {
-                Err(self.after_invalid_client(&lock, tokens).await)
+                Err(self.after_invalid_client(lock, tokens).await)
             }
             Err(error) => Err(sorted(error)),
         }

@@ -7,7 +7,7 @@ use codex_host::Clock;
 use codex_http::HttpClient;
 use tokio_util::sync::CancellationToken;
 
-use crate::ServerKey;
+use crate::{Deputy, ServerKey};
 
 /// The newest MCP revision that we speak; metadata requests carry it.
 pub(crate) const NEWEST_REVISION: &str = "2026-07-28";
@@ -22,6 +22,8 @@ pub struct Services {
     pub clock: Clock,
     /// Our version, for `User-Agent: codex-mcp-client/<version>`.
     pub version: String,
+    /// Who renews where our death does not reach; without one it is done here.
+    pub deputy: Option<Deputy>,
     running: Arc<Mutex<HashMap<ServerKey, CancellationToken>>>,
 }
 
@@ -32,6 +34,7 @@ impl Services {
             http,
             clock: Clock::system(),
             version: version.into(),
+            deputy: None,
             running: Arc::default(),
         }
     }

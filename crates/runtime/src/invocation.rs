@@ -1,6 +1,7 @@
 //! What the process was given, as values.
 
 use codex_host::{AbsPath, Clock, Env};
+use codex_mcp::Deputy;
 use codex_utils_cli::CliConfigOverrides;
 
 /// Environment, directory and flags of one run.
@@ -20,6 +21,8 @@ pub struct Invocation {
     pub user_config: UserConfig,
     /// Who asks.
     pub frontend: Frontend,
+    /// Who renews logins where our death does not reach.
+    pub deputy: Option<Deputy>,
 }
 
 /// Who asks; decides the name that servers and providers see.
@@ -51,6 +54,7 @@ impl Invocation {
             overrides,
             user_config: UserConfig::default(),
             frontend,
+            deputy: None,
         }
     }
 }

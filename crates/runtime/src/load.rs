@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use codex_config::{CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice};
 use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
+use codex_mcp::Deputy;
 use codex_utils_cli::{CliConfigOverrides, ConfigFlag};
 
 use crate::invocation::{Frontend, Invocation, UserConfig};
@@ -18,6 +19,8 @@ pub struct Loaded {
     pub clock: Clock,
     /// Who asks.
     pub frontend: Frontend,
+    /// Who renews logins where our death does not reach.
+    pub deputy: Option<Deputy>,
     /// Where the user's settings are.
     pub home: CodexHome,
     /// The directory of the run: `-C`, else where the process stands.
@@ -79,6 +82,7 @@ impl Invocation {
             env: self.env,
             clock: self.clock,
             frontend: self.frontend,
+            deputy: self.deputy,
             home,
             cwd,
             config: loaded.config,

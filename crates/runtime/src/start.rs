@@ -289,14 +289,15 @@ impl Loaded {
             http.clone(),
         )
         .with_features(&self.config.features);
-        settings.auth = Some(McpAuth::new(
+        let auth = McpAuth::new(
             self.home.clone(),
             self.config.mcp_oauth.clone(),
             self.env.clone(),
             http,
             VERSION,
             KeyringPatience::Run,
-        ));
+        );
+        settings.auth = Some(auth.renewing_through(self.deputy.clone()));
         settings.elicitation = options.elicitation.clone();
         settings
     }

@@ -3,6 +3,7 @@
 //! - [`MockResponses`] is a model provider: a queue of scripted answers and a list of what came in.
 //! - [`FakeStdio`] and [`FakeHttp`] are MCP servers, well behaved or not.
 //! - [`FakeAuth`] is an authorization server in front of an MCP address.
+//! - [`PartServer`] is a server that nobody here wrote, from the [`RealParts`].
 //! - [`TestHome`] is a user's machine in a temporary folder, [`CodexCommand`] one run of `codex`.
 //!
 //! **Absent on purpose:** rmcp, codex-http, codex-model, codex-api-types. An oracle that shares
@@ -23,6 +24,7 @@ mod fake_mcp;
 mod gate;
 mod home;
 mod http_server;
+mod part_server;
 mod parts;
 mod processes;
 mod programs;
@@ -38,6 +40,7 @@ pub use fake_mcp::journal::Journal;
 pub use fake_mcp::stdio::FakeStdio;
 pub use gate::Gate;
 pub use home::TestHome;
+pub use part_server::PartServer;
 pub use parts::RealParts;
 pub use processes::{process_lives, wait_until_gone};
 pub use programs::{cargo, codex_program, fake_mcp_server, workspace_root};

@@ -12,8 +12,8 @@ use codex_config::{Config, McpServerConfig};
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
-    ClientInfo, ElicitationPolicy, FailedStep, KeyringPatience, McpAuth, McpHandle, McpManager,
-    McpNotice, McpSettings, ServerState, StartFailure,
+    ClientInfo, Deputy, ElicitationPolicy, FailedStep, KeyringPatience, McpAuth, McpHandle,
+    McpManager, McpNotice, McpSettings, ServerState, StartFailure,
 };
 use codex_protocol::ServerName;
 use tokio::sync::mpsc;
@@ -55,6 +55,8 @@ pub(crate) struct LiveContext<'a> {
     pub(crate) env: Env,
     /// Where the logins are.
     pub(crate) home: CodexHome,
+    /// Who renews them where our death does not reach.
+    pub(crate) deputy: Option<Deputy>,
     /// The working directory, `-C` applied.
     pub(crate) cwd: AbsPath,
     /// Cancelled by Ctrl-C.
@@ -141,14 +143,15 @@ impl LiveServers {
             http.clone(),
         )
         .with_features(&context.config.features);
-        settings.auth = Some(McpAuth::new(
+        let auth = McpAuth::new(
             context.home.clone(),
             context.config.mcp_oauth.clone(),
             context.env.clone(),
             http,
             env!("CARGO_PKG_VERSION"),
             KeyringPatience::Run,
-        ));
+        );
+        settings.auth = Some(auth.renewing_through(context.deputy.clone()));
         settings.elicitation = elicitation;
         let tasks = TaskTracker::new();
         let (sender, notices) = mpsc::channel(NOTICES_CAPACITY);

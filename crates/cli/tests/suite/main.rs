@@ -21,3 +21,4 @@ mod mcp_add_remove;
 mod mcp_list_get;
 mod mcp_live;
 mod mcp_login;
+mod mcp_login_faults;

@@ -1,7 +1,7 @@
 //! The refresh transaction and every answer that it may get.
 
 use codex_host::Secret;
-use codex_oauth::{OAuthTokens, RefreshError};
+use codex_oauth::{Deputy, OAuthTokens, RefreshError};
 use codex_test_support::{AuthFault, AuthSettings, Gate};
 use serde_json::{Value, json};
 
@@ -314,4 +314,46 @@ async fn tokens_that_cannot_be_stored_are_used_and_stored_later() {
         .unwrap();
     assert_eq!(next.unsaved, None);
     assert_eq!(world.stored().await, next.tokens);
+}
+
+/// A shell as deputy: descriptor 0 is its conversation with us.
+fn deputy(program: &str, script: &str) -> Deputy {
+    Deputy {
+        program: program.into(),
+        args: vec!["-c".into(), script.into()],
+    }
+}
+
+#[tokio::test]
+async fn without_a_deputy_that_works_the_renewal_is_done_here() {
+    let rows = [
+        deputy("/nowhere/codex", ""),
+        deputy("/bin/sh", "exit 1"),
+        // Another version of the program refuses the order.
+        deputy("/bin/sh", "read order; echo refused! >&0"),
+    ];
+    for deputy in rows {
+        let mut world = World::plain();
+        let old = world.log_in().await;
+        world.services.deputy = Some(deputy);
+        let new = renewed(&world, &old).await.unwrap();
+        assert_eq!(world.stored().await, new);
+        assert_eq!(world.auth.requests("/token").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_deputy_that_dies_at_work_is_not_worked_after() {
+    let mut world = World::plain();
+    let old = world.log_in().await;
+    let script = "read order; echo accepted >&0; read go";
+    world.services.deputy = Some(deputy("/bin/sh", script));
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the process that renews the login ended without an answer"
+    );
+    // What it sent nobody knows: asking once more could end the login.
+    assert_eq!(world.auth.requests("/token").len(), 1);
+    assert_eq!(world.stored().await, old);
 }

@@ -2,7 +2,10 @@
 // on loopback, for tests/provider. Prints `ready <issuer> <mcp url>` and ends with its stdin.
 //
 // The user is logged in and says yes: /interaction answers at once, /approve enters a device code.
+// After the line `steps` on stdin each token request stops twice, at `asked` and at `granted` (the
+// tokens are made and not sent), until a line `go` comes.
 import http from 'node:http';
+import readline from 'node:readline';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 
@@ -57,7 +60,24 @@ async function granted(clientId, scope) {
   return grant.save();
 }
 
+const input = readline.createInterface({ input: process.stdin });
+let hasSteps = false;
+let proceed = () => {};
+input.on('line', (line) => (line === 'steps' ? (hasSteps = true) : proceed()));
+input.on('close', () => process.exit(0));
+
+async function step(name) {
+  const told = new Promise((done) => { proceed = done; });
+  console.log(`step ${name}`);
+  await told;
+}
+
 provider.use(async (ctx, next) => {
+  if (hasSteps && ctx.path === '/token') {
+    await step('asked');
+    await next();
+    return step('granted');
+  }
   if (ctx.path === '/approve') {
     const code = await provider.DeviceCode.findByUserCode(ctx.query.user_code.replace('-', ''));
     const { scope } = code.params;
@@ -93,5 +113,4 @@ protectedServer.on('request', async (request, response) => {
   return json(401, {}, { 'www-authenticate': `Bearer resource_metadata="${document}"` });
 });
 
-process.stdin.on('end', () => process.exit(0)).resume();
 console.log(`ready ${issuer} ${resource}`);
