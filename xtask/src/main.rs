@@ -13,6 +13,7 @@
 mod bench;
 mod conformance;
 mod demo;
+mod fuzz;
 mod parts;
 mod schema;
 mod step;
@@ -38,6 +39,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Run the official MCP conformance suite against our client layer
     Conformance(conformance::ConformanceArgs),
+    /// Fuzz what reads and writes users' files, for a given time
+    Fuzz(fuzz::FuzzArgs),
     /// Write docs/config.schema.json anew from the types that read config.toml
     WriteConfigSchema,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Tidy => tidy::run(),
         Command::Bench(args) => bench::run(&args),
         Command::Conformance(args) => conformance::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::WriteConfigSchema => schema::write_config(),
     };
     match outcome {
