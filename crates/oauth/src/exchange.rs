@@ -170,19 +170,13 @@ pub(crate) async fn request_tokens(
     read_answer(&posted, now)
 }
 
-/// Posts a form with secrets; what comes back does not show them.
+/// Posts a form to a token endpoint.
 pub(crate) async fn post_form(
     fetcher: &Fetcher,
     endpoint: &Url,
     form: &Form,
 ) -> Result<Posted, TokenRequestError> {
-    let mut posted = fetcher.post_form(endpoint, form, POST_LIMIT).await?;
-    for field in ["error", "error_description"] {
-        if let Some(text) = posted.json[field].as_str() {
-            posted.json[field] = form.redacted(text).into();
-        }
-    }
-    Ok(posted)
+    Ok(fetcher.post_form(endpoint, form, POST_LIMIT).await?)
 }
 
 /// Reads what a token endpoint has against a request.

@@ -184,7 +184,7 @@ impl Fetcher {
         }
     }
 
-    /// Posts a form.
+    /// Posts a form with secrets; what its receiver says about it does not show them.
     pub(crate) async fn post_form(
         &self,
         url: &Url,
@@ -200,7 +200,13 @@ impl Fetcher {
         if let Some(value) = form.authorization() {
             request = request.secret_header(AUTHORIZATION, value);
         }
-        self.post(request, limit).await
+        let mut posted = self.post(request, limit).await?;
+        for field in ["error", "error_description"] {
+            if let Some(words) = posted.json[field].as_str() {
+                posted.json[field] = form.redacted(words).into();
+            }
+        }
+        Ok(posted)
     }
 
     /// Posts JSON.

@@ -6,6 +6,8 @@ use codex_host::Secret;
 use http::HeaderValue;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+use crate::exchange::plain_text;
+
 /// Fields whose values nobody may see, not even in the words of the server that got them.
 const SECRETS: &[&str] = &[
     "assertion",
@@ -23,7 +25,15 @@ const SECRETS: &[&str] = &[
 #[derive(Clone, Default)]
 pub(crate) struct Form {
     fields: Vec<(&'static str, Secret)>,
-    basic: Option<Secret>,
+    basic: Option<Basic>,
+}
+
+/// `Authorization: Basic`, and the secret within it, as it is and as it is sent.
+#[derive(Clone)]
+struct Basic {
+    value: Secret,
+    secret: Secret,
+    encoded: Secret,
 }
 
 impl Form {
@@ -47,7 +57,11 @@ impl Form {
     pub(crate) fn with_basic(mut self, client_id: &str, secret: &Secret) -> Self {
         let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encoded(client_id), encoded(secret.expose()));
-        self.basic = Some(Secret::new(STANDARD.encode(pair)));
+        self.basic = Some(Basic {
+            value: Secret::new(STANDARD.encode(pair)),
+            secret: secret.clone(),
+            encoded: Secret::new(encoded(secret.expose())),
+        });
         self
     }
 
@@ -60,19 +74,29 @@ impl Form {
     }
 
     /// Takes the secrets of this form out of what its receiver said about it.
-    pub(crate) fn redacted(&self, text: &str) -> String {
+    ///
+    /// What cannot be seen is taken out first: a secret with an invisible letter in it would pass.
+    pub(crate) fn redacted(&self, words: &str) -> String {
         let fields = self.fields.iter();
-        let secrets = fields.filter(|(name, _)| SECRETS.contains(name));
-        secrets.fold(text.to_owned(), |text, (_, secret)| {
-            match secret.is_empty() {
-                true => text,
-                false => text.replace(secret.expose(), "[redacted]"),
-            }
-        })
+        let fields = fields.filter(|(name, _)| SECRETS.contains(name));
+        let basic = self.basic.iter();
+        let mut secrets: Vec<&str> = fields
+            .map(|(_, secret)| secret.expose())
+            .chain(basic.flat_map(|basic| {
+                [&basic.value, &basic.secret, &basic.encoded].map(Secret::expose)
+            }))
+            .filter(|secret| !secret.is_empty())
+            .collect();
+        // One may begin with another: the rest of the longer one must not be left standing.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let words = plain_text(words, usize::MAX);
+        secrets
+            .into_iter()
+            .fold(words, |words, secret| words.replace(secret, "[redacted]"))
     }
 
     pub(crate) fn authorization(&self) -> Option<HeaderValue> {
-        let text = format!("Basic {}", self.basic.as_ref()?.expose());
+        let text = format!("Basic {}", self.basic.as_ref()?.value.expose());
         HeaderValue::from_str(&text).ok()
     }
 }

@@ -69,5 +69,5 @@ pub use source::{
     AccessToken, BoxFuture, LoginQuestion, LoginWanted, Rejection, Retry, StoredTokenSource,
     TokenError, TokenScheme, TokenSource, WhyLogin,
 };
-pub use store::{KeyLock, LoginStore, StoreError};
+pub use store::{DeletedLogin, KeyLock, LoginStore, StoreError};
 pub use unattended::{UnattendedGrant, UnattendedLogin, UnattendedSource};

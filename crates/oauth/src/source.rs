@@ -169,7 +169,7 @@ pub enum TokenError {
         /// Why.
         why: String,
     },
-    /// A login without a user was refused, or lacks what it takes.
+    /// It was refused for a reason that no login heals, or lacks what it takes.
     #[error("there is no token for MCP server `{server}`: {why}")]
     Refused {
         /// The server.

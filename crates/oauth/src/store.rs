@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use codex_credentials::KeyLock;
-use codex_credentials::{Collection, Deleted, SecretStore, StoreSettings};
+use codex_credentials::{Collection, SecretStore, StoreSettings};
 use codex_host::{Clock, LockError};
 
 use crate::record::{ClientKind, ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
@@ -28,6 +28,17 @@ pub enum StoreError {
     /// A record cannot be spelled; a defect.
     #[error("{0}")]
     NotAnObject(#[from] codex_credentials::NotAnObject),
+}
+
+/// What a deletion did; one backend's failure does not keep the others.
+#[derive(Debug)]
+pub struct DeletedLogin {
+    /// Whether a login was found and is gone now.
+    pub had_login: bool,
+    /// The same for its client.
+    pub had_client: bool,
+    /// Where a copy may be left, and why.
+    pub failed: Vec<codex_credentials::StoreError>,
 }
 
 impl StoreError {
@@ -141,22 +152,31 @@ impl LoginStore {
         Ok(())
     }
 
-    /// Deletes both records from every backend, and says what was deleted of the login.
-    pub async fn delete(&self, lock: &KeyLock) -> Deleted {
-        let mut deleted = self.0.logins.delete(lock).await;
+    /// Deletes both records from every backend.
+    pub async fn delete(&self, lock: &KeyLock) -> DeletedLogin {
+        let mut login = self.0.logins.delete(lock).await;
         let client = self.0.clients.delete(lock).await;
-        deleted.failed.extend(client.failed);
-        deleted
+        login.failed.extend(client.failed);
+        DeletedLogin {
+            had_login: !login.removed.is_empty(),
+            had_client: !client.removed.is_empty(),
+            failed: login.failed,
+        }
     }
 
     /// Deletes what a login left from every backend; the secret of a client that the user registered
     /// by hand stays, for it is configuration and cannot be had again.
-    pub async fn delete_login(&self, key: &ServerKey, lock: &KeyLock) -> Deleted {
+    pub async fn delete_login(&self, key: &ServerKey, lock: &KeyLock) -> DeletedLogin {
         match self.load_client(key).await {
             Ok(Some(client))
                 if client.kind == ClientKind::PreRegistered && client.client_secret.is_some() =>
             {
-                self.0.logins.delete(lock).await
+                let login = self.0.logins.delete(lock).await;
+                DeletedLogin {
+                    had_login: !login.removed.is_empty(),
+                    had_client: false,
+                    failed: login.failed,
+                }
             }
             // What cannot be read is of no use to the next login.
             Ok(_) | Err(_) => self.delete(lock).await,

@@ -74,6 +74,8 @@ pub enum ConnectError {
         server: ServerName,
         /// Why.
         why: String,
+        /// Whether a later try may get one: the renewal failed, and was not refused.
+        may_pass: bool,
     },
     /// The server answered, but not with MCP.
     #[error(
@@ -182,10 +184,8 @@ impl ConnectError {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Exited { .. }
-            | Self::Timeout { .. }
-            | Self::Unreachable { .. }
-            | Self::NoToken { .. } => true,
+            Self::Exited { .. } | Self::Timeout { .. } | Self::Unreachable { .. } => true,
+            Self::NoToken { may_pass, .. } => *may_pass,
             Self::Http { status, .. } => *status == 429 || *status >= 500,
             Self::Spawn { .. }
             | Self::LoginRequired { .. }

@@ -23,7 +23,7 @@ pub(crate) enum HttpFault {
     },
     /// There is a login that gives no token now, or that the server takes for no reason we can heal.
     #[error("{why}")]
-    NoToken { why: String },
+    NoToken { why: String, may_pass: bool },
     /// An answer that is no MCP; `start` tells content type and first words.
     #[error("the server answered HTTP {status}: {start}")]
     NotMcp { status: u16, start: String },
@@ -83,7 +83,11 @@ impl HttpFault {
                 token_sent,
                 wanted,
             },
-            Self::NoToken { why } => ConnectError::NoToken { server, why },
+            Self::NoToken { why, may_pass } => ConnectError::NoToken {
+                server,
+                why,
+                may_pass,
+            },
             Self::NotMcp { status, start } => ConnectError::Http {
                 server,
                 status,

@@ -55,7 +55,18 @@ pub(crate) async fn send(
             Retry::Again if n_sent < MAX_SENT => {}
             Retry::Again => return Err(fault(None)),
             Retry::Login(wanted) => return Err(fault(Some(wanted))),
-            Retry::Refused(why) | Retry::NotNow(why) => return Err(HttpFault::NoToken { why }),
+            Retry::Refused(why) => {
+                return Err(HttpFault::NoToken {
+                    why,
+                    may_pass: false,
+                });
+            }
+            Retry::NotNow(why) => {
+                return Err(HttpFault::NoToken {
+                    why,
+                    may_pass: true,
+                });
+            }
         }
     }
 }
@@ -120,12 +131,15 @@ fn no_token(error: TokenError) -> HttpFault {
         },
         TokenError::NotNow { why, .. } => HttpFault::NoToken {
             why: format!("its login cannot be renewed: {why}"),
+            may_pass: true,
         },
         TokenError::Refused { why, .. } => HttpFault::NoToken {
             why: format!("there is no token: {why}"),
+            may_pass: false,
         },
         TokenError::Store { why, .. } => HttpFault::NoToken {
             why: format!("its stored login cannot be used: {why}"),
+            may_pass: false,
         },
     }
 }

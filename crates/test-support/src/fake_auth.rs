@@ -15,6 +15,8 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::Gate;
@@ -34,6 +36,8 @@ pub enum AuthFault {
     NoAnswer,
     /// Acts rightly and answers when the gate opens.
     Hold(Gate),
+    /// This status and an OAuth error whose description is everything that was sent.
+    Echo(u16),
     /// Answers rightly with these fields of the JSON body set; `null` removes one.
     Change(Value),
 }
@@ -227,6 +231,12 @@ impl Handler for Shared {
             Some(AuthFault::Raw(status, headers, body)) => {
                 return send(responder, *status, headers, body.clone());
             }
+            Some(AuthFault::Echo(status)) => {
+                let words = echo(&request);
+                let body =
+                    serde_json::json!({"error": "invalid_request", "error_description": words});
+                return send(responder, *status, &[], body.to_string());
+            }
             Some(AuthFault::NoAnswer) => {
                 responder.wait_for_disconnect(Duration::from_secs(60));
                 return Ok(());
@@ -251,6 +261,22 @@ impl Handler for Shared {
         };
         send(responder, answer.status, &answer.headers, body)
     }
+}
+
+/// Everything that was sent, as a server in debug mode says it.
+fn echo(request: &AuthRequest) -> String {
+    let mut words: Vec<String> = request
+        .params
+        .iter()
+        .map(|(_, value)| value.clone())
+        .collect();
+    if let Some(authorization) = &request.authorization {
+        words.push(authorization.clone());
+        let pair = authorization.split_once(' ').map(|(_, pair)| pair);
+        let pair = pair.and_then(|pair| STANDARD.decode(pair).ok());
+        words.extend(pair.map(|pair| String::from_utf8_lossy(&pair).into_owned()));
+    }
+    words.join(" ")
 }
 
 /// What the server says to one request.

@@ -92,6 +92,9 @@ async fn remove_login(
             return Ok(());
         }
     };
+    if logout.removed_client && !logout.removed {
+        writeln!(context.err, "note: removed the stored client")?;
+    }
     if logout.removed {
         writeln!(context.err, "note: removed the stored login")?;
         for line in lines(&logout) {

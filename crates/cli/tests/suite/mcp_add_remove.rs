@@ -435,7 +435,12 @@ fn add_with_secret_leaves_config_clean() {
     // It is configuration: a logout leaves it, and it goes with its server.
     home.codex(["mcp", "logout", "x"]).run().success();
     assert!(kept().contains("canary-secret"), "{}", kept());
-    home.codex(["mcp", "remove", "x"]).run().success();
+    assert_snapshot!(home.codex(["mcp", "remove", "x"]).run(), @"
+    Removed global MCP server 'x'.
+    [stderr]
+    note: removed the stored client
+    [exit 0]
+    ");
     assert!(!kept().contains("canary-secret"), "{}", kept());
 }
 

@@ -13,8 +13,10 @@ use super::{McpAuth, key, settings};
 /// What became of a login.
 #[derive(Debug, Default)]
 pub struct Logout {
-    /// Whether anything was deleted.
+    /// Whether a login was deleted.
     pub removed: bool,
+    /// Whether its client was deleted: a registration, or the secret of one that was made by hand.
+    pub removed_client: bool,
     /// What the server did with the tokens; `None` when there were none.
     pub revocation: Option<Revocation>,
     /// When the access token ends by itself, if it is known.
@@ -72,7 +74,8 @@ impl McpAuth {
             ClientSecret::Stays => self.0.store.delete_login(&key, &lock).await,
             ClientSecret::Goes => self.0.store.delete(&lock).await,
         };
-        logout.removed = !deleted.removed.is_empty();
+        logout.removed = deleted.had_login;
+        logout.removed_client = deleted.had_client;
         for error in deleted.failed {
             let error = StoreError::from(error);
             logout.left.push((error.sentence(), error.hints()));

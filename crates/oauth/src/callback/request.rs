@@ -123,10 +123,15 @@ pub(crate) fn judge_target(target: &str, expected: &Expected) -> Verdict {
         }
         _ => {}
     }
+    // The provider may send back what it was sent.
+    let shown = |words: &str, max| {
+        let words = plain_text(words, usize::MAX).replace(expected.state.expose(), "[redacted]");
+        plain_text(&words, max)
+    };
     match (error, code) {
         (Some(error), _) => Verdict::Denied {
-            code: plain_text(error, 100),
-            description: plain_text(
+            code: shown(error, 100),
+            description: shown(
                 one("error_description").ok().flatten().unwrap_or_default(),
                 300,
             ),
@@ -240,6 +245,13 @@ mod tests {
 
     #[test]
     fn a_denial_with_escape_codes_is_plain_text() {
+        assert_eq!(
+            judged(
+                "/callback/x?tenant=a%20b&state=right&error=no&error_description=ri%0aght",
+                false
+            ),
+            "denied no [redacted]"
+        );
         let long = "x".repeat(500);
         let target = format!(
             "/callback/x?tenant=a%20b&state=right&error=a%1b%5Bb&error_description=no+way%0d%0a%1b]0;{long}"

@@ -210,6 +210,10 @@ impl StoredTokenSource {
                 state.is_refused = true;
                 Err(self.login_required(WhyLogin::Expired))
             }
+            Err(RefreshError::Refused(why)) => Err(TokenError::Refused {
+                server: self.key().name.clone(),
+                why,
+            }),
             Err(error) => Err(self.not_now(&error.to_string())),
         }
     }

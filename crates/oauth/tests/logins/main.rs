@@ -8,6 +8,7 @@
 
 mod callback;
 mod discovery;
+mod echo;
 mod login;
 mod machines;
 mod renewal;

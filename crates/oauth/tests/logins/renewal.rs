@@ -251,6 +251,22 @@ async fn a_login_of_another_program_is_renewed_by_the_servers_metadata() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_goes_to_nobody_but_its_issuer() {
+    let world = World::plain();
+    let mut old = world.log_in().await;
+    // Another program's login: where to renew it is learnt from the server, which trusts another now.
+    old.login.issuer = Some("https://earlier.example".to_owned());
+    world.save(&old).await;
+    std::fs::remove_file(world.home.path().join(".mcp-clients.json")).unwrap();
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a new login is needed: the server trusts another issuer now"
+    );
+    assert_eq!(world.auth.requests("/token").len(), 1);
+}
+
+#[tokio::test]
 async fn a_login_without_refresh_token_needs_the_user() {
     let world = World::plain();
     let mut old = world.log_in().await;

@@ -156,6 +156,65 @@ async fn a_login_that_is_known_to_be_gone_costs_no_request() {
     assert!(server.seen().is_empty());
 }
 
+/// Has a login and no token from it.
+#[derive(Debug)]
+struct NoToken(TokenError);
+
+impl TokenSource for NoToken {
+    fn token(&self) -> BoxFuture<'_, Result<Option<AccessToken>, TokenError>> {
+        Box::pin(async { Err(self.0.clone()) })
+    }
+
+    fn rejected<'a>(
+        &'a self,
+        _sent: Option<&'a AccessToken>,
+        _rejection: &'a Rejection,
+    ) -> BoxFuture<'a, Retry> {
+        Box::pin(async { Retry::Refused("nothing was sent".to_owned()) })
+    }
+}
+
+#[tokio::test]
+async fn only_a_renewal_that_may_pass_is_worth_another_try() {
+    let server = FakeHttp::new().start();
+    let name = codex_rmcp_client::ServerName::from_config("fake");
+    let (server_name, why) = (|| name.clone(), || "why".to_owned());
+    let rows = [
+        (
+            TokenError::NotNow {
+                server: server_name(),
+                why: why(),
+            },
+            true,
+        ),
+        (
+            TokenError::Refused {
+                server: server_name(),
+                why: why(),
+            },
+            false,
+        ),
+        (
+            TokenError::Store {
+                server: server_name(),
+                why: why(),
+            },
+            false,
+        ),
+    ];
+    for (error, is_transient) in rows {
+        let mut endpoint = http_endpoint(&server);
+        endpoint.auth = RequestAuth::OAuth(Arc::new(NoToken(error)));
+        let connected = connect_with(ServerEndpoint::Http(endpoint), options()).await;
+        let Err(error) = connected else {
+            panic!("there was no token");
+        };
+        assert!(matches!(error, ConnectError::NoToken { .. }), "{error}");
+        assert_eq!(error.is_transient(), is_transient, "{error}");
+    }
+    assert!(server.seen().is_empty());
+}
+
 #[tokio::test]
 async fn a_call_that_wants_a_login_names_the_command_and_the_operation() {
     let server = FakeHttp::new().start();
