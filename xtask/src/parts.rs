@@ -2,12 +2,12 @@
 //!
 //! | part | from | what for |
 //! |---|---|---|
-//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, authorization server, Node 22 |
-//! | `python` | PyPI, `xtask/parts/python` | the time server |
+//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, authorization servers, driver of Chromium, Node 22 |
+//! | `python` | PyPI, `xtask/parts/python` | the time server, two more authorization servers with MCP servers |
 //! | `reference` | npm, `xtask/parts/reference` | the published binary, for `bench` only |
 //!
 //! Needed on the machine: `npm` with a Node, `python3` with `venv`, a Secret Service for the suite of
-//! the keyring, and `strace` for one row of `bench` (`parts/machine.rs`). Parts lie in the cache
+//! the keyring, Chromium for one login, and `strace` for one row of `bench` (`parts/machine.rs`). Parts lie in the cache
 //! folder under a stamp of their lists, are made in a temporary folder and moved into place, so that
 //! two runs and a broken run do no harm.
 //! The registries are those that npm and pip are set up for; the lock files name none.
@@ -54,8 +54,8 @@ impl Part {
     /// The suites that need it.
     fn suites(self) -> &'static str {
         match self {
-            Self::Npm => "real servers, the certified authorization server, conformance",
-            Self::Python => "real servers",
+            Self::Npm => "real servers, real logins, conformance",
+            Self::Python => "real servers, real logins",
             Self::Reference => "bench",
         }
     }
@@ -155,12 +155,17 @@ impl Installed {
                 }
             }
         }
-        if let Err(error) = machine::SECRET_SERVICE.provide() {
-            missing.push(Missing {
-                part: None,
-                suites: "secret service",
-                why: format!("{error:#}"),
-            });
+        for (need, suites) in [
+            (&machine::SECRET_SERVICE, "secret service"),
+            (&machine::CHROMIUM, "logins in Chromium"),
+        ] {
+            if let Err(error) = need.provide() {
+                missing.push(Missing {
+                    part: None,
+                    suites,
+                    why: format!("{error:#}"),
+                });
+            }
         }
         Ok(Self { folder, missing })
     }

@@ -136,6 +136,8 @@ impl<'a> Client<'a> {
             }
             AuthMethod::ClientSecretBasic => {
                 let secret = self.secret.ok_or_else(|| missing("a client secret"))?;
+                // Some servers look for the client in the form whatever the header says.
+                let form = form.with("client_id", self.client_id);
                 Ok(form.with_basic(self.client_id, secret))
             }
             AuthMethod::ClientSecretPost => {

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use codex_host::Secret;
+use jiff::Timestamp;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::exchange::Client;
 use crate::fetch::Fetcher;
 use crate::form::Form;
 use crate::registration::describe;
-use crate::{ClientSettings, DiscoveryRequest, OAuthTokens, Services, discover};
+use crate::{AuthMethod, ClientSettings, DiscoveryRequest, OAuthTokens, Services, discover};
 
 /// For the whole of it.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -64,8 +67,12 @@ async fn revoke_unlimited(
     let Some(endpoint) = &record.revocation_endpoint else {
         return Revocation::NotOffered;
     };
-    let client = Client::of(&record, settings);
-    let fetcher = Fetcher::for_record(services, &login.key).await;
+    let revoker = Revoker {
+        fetcher: Fetcher::for_record(services, &login.key).await,
+        endpoint,
+        clients: ways(Client::of(&record, settings)),
+        now: services.clock.now(),
+    };
     let access_token = Some(&login.access_token).filter(|token| !token.is_empty());
     let all = [
         ("refresh_token", login.refresh_token.as_ref()),
@@ -75,27 +82,8 @@ async fn revoke_unlimited(
     let mut failure = None;
     for (hint, token) in all {
         let Some(token) = token else { continue };
-        let form = Form::default()
-            .with("token", token.expose())
-            .with("token_type_hint", hint);
-        let form = match client.prove(form, services.clock.now()) {
-            Ok(form) => form,
-            Err(error) => {
-                return Revocation::Failed {
-                    why: error.to_string(),
-                };
-            }
-        };
-        match fetcher.post_form(endpoint, &form, LIMIT).await {
-            Ok(posted) if posted.is_success() => {}
-            // A server may know one kind of token only; that one is gone.
-            Ok(posted) if posted.json["error"] == "unsupported_token_type" => {}
-            Ok(posted) => {
-                failure.get_or_insert(describe(&posted));
-            }
-            Err(error) => {
-                failure.get_or_insert(error.message);
-            }
+        if let Err(why) = revoker.end(hint, token).await {
+            failure.get_or_insert(why);
         }
     }
     match failure {
@@ -104,6 +92,49 @@ async fn revoke_unlimited(
             issuer: record.issuer,
         },
     }
+}
+
+/// Where tokens end, and in which ways we can say who asks for it.
+struct Revoker<'a> {
+    fetcher: Fetcher,
+    endpoint: &'a Url,
+    clients: Vec<Client<'a>>,
+    now: Timestamp,
+}
+
+impl Revoker<'_> {
+    async fn end(&self, hint: &'static str, token: &Secret) -> Result<(), String> {
+        let mut refusal = None;
+        for client in &self.clients {
+            let form = Form::default()
+                .with("token", token.expose())
+                .with("token_type_hint", hint);
+            let form = client.prove(form, self.now);
+            let form = form.map_err(|error| error.to_string())?;
+            let posted = self.fetcher.post_form(self.endpoint, &form, LIMIT).await;
+            match posted.map_err(|error| error.message)? {
+                posted if posted.is_success() => return Ok(()),
+                // A server may know one kind of token only; that one is gone.
+                posted if posted.json["error"] == "unsupported_token_type" => return Ok(()),
+                posted if matches!(posted.status, 400 | 401) => {
+                    refusal.get_or_insert(describe(&posted));
+                }
+                posted => return Err(describe(&posted)),
+            }
+        }
+        Err(refusal.unwrap_or_default())
+    }
+}
+
+/// The ways in which a client can say who it is, that of the token endpoint first. canaille, for one,
+/// gives a secret to a public client and wants it here and nowhere else.
+fn ways(client: Client<'_>) -> Vec<Client<'_>> {
+    let has_unused_secret = client.method == AuthMethod::None && client.secret.is_some();
+    let with_secret = has_unused_secret.then(|| Client {
+        method: AuthMethod::ClientSecretBasic,
+        ..client.clone()
+    });
+    std::iter::once(client).chain(with_secret).collect()
 }
 
 /// Finds the endpoints of a login that another program made.

@@ -203,6 +203,19 @@ impl RunningCodex {
         self.wait_for(&self.stderr, needle)
     }
 
+    /// Types a line; for a command whose stdin stays open.
+    pub fn type_line(&mut self, line: &str) {
+        let writer = self.stdin.take().expect("stdin stays open");
+        let pipe = writer.join().expect("the writer does not panic");
+        let mut pipe = pipe.expect("stdin stays open");
+        let line = format!("{line}\n");
+        self.stdin = Some(std::thread::spawn(move || {
+            // As above: the exit code tells the story.
+            let _ = pipe.write_all(line.as_bytes());
+            Some(pipe)
+        }));
+    }
+
     /// Stops reading: closes our end of the child's stdout, as `codex … | head -1` does.
     ///
     /// Takes effect at the child's next write, for a read of ours may be under way.

@@ -1,6 +1,15 @@
 //! Real MCP servers that nobody here wrote, for the tests that `cargo xtask test` feeds.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::PartServer;
+
+fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true" || value == "1")
+}
 
 /// The installed parts; `xtask/src/parts.rs` says what they are.
 #[derive(Debug, Clone)]
@@ -17,9 +26,8 @@ impl RealParts {
                 folder: folder.into(),
             });
         }
-        let is_ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
         assert!(
-            !is_ci,
+            !is_ci(),
             "CI leaves nothing out: run `cargo xtask test`, which sets CODEX_TEST_PARTS"
         );
         eprintln!("left out: CODEX_TEST_PARTS is not set; `cargo xtask test` sets it");
@@ -46,6 +54,53 @@ impl RealParts {
     /// Returns the folder whose `node_modules` holds the npm packages.
     pub fn npm_folder(&self) -> PathBuf {
         self.part("npm")
+    }
+
+    /// Starts the certified authorization server with the MCP server that it protects;
+    /// `parts/oidc-server.mjs` says what `options` may hold and what its words are.
+    pub fn oidc_server(&self, options: &Value) -> PartServer {
+        self.node_server("oidc-server.mjs", &[&options.to_string()])
+    }
+
+    /// Starts a script of `parts` that serves npm packages.
+    pub fn node_server(&self, script: &str, more: &[&str]) -> PartServer {
+        let (script, npm) = (Self::script(script), self.npm_folder());
+        let fixed = [script.as_os_str(), npm.as_os_str()];
+        let more = more.iter().map(OsStr::new);
+        PartServer::start(&self.node(), fixed.into_iter().chain(more))
+    }
+
+    /// Starts a script of `parts` that serves PyPI packages.
+    pub fn python_server(&self, script: &str, more: &[&str]) -> PartServer {
+        let (python, script) = (self.python(), Self::script(script));
+        let fixed = std::iter::once(script.as_os_str());
+        PartServer::start(&python, fixed.chain(more.iter().map(OsStr::new)))
+    }
+
+    /// Returns a script that drives parts.
+    pub fn script(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("parts")
+            .join(name)
+    }
+
+    /// Finds Chromium. A test that gets `None` is left out: it says so on stderr, and under CI that
+    /// is a failure.
+    pub fn chromium() -> Option<PathBuf> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = std::env::split_paths(&path)
+            .map(|folder| folder.join("chromium"))
+            .find(|program| program.is_file());
+        if found.is_none() {
+            assert!(!is_ci(), "CI leaves nothing out: install `chromium`");
+            eprintln!("left out: `chromium` is missing");
+        }
+        found
+    }
+
+    /// Returns the Python that has the PyPI packages.
+    pub fn python(&self) -> PathBuf {
+        self.part("python").join("venv/bin/python")
     }
 
     /// Returns the PyPI time server, which takes no arguments.

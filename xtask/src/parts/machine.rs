@@ -38,6 +38,13 @@ pub(crate) const STRACE: Need = Need {
     packages: &["strace"],
 };
 
+/// A browser for pages that nobody here wrote.
+pub(super) const CHROMIUM: Need = Need {
+    what: "Chromium",
+    probe: &["chromium", "--version"],
+    packages: &["chromium", "fonts-dejavu-core"],
+};
+
 /// A keyring of the desktop on a private bus.
 pub(super) const SECRET_SERVICE: Need = Need {
     what: "a Secret Service",

@@ -40,12 +40,7 @@ struct World {
 impl World {
     fn start() -> Option<Self> {
         let parts = RealParts::find()?;
-        let script = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/tests/parts/authorization-server.mjs"
-        );
-        let args = [script.into(), parts.npm_folder()];
-        let provider = PartServer::start(&parts.node(), args);
+        let provider = parts.oidc_server(&serde_json::Value::Null);
         let name = ServerName::from_config("ev");
         Some(Self {
             key: ServerKey::new(name, provider.word(1)),
@@ -105,11 +100,13 @@ impl World {
         RefreshTransaction::new(key, self.store(), ClientSettings::default(), services)
     }
 
-    /// Asks the protected address whether it takes the token.
+    /// Asks the protected address whether it takes the token: then it misses a session.
     async fn is_taken(&self, tokens: &OAuthTokens) -> bool {
         let request = Request::get(self.key.url.parse().unwrap());
         let request = request.bearer(&tokens.login.access_token).unwrap();
-        self.services.http.send(request).await.unwrap().status == 200
+        let status = self.services.http.send(request).await.unwrap().status;
+        assert!(matches!(status.as_u16(), 401 | 404), "{status}");
+        status == 404
     }
 }
 
