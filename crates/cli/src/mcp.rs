@@ -2,8 +2,10 @@
 
 mod add;
 pub(crate) mod call;
+mod check;
 mod explain;
 mod get;
+mod ground;
 mod list;
 pub(crate) mod live;
 mod login;
@@ -50,6 +52,8 @@ pub(crate) enum Verb {
     Tools(Leaf<tools::ToolsArgs>),
     /// Call one tool of a server
     Call(Leaf<call::CallArgs>),
+    /// Check servers step by step
+    Check(Leaf<check::CheckArgs>),
 }
 
 impl McpArgs {
@@ -64,6 +68,7 @@ impl McpArgs {
             Verb::Logout(leaf) => &leaf.overrides,
             Verb::Tools(leaf) => &leaf.overrides,
             Verb::Call(leaf) => &leaf.overrides,
+            Verb::Check(leaf) => &leaf.overrides,
         };
         (outer.then(self.overrides).then(inner.clone()), self.verb)
     }
@@ -109,6 +114,12 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Call(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| call::run(leaf.args, context).await)
+        }
+        Verb::Check(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| {
+                check::run(leaf.args, &loaded, context).await
+            })
         }
     }
 }

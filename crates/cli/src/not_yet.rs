@@ -35,7 +35,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Commands of `codex mcp`.
-const MCP_COMMANDS: &[&str] = &["check", "disable", "enable", "export", "import", "logs"];
+const MCP_COMMANDS: &[&str] = &["disable", "enable", "export", "import", "logs"];
 
 /// Returns the better answer to a usage error, when there is one.
 pub(crate) fn answer(error: &clap::Error) -> Option<CliError> {
@@ -75,7 +75,6 @@ fn command(word: &str) -> CliError {
 fn mcp_command(word: &str) -> CliError {
     let error = CliError::not_available(&format!("codex mcp {word}"));
     match word {
-        "check" => error.hint("`codex mcp tools NAME` connects to a server and says what fails"),
         "disable" | "enable" => {
             error.hint("set `enabled` in the server's entry of the config file")
         }

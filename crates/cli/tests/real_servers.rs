@@ -210,6 +210,31 @@ fn the_reference_server_is_called_over_http() {
 }
 
 #[test]
+fn every_real_server_passes_its_check() {
+    let Some(parts) = RealParts::find() else {
+        return;
+    };
+    let home = TestHome::new();
+    add_time(&home, &parts);
+    add_everything(&home, &parts);
+    let _server = add_web(&home, &parts);
+    let report = codex(&home, ["mcp", "check", "--json"]).json();
+    assert_eq!(report["exit_code"], 0, "{report}");
+    let servers = report["servers"].as_array().cloned().unwrap_or_default();
+    let names: Vec<&Value> = servers.iter().map(|server| &server["name"]).collect();
+    assert_eq!(names, ["everything", "time", "web"]);
+    for server in &servers {
+        let catalog = &server["steps"][6];
+        assert_eq!(catalog["id"], "catalog", "{server}");
+        assert!(catalog["details"]["tools"].as_u64() > Some(1), "{server}");
+        assert_ne!(server["steps"][5]["details"]["server_name"], "", "{server}");
+    }
+    let connect = &servers[2]["steps"][3];
+    let address = connect["details"]["address"].as_str().unwrap_or_default();
+    assert!(address.starts_with("127.0.0.1:"), "{connect}");
+}
+
+#[test]
 fn a_turn_calls_each_server_and_its_recording_replays() {
     let Some(parts) = RealParts::find() else {
         return;

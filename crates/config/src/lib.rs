@@ -37,9 +37,9 @@ pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
 pub use layers::{ConfigLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
 pub use mcp::{
-    CredentialsStore, Enablement, EnvVar, EnvVarSource, HttpAuth, HttpTransport, McpServerConfig,
-    McpTransport, OAuthConfig, OAuthGrant, OffReason, PeerHttp, StartupReadiness, StdioTransport,
-    TokenEndpointAuthMethod, ToolFilter, ToolSettings,
+    CredentialsStore, Enablement, EntryWarning, EnvVar, EnvVarSource, HttpAuth, HttpTransport,
+    McpServerConfig, McpTransport, OAuthConfig, OAuthGrant, OffReason, PeerHttp, StartupReadiness,
+    StdioTransport, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 pub use notice::{Notice, Severity};
 pub use value::parse_value;

@@ -19,7 +19,7 @@ use crate::mcp::entry;
 use crate::overrides;
 use crate::report::{self, Fault, Faults};
 use crate::tree::{self, Node, Place};
-use crate::{Config, ConfigError, Feature, Notice, Severity, convert};
+use crate::{Config, ConfigError, Feature, McpServerConfig, Notice, Severity, convert};
 
 /// A config file is a few kilobytes; more than this is a mistake.
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -93,7 +93,8 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
 
     let features = features::resolve(&mut merged, &layers, &mut notices);
     check_features(&mut merged, &mut unknown, &mut faults)?;
-    let mut mcp_servers = std::collections::BTreeMap::new();
+    let mut mcp_servers: std::collections::BTreeMap<ServerName, McpServerConfig> =
+        std::collections::BTreeMap::new();
     if let Some(table) = take_table(&mut merged, "mcp_servers", &layers)? {
         for item in &table.0 {
             let read = entry::read(item, &layers, &mut unknown);
@@ -112,6 +113,14 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     }
     let raw = read_root(merged, &mut unknown, &mut faults)?;
     let unknown = sort_out_known(unknown, &layers, &mut notices);
+    for key in &unknown {
+        if let [table, name, ..] = key.found.path.as_slice()
+            && table == "mcp_servers"
+            && let Some(server) = mcp_servers.get_mut(&ServerName::from_config(name))
+        {
+            server.warnings.push(report::entry_warning(&layers, key));
+        }
+    }
     faults.unknown_keys(unknown)?;
     notices.extend(faults.into_notices()?);
 

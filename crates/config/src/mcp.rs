@@ -58,6 +58,17 @@ pub struct McpServerConfig {
     pub expand_env: bool,
     /// Where the entry stands; `None` for one that was made by hand.
     pub source: Option<Origin>,
+    /// What is odd in the entry and does not stop it; empty for one that was made by hand.
+    pub warnings: Vec<EntryWarning>,
+}
+
+/// Something in an entry that has no effect, most often a slip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntryWarning {
+    /// The sentence, without position.
+    pub text: String,
+    /// Where it stands.
+    pub origin: Origin,
 }
 
 impl McpServerConfig {
@@ -105,6 +116,7 @@ impl McpServerConfig {
             scopes: None,
             expand_env: false,
             source: None,
+            warnings: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::de::{Found, UnknownKey};
 use crate::layers::{LayerSource, LayerStack, Origin, line_and_column};
 use crate::mcp::entry;
 use crate::scan::masked_line;
-use crate::{ConfigError, Notice, Severity};
+use crate::{ConfigError, EntryWarning, Notice, Severity};
 
 /// A value that cannot be used.
 #[derive(Debug, Clone)]
@@ -137,6 +137,18 @@ impl<'l> Faults<'l> {
             origin: Some(origin),
             hints: advice(key).into_iter().collect(),
         }
+    }
+}
+
+/// Tells an unknown key of a server as a warning of its entry.
+pub(crate) fn entry_warning(layers: &LayerStack, key: &UnknownKey) -> EntryWarning {
+    let own = key.found.path.get(2..).unwrap_or_default();
+    let advice = advice(key)
+        .map(|advice| format!(" {advice}"))
+        .unwrap_or_default();
+    EntryWarning {
+        text: format!("`{}` is ignored.{advice}", dotted(own)),
+        origin: layers.place(key.found.at),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::dns::Resolver;
 use crate::error::{HttpError, HttpErrorKind, shown_url};
 use crate::peer::{Peer, PeerError, PeerSettings};
 use crate::proxy::Proxies;
+use crate::reach::{Reached, Way};
 use crate::request::Redirects;
 use crate::{Body, Request, Response, tls};
 
@@ -121,6 +122,17 @@ impl HttpClient {
                 .unwrap_or_else(|_| Err(HttpError::headers_timeout(&url, limit))),
             None => self.follow(request).await,
         }
+    }
+
+    /// Connects to the peer of a URL and leaves it again, to tell where a connection fails.
+    pub async fn reach(&self, url: &Url) -> Result<Reached, HttpError> {
+        let inner = &self.0;
+        let way = Way {
+            settings: &inner.settings,
+            peer: &inner.peer,
+            proxies: &inner.proxies,
+        };
+        way.reach(url).await
     }
 
     async fn follow(&self, request: Request) -> Result<Response, HttpError> {

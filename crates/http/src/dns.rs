@@ -40,16 +40,7 @@ impl Resolve for Resolver {
             .clone()
             .filter(|_| !self.proxies.contains(&host));
         Box::pin(async move {
-            let mut addresses: Vec<SocketAddr> = match is_localhost(&host) {
-                true => [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
-                    .map(|ip| SocketAddr::new(ip, 0))
-                    .to_vec(),
-                false => {
-                    let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-                    let found = found.map(Iterator::collect).ok();
-                    found.ok_or_else(|| NameNotFound { host: host.clone() })?
-                }
-            };
+            let mut addresses = lookup(&host).await?;
             if let Some(filter) = filter {
                 addresses.retain(|address| filter(address.ip()));
                 if addresses.is_empty() {
@@ -59,6 +50,18 @@ impl Resolve for Resolver {
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// Returns the addresses of a host, with port 0.
+pub(crate) async fn lookup(host: &str) -> Result<Vec<SocketAddr>, NameNotFound> {
+    if is_localhost(host) {
+        let home = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        return Ok(home.map(|ip| SocketAddr::new(ip, 0)).to_vec());
+    }
+    let found = tokio::net::lookup_host((host, 0)).await;
+    found.map(Iterator::collect).map_err(|_| NameNotFound {
+        host: host.to_owned(),
+    })
 }
 
 /// Whether a host is `localhost` or below it.

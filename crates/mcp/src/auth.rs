@@ -6,6 +6,7 @@
 //! no browser is opened here: a frontend shows the URL. Nothing is read before a server needs it.
 
 mod ask;
+mod inspect;
 mod login;
 mod logout;
 mod settings;
@@ -35,7 +36,9 @@ pub use codex_credentials::Backend as CredentialsBackend;
 pub use codex_oauth::serve_renewal;
 pub use codex_oauth::{
     CallbackPaste, Deputy, LoginQuestion, PasteError, Revocation, Rung as RegistrationRung,
+    TraceStep,
 };
+pub use inspect::{LoginGround, LoginInspection};
 pub use login::{DeviceCode, LoginFailure, LoginOutcome, LoginProbe, LoginSpec, ServerLogin};
 pub use logout::Logout;
 pub use settings::{StaticToken, Unattended, redirect_uri_to_register};

@@ -131,6 +131,15 @@ impl StartFailure {
         }
     }
 
+    /// Returns the command that logs in to this server, when a login would help.
+    pub fn login_command(&self, config: &McpServerConfig) -> Option<String> {
+        let wanted = self.wanted_login()?;
+        Some(match github_url(wanted, config) {
+            Some(url) => github_command(&wanted.server, url),
+            None => wanted.command(),
+        })
+    }
+
     /// Returns one sentence that does not repeat the server's name.
     pub fn why(&self, server: &ServerName) -> String {
         // Most of it may be the server's words.
@@ -163,11 +172,16 @@ impl StartFailure {
             }) => FailedStep::Environment,
             Self::Connect(ConnectError::LoginRequired { .. } | ConnectError::NoToken { .. })
             | Self::Login { .. } => FailedStep::Auth,
+            // Something answers there, or the program runs: it is the handshake that fails.
             Self::Connect(
                 ConnectError::UnknownProtocol { .. }
                 | ConnectError::Refused { .. }
-                | ConnectError::Protocol { .. },
+                | ConnectError::Protocol { .. }
+                | ConnectError::Timeout { .. },
             ) => FailedStep::Handshake,
+            Self::Connect(ConnectError::Http { status, .. }) if *status < 500 => {
+                FailedStep::Handshake
+            }
             Self::Connect(_) | Self::KeepsEnding { .. } => FailedStep::Connect,
             Self::Catalog(_) => FailedStep::Catalog,
         }
@@ -176,11 +190,8 @@ impl StartFailure {
 
 fn login_sentence(wanted: &LoginWanted, config: &McpServerConfig) -> String {
     let (server, command) = (&wanted.server, wanted.command());
-    if let McpTransport::StreamableHttp(http) = &config.transport
-        && wanted.why == WhyLogin::None
-        && Url::parse(&http.url).is_ok_and(|url| is_github(&url))
-    {
-        return github_sentence(server, &http.url);
+    if let Some(url) = github_url(wanted, config) {
+        return github_sentence(server, url);
     }
     match wanted.why {
         WhyLogin::None => format!("The {server} MCP server is not logged in. Run `{command}`."),
@@ -193,6 +204,15 @@ fn login_sentence(wanted: &LoginWanted, config: &McpServerConfig) -> String {
     }
 }
 
+/// The URL of GitHub's own server, when it is that which wants a first login.
+fn github_url<'a>(wanted: &LoginWanted, config: &'a McpServerConfig) -> Option<&'a str> {
+    let McpTransport::StreamableHttp(http) = &config.transport else {
+        return None;
+    };
+    let is_there = Url::parse(&http.url).is_ok_and(|url| is_github(&url));
+    (wanted.why == WhyLogin::None && is_there).then_some(http.url.as_str())
+}
+
 /// Whether this is GitHub's own server.
 pub(crate) fn is_github(url: &Url) -> bool {
     url.host_str() == Some("api.githubcopilot.com")
@@ -201,8 +221,13 @@ pub(crate) fn is_github(url: &Url) -> bool {
 /// The one thing that helps with GitHub, which registers no clients and knows none of ours.
 pub(crate) fn github_sentence(server: &ServerName, url: &str) -> String {
     format!(
-        "GitHub's MCP server has no OAuth login for this client. Put a personal access token into an environment variable and run `codex mcp add {server} --url {url} --bearer-token-env-var GITHUB_PAT`."
+        "GitHub's MCP server has no OAuth login for this client. Put a personal access token into an environment variable and run `{}`.",
+        github_command(server, url)
     )
+}
+
+fn github_command(server: &ServerName, url: &str) -> String {
+    format!("codex mcp add {server} --url {url} --bearer-token-env-var GITHUB_PAT")
 }
 
 /// Why a call has no answer.

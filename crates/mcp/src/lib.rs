@@ -21,21 +21,23 @@ mod settings;
 pub use auth::serve_renewal;
 pub use auth::{
     AuthDetail, AuthReport, AuthState, CallbackPaste, CredentialsBackend, Deputy, DeviceCode,
-    KeyringPatience, LoginFailure, LoginOutcome, LoginProbe, LoginQuestion, LoginSpec, Logout,
-    McpAuth, PasteError, RegistrationRung, Revocation, ServerLogin, StaticToken, Unattended,
-    redirect_uri_to_register,
+    KeyringPatience, LoginFailure, LoginGround, LoginInspection, LoginOutcome, LoginProbe,
+    LoginQuestion, LoginSpec, Logout, McpAuth, PasteError, RegistrationRung, Revocation,
+    ServerLogin, StaticToken, TraceStep, Unattended, redirect_uri_to_register,
 };
 pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};
 pub use codex_rmcp_client::{
     CallError as ConnectionError, ClientInfo, ConnectError, Elicitation, ElicitationReply, Hint,
-    LoginWanted, Probe, Progress, ProgressSink, ServerInfo,
+    LoginWanted, Probe, Progress, ProgressSink, ServerEndpoint, ServerInfo,
 };
 pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
 pub use filter::{FilterVerdict, judge_tool};
 pub use manager::{AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus};
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
-pub use resolve::{EndpointError, HeadersHelper, Resolved, inherited_variables, resolve_endpoint};
+pub use resolve::{
+    EndpointError, HeadersHelper, Resolved, http_client, inherited_variables, resolve_endpoint,
+};
 pub use settings::{
     ElicitationPolicy, ElicitationRequest, ListChanges, McpSettings, RestartPolicy,
 };

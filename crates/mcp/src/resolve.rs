@@ -21,7 +21,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 pub use helper::HeadersHelper;
-pub(crate) use peer::http_client;
+pub use peer::http_client;
 
 /// Why an entry cannot become an endpoint here and now.
 #[derive(Debug, thiserror::Error)]

@@ -35,7 +35,7 @@ pub(crate) const EXIT_CONFIG: u8 = 10;
 /// Turned off, or filtered.
 pub(crate) const EXIT_POLICY: u8 = 11;
 /// Program, directory or variable missing.
-const EXIT_ENVIRONMENT: u8 = 12;
+pub(crate) const EXIT_ENVIRONMENT: u8 = 12;
 /// Not reachable, or ended.
 pub(crate) const EXIT_CONNECT: u8 = 13;
 /// A login is needed.
@@ -125,6 +125,21 @@ impl LiveServers {
         startup_timeout: Option<Duration>,
         elicitation: ElicitationPolicy,
     ) -> Self {
+        Self::run(Self::settings(
+            context,
+            servers,
+            startup_timeout,
+            elicitation,
+        ))
+    }
+
+    /// Returns the settings of these servers, for those who change one before they start.
+    pub(crate) fn settings(
+        context: &LiveContext<'_>,
+        servers: impl IntoIterator<Item = McpServerConfig>,
+        startup_timeout: Option<Duration>,
+        elicitation: ElicitationPolicy,
+    ) -> McpSettings {
         let servers: BTreeMap<ServerName, McpServerConfig> = servers
             .into_iter()
             .map(|mut server| {
@@ -153,6 +168,11 @@ impl LiveServers {
         );
         settings.auth = Some(auth.renewing_through(context.deputy.clone()));
         settings.elicitation = elicitation;
+        settings
+    }
+
+    /// Starts the servers of these settings side by side and returns at once.
+    pub(crate) fn run(settings: McpSettings) -> Self {
         let tasks = TaskTracker::new();
         let (sender, notices) = mpsc::channel(NOTICES_CAPACITY);
         // Not a child of the verb's token: after Ctrl-C the call is cancelled first and the servers
@@ -192,12 +212,17 @@ impl LiveServers {
         self.notices.recv().await
     }
 
+    /// Returns the notices that have arrived.
+    pub(crate) fn take_notices(&mut self) -> Vec<McpNotice> {
+        std::iter::from_fn(|| self.notices.try_recv().ok()).collect()
+    }
+
     /// Prints the notices that have arrived.
     pub(crate) fn print_notices(&mut self, context: &mut LiveContext<'_>) -> io::Result<()> {
-        while let Ok(notice) = self.notices.try_recv() {
-            print_notice(context.err, &notice)?;
-        }
-        Ok(())
+        let notices = self.take_notices();
+        notices
+            .iter()
+            .try_for_each(|notice| print_notice(context.err, notice))
     }
 
     /// Returns the failure of each server that did not start.

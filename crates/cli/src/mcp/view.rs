@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codex_config::{
     Enablement, EnvVar, EnvVarSource, HttpTransport, McpServerConfig, McpTransport, OffReason,
-    StdioTransport,
+    Origin, StdioTransport,
 };
 use codex_mcp::AuthReport;
 use codex_protocol::McpAuthStatus;
@@ -209,7 +209,7 @@ fn oauth(http: &HttpTransport) -> Value {
     })
 }
 
-fn source(server: &McpServerConfig) -> Value {
+pub(super) fn source(server: &McpServerConfig) -> Value {
     let Some(origin) = &server.source else {
         return Value::Null;
     };
@@ -222,17 +222,26 @@ fn source(server: &McpServerConfig) -> Value {
 }
 
 fn problems(server: &McpServerConfig) -> Value {
-    let Enablement::Off(OffReason::Invalid { origin, why }) = &server.enablement else {
-        return json!([]);
+    let problem = |severity: &str, message: &str, origin: Option<&Origin>| {
+        json!({
+            "severity": severity,
+            "message": message,
+            "file": origin.and_then(|origin| origin.file()).map(ToString::to_string),
+            "line": origin.map(|origin| origin.line),
+            "column": origin.map(|origin| origin.column),
+        })
     };
-    let file = origin.as_ref().and_then(|origin| origin.file());
-    json!([{
-        "severity": "error",
-        "message": why,
-        "file": file.map(ToString::to_string),
-        "line": origin.as_ref().map(|origin| origin.line),
-        "column": origin.as_ref().map(|origin| origin.column),
-    }])
+    let error = match &server.enablement {
+        Enablement::Off(OffReason::Invalid { origin, why }) => {
+            Some(problem("error", why, origin.as_ref()))
+        }
+        Enablement::Off(OffReason::User | OffReason::Requirements { .. }) | Enablement::On => None,
+    };
+    let warnings = server
+        .warnings
+        .iter()
+        .map(|warning| problem("warning", &warning.text, Some(&warning.origin)));
+    error.into_iter().chain(warnings).collect()
 }
 
 fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {

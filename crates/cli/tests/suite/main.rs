@@ -18,6 +18,7 @@ mod exec_support;
 mod exec_turn;
 mod features;
 mod mcp_add_remove;
+mod mcp_check;
 mod mcp_list_get;
 mod mcp_live;
 mod mcp_login;

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_host::Secret;
-use codex_http::{HttpError, HttpErrorKind, Limits, Redirects, Request, Response, Retry};
+use codex_http::{
+    HttpClient, HttpError, HttpErrorKind, Limits, Reached, Redirects, Request, Response, Retry,
+};
 use futures_util::StreamExt;
 use http::{HeaderName, HeaderValue, StatusCode};
 use support::{Answer, Server, client, ok, response};
@@ -494,4 +496,36 @@ async fn plain_http_needs_no_ca_roots() {
     let client = client(&[("SSL_CERT_FILE", "/nonexistent")]);
     let answer = limited(client.send(server.get("/"))).await.unwrap();
     assert_eq!(text(answer).await.unwrap(), "plain");
+}
+
+#[tokio::test]
+async fn reaching_a_peer_tells_its_address_and_its_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, file) = tls_server(directory.path()).await;
+    let url = |text: &str| text.parse().unwrap();
+    let secure = url(&format!("https://localhost:{}/mcp", server.port));
+    let trusting = client(&[("SSL_CERT_FILE", &file)]);
+    let expected = Reached::Peer {
+        address: ([127, 0, 0, 1], server.port).into(),
+        tls: Some("TLS 1.3"),
+    };
+    assert_eq!(limited(trusting.reach(&secure)).await.unwrap(), expected);
+
+    let kind = async |client: &HttpClient, at: &str| {
+        limited(client.reach(&url(at))).await.unwrap_err().kind()
+    };
+    let plain = client(&[]);
+    assert_eq!(kind(&plain, secure.as_str()).await, HttpErrorKind::Tls);
+    assert_eq!(
+        kind(&plain, "http://127.0.0.1:1/").await,
+        HttpErrorKind::Refused
+    );
+    assert_eq!(kind(&plain, "http://a.invalid/").await, HttpErrorKind::Dns);
+    let bad = client(&[("HTTPS_PROXY", "gopher://p:1")]);
+    assert_eq!(kind(&bad, "https://a.invalid/").await, HttpErrorKind::Proxy);
+
+    let proxied = client(&[("https_proxy", "http://127.0.0.1:1")]);
+    let reached = limited(proxied.reach(&url("https://a.invalid/"))).await;
+    let variable = "https_proxy".to_owned();
+    assert_eq!(reached.unwrap(), Reached::Proxied { variable });
 }

@@ -72,10 +72,7 @@ pub enum LoginFailure {
     #[error("OAuth login is only supported for streamable HTTP servers.")]
     NotHttp,
     /// The entry has a token already.
-    #[error(
-        "MCP server '{server}' uses {}; there is nothing to log in to.",
-        static_words(token)
-    )]
+    #[error("MCP server '{server}' uses {}; there is nothing to log in to.", token)]
     StaticToken {
         /// The server.
         server: ServerName,
@@ -485,12 +482,5 @@ fn login_failure(key: &ServerKey, error: LoginError) -> LoginFailure {
             key: key.clone(),
             error,
         },
-    }
-}
-
-fn static_words(token: &StaticToken) -> String {
-    match token {
-        StaticToken::Variable(variable) => format!("a bearer token from `{variable}`"),
-        StaticToken::Header => "an `Authorization` header".to_owned(),
     }
 }

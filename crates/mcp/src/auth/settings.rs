@@ -40,6 +40,15 @@ impl StaticToken {
     }
 }
 
+impl std::fmt::Display for StaticToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Variable(variable) => write!(f, "a bearer token from `{variable}`"),
+            Self::Header => f.write_str("an `Authorization` header"),
+        }
+    }
+}
+
 /// A login that needs nobody: how its tokens come about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unattended {

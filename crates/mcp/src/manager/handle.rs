@@ -111,6 +111,27 @@ impl McpHandle {
         }
     }
 
+    /// Waits until a server has listed its tools or was given up; cancelling ends the wait.
+    pub async fn listed(&self, server: &ServerName, cancel: &CancellationToken) {
+        let mut shared = self.shared.clone();
+        loop {
+            let now = shared.borrow_and_update().clone();
+            let is_over = match now.slots.get(server) {
+                None | Some(Slot::Off(_) | Slot::Failed(_) | Slot::LoggedOut { .. }) => true,
+                Some(Slot::Ready(_) | Slot::Starting { .. }) => {
+                    now.catalog.server(server).is_some()
+                }
+            };
+            if is_over {
+                return;
+            }
+            tokio::select! {
+                changed = shared.changed() => if changed.is_err() { return },
+                () = cancel.cancelled() => return,
+            }
+        }
+    }
+
     /// Returns the tools of this moment; keep it for a whole turn.
     pub fn catalog(&self) -> Arc<ToolCatalog> {
         self.shared.borrow().catalog.clone()

@@ -10,7 +10,7 @@ use super::{EndpointError, Lookup};
 
 /// Returns the client for a server and for every request of its login: the shared one, unless its
 /// entry has proxy or certificates of its own. Their files are read now; paths start at `cwd`.
-pub(crate) fn http_client(
+pub fn http_client(
     config: &McpServerConfig,
     env: &Env,
     cwd: &Path,

@@ -1,0 +1,384 @@
+//! `codex mcp check`: each thing that can be wrong with a server has its step and its exit code.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use codex_test_support::{
+    AuthFault, AuthSettings, CommandOutput, FakeAuth, FakeHttp, FakeStdio, HttpFault, Journal,
+    TestHome, wait_until_gone,
+};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+fn check(home: &TestHome, more: &[&str]) -> CommandOutput {
+    let fixed = ["mcp", "check"];
+    home.codex(fixed.iter().chain(more)).run()
+}
+
+/// Checks one server; returns the exit code, the step that failed and its summary.
+fn failing(config: &str) -> (i32, String, String) {
+    let home = TestHome::with_config(config);
+    let output = check(&home, &["x", "--json", "--timeout", "4"]);
+    let report = output.json();
+    let steps = report["servers"][0]["steps"].as_array().unwrap().clone();
+    let step = steps.iter().find(|step| step["status"] == "fail");
+    let step = step.unwrap_or_else(|| panic!("no step fails: {output}"));
+    let exit = output.exit().unwrap_or(-1);
+    assert_eq!(report["exit_code"], exit, "{output}");
+    assert_eq!(report["servers"][0]["exit_code"], exit, "{output}");
+    assert_eq!(report["servers"][0]["status"], "fail", "{output}");
+    let place = steps.iter().position(|other| other == step).unwrap();
+    let is_skipped = |step: &Value| step["status"] == "skip";
+    assert!(steps[place + 1..].iter().all(is_skipped), "{output}");
+    let text = |key: &str| step[key].as_str().unwrap().to_owned();
+    (exit, text("id"), text("summary"))
+}
+
+#[track_caller]
+fn fails_with(config: &str, exit: i32, step: &str, words: &str) {
+    let (found_exit, found_step, summary) = failing(config);
+    assert_eq!((found_exit, found_step.as_str()), (exit, step), "{summary}");
+    assert!(summary.contains(words), "{summary}");
+}
+
+fn stdio(more: &str) -> String {
+    format!("{}{more}\n", FakeStdio::new().toml("x"))
+}
+
+fn url(url: &str) -> String {
+    format!("[mcp_servers.x]\nurl = \"{url}\"\n")
+}
+
+/// A server that answers the first connection in clear, whatever comes.
+fn plain_text_server() -> (u16, JoinHandle<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answering = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .unwrap();
+        // Closing with unread bytes would reset the connection.
+        let _ = stream.read(&mut [0; 4096]);
+    });
+    (port, answering)
+}
+
+/// Takes out what differs between machines and runs.
+fn steady(output: &CommandOutput) -> String {
+    let program = FakeStdio::new().program().to_string_lossy().into_owned();
+    let text = output.to_string().replace(&program, "[FAKE]");
+    let lines = text.lines().map(|line| match line.strip_suffix(" ms") {
+        Some(rest) => {
+            let rest = rest.trim_end_matches(|c: char| c.is_ascii_digit());
+            format!("{rest}[N] ms")
+        }
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_is_wrong_before_anything_is_started() {
+    fails_with(
+        &stdio("url = \"http://a/b\""),
+        10,
+        "config",
+        "url is not supported for stdio",
+    );
+    fails_with(&stdio("enabled = false"), 11, "policy", "enabled = false");
+    fails_with(
+        "[mcp_servers.x]\ncommand = \"no-such-program\"\n",
+        12,
+        "environment",
+        "program not found on PATH: `no-such-program`",
+    );
+    fails_with(
+        &stdio("cwd = \"/no/such/place\""),
+        12,
+        "environment",
+        "`/no/such/place` is not a directory",
+    );
+    fails_with(
+        &stdio("env_vars = [\"NOPE\"]"),
+        12,
+        "environment",
+        "Environment variable NOPE is not set",
+    );
+    let token = format!(
+        "{}bearer_token_env_var = \"NOPE\"\n",
+        url("http://127.0.0.1:1/mcp")
+    );
+    fails_with(
+        &token,
+        12,
+        "environment",
+        "Environment variable NOPE is not set",
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_connection() {
+    let crash = FakeStdio::new()
+        .stderr("first line")
+        .stderr("no database")
+        .exit_at_once(3);
+    fails_with(
+        &crash.toml("x"),
+        13,
+        "connect",
+        "(exit status 3); its stderr ended with: no database",
+    );
+    fails_with(
+        &url("http://127.0.0.1:1/mcp"),
+        13,
+        "connect",
+        "connection refused",
+    );
+    fails_with(
+        &url("http://no-such-host.invalid/mcp"),
+        13,
+        "connect",
+        "not found",
+    );
+    let (port, plain) = plain_text_server();
+    fails_with(
+        &url(&format!("https://127.0.0.1:{port}/mcp")),
+        13,
+        "connect",
+        "the server does not speak TLS there",
+    );
+    plain.join().unwrap();
+    let broken = FakeHttp::new().start();
+    broken.fault_always("initialize", HttpFault::Status(503));
+    broken.fault_always("server/discover", HttpFault::Status(503));
+    fails_with(&broken.toml("x"), 13, "connect", "HTTP 503");
+}
+
+#[test]
+fn what_is_wrong_with_the_login() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let store = "mcp_oauth_credentials_store = \"file\"\n";
+    let config = format!("{store}{}", url(&auth.mcp_url()));
+    let issuer = format!("the server wants a login (issuer {})", auth.issuer());
+    fails_with(&config, 14, "auth", &issuer);
+
+    let lost = FakeAuth::start(AuthSettings::default());
+    for path in [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+    ] {
+        (0..4).for_each(|_| lost.script(path, AuthFault::Answer(500, Value::Null)));
+    }
+    let config = format!("{store}{}", url(&lost.mcp_url()));
+    fails_with(
+        &config,
+        14,
+        "auth",
+        "its authorization server cannot be found",
+    );
+
+    let locked = FakeHttp::new().require_bearer("key").start();
+    fails_with(&locked.toml("x"), 14, "auth", "wants a login");
+}
+
+#[test]
+fn what_is_wrong_with_the_protocol() {
+    fails_with(
+        &FakeStdio::new().protocol_version("1999-01-01").toml("x"),
+        15,
+        "handshake",
+        "1999-01-01",
+    );
+    fails_with(
+        &FakeStdio::new().hang_in_initialize().toml("x"),
+        15,
+        "handshake",
+        "no answer within",
+    );
+    fails_with(
+        &FakeStdio::new().error_on("initialize").toml("x"),
+        15,
+        "handshake",
+        "refused the handshake",
+    );
+    let page = FakeHttp::new().start();
+    for method in ["initialize", "server/discover"] {
+        page.fault_always(method, HttpFault::Html);
+    }
+    fails_with(&page.toml("x"), 15, "handshake", "HTTP 200");
+    let silent = FakeHttp::new().start();
+    for method in ["initialize", "server/discover"] {
+        silent.fault_always(method, HttpFault::NoAnswer);
+    }
+    fails_with(&silent.toml("x"), 15, "handshake", "no answer within");
+}
+
+#[test]
+fn what_is_wrong_with_the_tools() {
+    fails_with(
+        &FakeStdio::new().error_on("tools/list").toml("x"),
+        16,
+        "catalog",
+        "cannot be listed",
+    );
+    fails_with(
+        &FakeStdio::new().silent_on("tools/list").toml("x"),
+        16,
+        "catalog",
+        "timed out",
+    );
+    fails_with(
+        &FakeStdio::new().exit_on("tools/list").toml("x"),
+        16,
+        "catalog",
+        "",
+    );
+    fails_with(
+        &FakeStdio::new().tools(["bad_schema"]).toml("x"),
+        16,
+        "catalog",
+        "no tool can be used: 0 tools, 1 invalid",
+    );
+    fails_with(
+        &stdio("enabled_tools = []"),
+        16,
+        "catalog",
+        "no tool can be used: 0 tools, 1 off",
+    );
+}
+
+#[test]
+fn all_servers_are_told_in_order_and_the_smallest_code_counts() {
+    let config = format!(
+        "{}{}headers = {{}}\n{}enabled = false\n{}",
+        FakeStdio::new().error_on("tools/list").toml("zeta"),
+        FakeStdio::new()
+            .tools(["echo", "bad_schema", "write"])
+            .toml("docs"),
+        FakeStdio::new().toml("off"),
+        "[mcp_servers.far]\nurl = \"http://127.0.0.1:1/mcp\"\n",
+    );
+    let home = TestHome::with_config(&config);
+    assert_snapshot!(steady(&check(&home, &[])), @r#"
+        docs  [FAKE] --tools echo,bad_schema,write  (user, [CODEX_HOME]/config.toml:4)
+          warn  config       3 keys
+          ok    policy       no restriction
+          ok    environment  [FAKE]
+          ok    connect      started
+          skip  auth
+          ok    handshake    2025-11-25, fake 1.0.0, [N] ms
+          warn  catalog      2 tools, 1 invalid, 154 bytes of schemas
+          warning: [CODEX_HOME]/config.toml:7:1: `headers` is ignored. Did you mean `http_headers`?
+          warning: tool `bad_schema` of MCP server `docs` is left out: its input schema is bad: invalid schema at `#/properties/text/type`: `"nonsense"` is not a type
+        far  http://127.0.0.1:[PORT]/mcp  (user, [CODEX_HOME]/config.toml:12)
+          ok    config       1 key
+          ok    policy       no restriction
+          ok    environment
+          fail  connect      cannot reach `http://127.0.0.1:[PORT]`: connection refused
+          skip  auth
+          skip  handshake
+          skip  catalog
+          hint: check that the server runs and that the port is right
+        off  [FAKE]  (user, [CODEX_HOME]/config.toml:8)
+          ok    config       3 keys
+          skip  policy       enabled = false
+          skip  environment
+          skip  connect
+          skip  auth
+          skip  handshake
+          skip  catalog
+        zeta  [FAKE] --error-on tools/list  (user, [CODEX_HOME]/config.toml:1)
+          ok    config       2 keys
+          ok    policy       no restriction
+          ok    environment  [FAKE]
+          ok    connect      started
+          skip  auth
+          ok    handshake    2025-11-25, fake 1.0.0, [N] ms
+          fail  catalog      its tools cannot be listed: the fake refuses tools/list (-32603)
+        2 of 4 servers failed
+        [stderr]
+        warning: Codex is ignoring 1 unrecognized configuration setting. Check for typos or deprecated settings.
+          user ([CODEX_HOME]/config.toml:7:1): `mcp_servers.docs.headers` is ignored. Did you mean `http_headers`?
+        [exit 13]
+        "#);
+}
+
+#[test]
+fn a_server_behind_a_login_is_told_with_each_document() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = TestHome::with_config(&url(&auth.mcp_url()));
+    let output = check(&home, &["x", "--json"]);
+    let step = &output.json()["servers"][0]["steps"][4];
+    assert_eq!(step["id"], "auth", "{output}");
+    assert_eq!(step["hint"], "codex mcp login x");
+    let requests = step["details"]["requests"].as_array().unwrap();
+    assert!(requests.len() >= 2, "{output}");
+    assert!(
+        requests
+            .iter()
+            .all(|request| request["method"] == "GET" && request["ms"].is_u64())
+    );
+    assert_eq!(requests[0]["status"], 200);
+    // Nobody was registered and nothing was stored.
+    assert!(auth.requests("/register").is_empty());
+    assert!(!home.codex_home().join(".credentials.json").exists());
+}
+
+#[test]
+fn nothing_configured_is_no_failure() {
+    assert_snapshot!(check(&TestHome::new(), &[]), @"
+        No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.
+        [exit 0]
+        ");
+    assert_snapshot!(check(&TestHome::new(), &["--json"]), @r#"
+        {
+          "schema_version": 1,
+          "exit_code": 0,
+          "servers": []
+        }
+        [exit 0]
+        "#);
+    assert_snapshot!(check(&TestHome::new(), &["nope"]), @"
+        [stderr]
+        Error: No MCP server named 'nope' found.
+        [exit 1]
+        ");
+}
+
+#[test]
+fn a_hanging_server_costs_its_limit_only() {
+    let deaf = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = deaf.local_addr().unwrap().port();
+    let home = TestHome::with_config(&format!(
+        "{}startup_timeout_sec = 1\n",
+        url(&format!("http://127.0.0.1:{port}/mcp"))
+    ));
+    let output = check(&home, &["--json"]);
+    assert_eq!(output.exit(), Some(15), "{output}");
+    let steps = output.json()["servers"][0]["steps"].clone();
+    assert_eq!(steps[3]["status"], "ok", "{output}");
+    assert_eq!(steps[5]["summary"], "no answer within 1s", "{output}");
+}
+
+#[test]
+fn ctrl_c_prints_what_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::new(folder.path().join("journal"));
+    let config = FakeStdio::new().hang_in_initialize().noting_in(&journal);
+    let home = TestHome::with_config(&config.toml("x"));
+    let running = home.codex(["mcp", "check"]).spawn();
+    journal.wait_for_method("initialize", Duration::from_secs(20));
+    running.interrupt();
+    let output = running.wait();
+    assert_eq!(output.exit(), Some(130), "{output}");
+    assert!(
+        output.stdout.contains("fail  connect      interrupted"),
+        "{output}"
+    );
+    for pid in journal.pids() {
+        assert!(wait_until_gone(pid, Duration::from_secs(1)));
+    }
+}
