@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use codex_test_support::search_for_secrets;
 
 use crate::parts::{Installed, Part};
 use crate::{conformance, step, tidy, workspace};
@@ -77,8 +78,10 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     build.args(["build", "--workspace", "--bins", "--examples", "--quiet"]);
     step::run("cargo build", &mut build, 30 * MINUTE)?;
     let mut command = workspace::cargo();
-    if has_nextest() {
+    let has_nextest = has_nextest();
+    if has_nextest {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["--profile", "searched"]);
         command.args(["--status-level", "fail", "--final-status-level", "fail"]);
     } else {
         command.args(["test", "--workspace", "--no-fail-fast"]);
@@ -94,7 +97,26 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     }
     // A snapshot that differs is a failure, not a file beside the sources.
     command.env("INSTA_UPDATE", "no");
-    step::run("the suites", &mut command, 30 * MINUTE)
+    let transcripts = tempfile::tempdir()?;
+    command.env("CODEX_TEST_TRANSCRIPTS", transcripts.path());
+    let outcome = step::run("the suites", &mut command, 30 * MINUTE);
+    // Also after a failure: what it printed is the more likely to hold a secret.
+    let report = workspace::root().join("target/nextest/searched/junit.xml");
+    let others = if has_nextest {
+        vec![report]
+    } else {
+        Vec::new()
+    };
+    let searched = search_for_secrets(transcripts.path(), &others);
+    match (outcome, searched) {
+        (outcome, Ok(n_outputs)) => outcome.map(|()| {
+            eprintln!(
+                "no secret in the outputs of {n_outputs} runs of codex, nor in those of the tests"
+            );
+        }),
+        (Ok(()), Err(why)) => bail!("{why}"),
+        (Err(error), Err(why)) => Err(error.context(why)),
+    }
 }
 
 fn has_nextest() -> bool {

@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 use crate::home::TestHome;
+use crate::secrets::{self, Before};
 
 mod filters;
 
@@ -33,6 +34,9 @@ pub struct CodexCommand {
     stdin_open: bool,
     limit: Duration,
     places: Vec<(String, &'static str)>,
+    codex_home: PathBuf,
+    /// Whether what it leaves behind is searched for secrets.
+    may_show_secrets: bool,
 }
 
 impl CodexCommand {
@@ -57,6 +61,8 @@ impl CodexCommand {
             stdin: Vec::new(),
             stdin_open: false,
             limit: DEFAULT_LIMIT,
+            codex_home: home.codex_home(),
+            may_show_secrets: true,
             // The longer path first, for the base is a prefix of the others.
             places: vec![
                 (place(home.codex_home()), "[CODEX_HOME]"),
@@ -65,6 +71,14 @@ impl CodexCommand {
                 (place(home.path().to_owned()), "[TEMP]"),
             ],
         }
+    }
+
+    /// Fails the test when the run shows a secret or leaves one outside the stores; every `codex` is
+    /// run so.
+    #[must_use]
+    pub fn without_secrets(mut self) -> Self {
+        self.may_show_secrets = false;
+        self
     }
 
     /// Adds an argument.
@@ -117,6 +131,8 @@ impl CodexCommand {
 
     /// Starts the command, for tests that send signals or read while it runs.
     pub fn spawn(self) -> RunningCodex {
+        secrets::learn_from_stores(&self.codex_home);
+        let before = Before::look(&self.codex_home);
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -152,6 +168,7 @@ impl CodexCommand {
             stderr,
             command: self,
             started: Instant::now(),
+            before,
         }
     }
 }
@@ -165,6 +182,7 @@ pub struct RunningCodex {
     stderr: Collector,
     command: CodexCommand,
     started: Instant,
+    before: Before,
 }
 
 impl RunningCodex {
@@ -244,10 +262,16 @@ impl RunningCodex {
         let grace = Instant::now() + Duration::from_secs(2);
         self.stdout.wait_until(grace, |state| state.ended);
         self.stderr.wait_until(grace, |state| state.ended);
+        let (stdout, stderr) = (self.stdout.text(), self.stderr.text());
+        if !self.command.may_show_secrets {
+            let (what, home) = (format!("{:?}", self.command.args), &self.command.codex_home);
+            secrets::learn_from_stores(home);
+            secrets::assert_none(&what, home, &self.before, &[&stdout, &stderr]);
+        }
         CommandOutput {
             status,
-            stdout: self.stdout.text(),
-            stderr: self.stderr.text(),
+            stdout,
+            stderr,
             duration,
             places: self.command.places.clone(),
         }

@@ -19,8 +19,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use crate::Gate;
 use crate::http_server::{Handler, HttpRequest, HttpServer, Responder};
+use crate::{Gate, secrets};
 use state::State;
 
 /// A way in which one request to one path is answered instead of rightly.
@@ -215,6 +215,18 @@ impl FakeAuth {
 impl Handler for Shared {
     fn handle(&self, request: HttpRequest, responder: &mut Responder) -> std::io::Result<()> {
         let request = read(&request);
+        let verifier = request
+            .params
+            .iter()
+            .filter(|(name, _)| name == "code_verifier");
+        verifier.for_each(|(_, verifier)| secrets::learn(verifier));
+        if let Some((_, proof)) = request
+            .authorization
+            .as_ref()
+            .and_then(|it| it.split_once(' '))
+        {
+            secrets::learn(proof);
+        }
         self.requests
             .lock()
             .expect("no holder panics")

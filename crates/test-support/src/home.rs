@@ -127,7 +127,7 @@ impl TestHome {
         I: IntoIterator,
         I::Item: AsRef<OsStr>,
     {
-        CodexCommand::new(crate::codex_program(), args, self)
+        CodexCommand::new(crate::codex_program(), args, self).without_secrets()
     }
 
     /// Prepares another program in this home, with the same environment and limits.

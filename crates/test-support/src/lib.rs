@@ -29,6 +29,7 @@ mod parts;
 mod processes;
 mod programs;
 mod responses;
+mod secrets;
 
 pub use command::{CodexCommand, CommandOutput, RunningCodex};
 pub use fake_auth::{
@@ -52,6 +53,7 @@ pub use responses::events::{
 };
 pub use responses::reply::{Reply, sse};
 pub use responses::request::RecordedRequest;
+pub use secrets::{MARK as SECRET_MARK, search as search_for_secrets};
 
 /// The body of the hidden program `fake-mcp-server`; tests reach it through [`FakeStdio`].
 #[doc(hidden)]

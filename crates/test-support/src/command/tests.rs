@@ -106,3 +106,34 @@ fn json_lines_are_parsed() {
         .run();
     assert_eq!(output.json_lines()[1]["b"], 2);
 }
+
+const LOGIN: &str = r#"{"a|1":{"access_token":"a-token-of-a-real-server"}}"#;
+
+#[test]
+#[should_panic(expected = "shows a secret: it is [SECRET]")]
+fn an_output_with_a_stored_secret_fails_the_test() {
+    let home = TestHome::new();
+    std::fs::write(home.codex_home().join(".credentials.json"), LOGIN).unwrap();
+    let script = "echo it is a-token-of-a-real-server >&2; rm $CODEX_HOME/.credentials.json";
+    let command = home.program("/bin/sh", ["-c", script]);
+    command.without_secrets().run();
+}
+
+#[test]
+#[should_panic(expected = "log.txt: code=code[SECRET]-7")]
+fn a_file_with_a_marked_secret_fails_the_test() {
+    let home = TestHome::new();
+    let script = "mkdir $CODEX_HOME/logs; echo code=code-canary-7 > $CODEX_HOME/logs/log.txt";
+    let command = home.program("/bin/sh", ["-c", script]);
+    command.without_secrets().run();
+}
+
+#[test]
+fn stores_and_what_the_test_wrote_before_may_hold_secrets() {
+    let home = TestHome::new();
+    home.write_config("client_secret = 'secret-canary-1'");
+    let store = home.codex_home().join(".credentials.json");
+    let script = format!("echo '{LOGIN}' > {}; echo fine", store.display());
+    let command = home.program("/bin/sh", ["-c", &script]);
+    assert_eq!(command.without_secrets().run().stdout, "fine\n");
+}

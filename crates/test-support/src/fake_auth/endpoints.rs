@@ -309,7 +309,7 @@ fn register(state: &mut State, request: &AuthRequest) -> Answer {
         .flatten()
         .filter_map(Value::as_str)
         .collect();
-    let client_id = state.fresh("client");
+    let client_id = state.fresh_id("client");
     let method = request.json["token_endpoint_auth_method"].as_str();
     let method = method.unwrap_or("client_secret_basic");
     let secret = (method != "none").then(|| state.fresh("secret"));

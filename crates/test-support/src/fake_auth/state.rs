@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use crate::secrets::MARK;
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) base: String,
@@ -50,10 +52,15 @@ impl State {
         self.clients.insert(client_id.to_owned(), client);
     }
 
-    /// Makes a text that no other is equal to.
+    /// Makes a text that no other is equal to, marked as a secret.
     pub(super) fn fresh(&mut self, what: &str) -> String {
+        self.fresh_id(&format!("{what}{MARK}"))
+    }
+
+    /// Makes a text that no other is equal to, and that anybody may see.
+    pub(super) fn fresh_id(&mut self, what: &str) -> String {
         self.n_made += 1;
-        format!("{what}-canary-{}", self.n_made)
+        format!("{what}-{}", self.n_made)
     }
 }
 
