@@ -21,7 +21,7 @@ use crate::turn::{Ended, Offered, Outcome, Turn, TurnServices};
 /// How long a turn may take to end after it was told to.
 const TURN_END_LIMIT: Duration = Duration::from_millis(700);
 /// How long the servers may take to end. All limits together stay below the two seconds of the
-/// contract for `exec`.
+/// contract for `exec`; only the renewal of a login that is under way is waited for longer.
 const SERVERS_END_LIMIT: Duration = Duration::from_millis(1100);
 /// How long the tasks around the servers may take to end after them.
 const TASKS_END_LIMIT: Duration = Duration::from_millis(100);

@@ -31,7 +31,8 @@ use crate::view::View;
 const INTERRUPT_LIMIT: Duration = Duration::from_millis(900);
 /// How long servers and children may take to end after an interrupt, and after a turn.
 const INTERRUPTED_CLOSE_LIMIT: Duration = Duration::from_millis(700);
-const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+/// The latter has room for the renewal of a login that is under way: without its end the login is lost.
+const CLOSE_LIMIT: Duration = Duration::from_secs(13);
 /// Most notices about the configuration.
 const MAX_NOTICES: usize = 20;
 

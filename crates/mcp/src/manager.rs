@@ -31,6 +31,8 @@ use server::ServerTask;
 
 /// How long a server may take to end when its owner does not say otherwise.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1800);
+/// How long the end waits for the renewal of a login that is under way.
+const RENEWAL_LIMIT: Duration = Duration::from_secs(10);
 /// Reports that may wait for the actor.
 const INBOX_CAPACITY: usize = 64;
 /// Notices that may wait for their reader; beyond it the newest are dropped and counted.
@@ -60,6 +62,7 @@ impl McpManager {
             .map(|(name, config)| (name.clone(), Slot::before_start(config)))
             .collect();
         let servers = TaskTracker::new();
+        let renewals = TaskTracker::new();
         for (name, slot) in &slots {
             let Slot::Starting { .. } = slot else {
                 continue;
@@ -73,9 +76,10 @@ impl McpManager {
                 inbox_sender.clone(),
                 stop.clone(),
             );
-            servers.spawn(task.run());
+            servers.spawn(task.run(renewals.clone()));
         }
         servers.close();
+        renewals.close();
         let first = Arc::new(Shared {
             catalog: Arc::default(),
             slots: slots.clone(),
@@ -92,8 +96,9 @@ impl McpManager {
             n_dropped: 0,
             notices: Some(notices),
         };
-        tasks.spawn(actor.run(stop.clone(), servers.clone()));
-        McpHandle::new(settings, shared, catalogs, inbox_sender, stop, servers)
+        let ends = Ends { servers, renewals };
+        tasks.spawn(actor.run(stop.clone(), ends.clone()));
+        McpHandle::new(settings, shared, catalogs, inbox_sender, stop, ends)
     }
 }
 
@@ -116,6 +121,13 @@ impl Stop {
     fn limit(&self) -> Duration {
         self.limit.get().copied().unwrap_or(SHUTDOWN_LIMIT)
     }
+}
+
+/// What is waited for at the end: the servers, and then what they left to be done.
+#[derive(Debug, Clone)]
+struct Ends {
+    servers: TaskTracker,
+    renewals: TaskTracker,
 }
 
 /// What readers see: one consistent moment.
@@ -229,10 +241,11 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, stop: Arc<Stop>, servers: TaskTracker) {
+    async fn run(mut self, stop: Arc<Stop>, ends: Ends) {
         let stopped = async {
             stop.token.cancelled().await;
-            servers.wait().await;
+            ends.servers.wait().await;
+            ends.renewals.wait().await;
         };
         tokio::pin!(stopped);
         loop {

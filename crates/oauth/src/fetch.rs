@@ -147,7 +147,9 @@ impl Fetcher {
             let response = self.http.send(request).await?;
             let status = response.status.as_u16();
             let end = response.url.clone();
-            let body = match response.status.is_success() {
+            // A server that opens a stream at any path below its own has no document there.
+            let is_stream = response.content_type().as_deref() == Some("text/event-stream");
+            let body = match response.status.is_success() && !is_stream {
                 true => response.body.bytes().await?,
                 false => Bytes::new(),
             };

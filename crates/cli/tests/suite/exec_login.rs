@@ -1,6 +1,10 @@
 //! `codex exec` with servers that people log in to: it opens no browser and says what to run.
 
-use codex_test_support::{AuthSettings, FakeAuth, MockResponses, TestHome};
+use std::time::{Duration, Instant};
+
+use codex_test_support::{
+    AuthFault, AuthSettings, FakeAuth, Gate, MockResponses, TestHome, process_lives,
+};
 
 use crate::exec_support::{calls, human, json, mcp_calls, notices, says, types};
 use crate::mcp_login::log_in;
@@ -95,4 +99,45 @@ fn a_login_that_was_refused_for_good_fails_the_start_of_its_server_as_expired() 
         notices(&output),
         ["The login of the oa MCP server has expired. Run `codex mcp login oa`."]
     );
+}
+
+#[test]
+fn exec_ends_while_the_token_endpoint_is_slow() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let provider = MockResponses::start();
+    let may_call = Gate::new();
+    provider
+        .queue(calls("oa", "whoami", "{}").hold_until(&may_call))
+        .queue(says("done"));
+    let url = auth.mcp_url();
+    let home = TestHome::with_provider(
+        &provider,
+        &format!(
+            "mcp_oauth_credentials_store = \"file\"\n[mcp_servers.oa]\nurl = \"{url}\"\n\
+             tool_timeout_sec = 0.5\ndefault_tools_approval_mode = \"approve\"\n"
+        ),
+    );
+    log_in(&home, &["mcp", "login", "oa"]);
+    let running = json(&home, &["hi"]).spawn();
+    running.wait_for_stdout("turn.started");
+    // The call is refused, its renewal takes longer than the call may take, and the turn is over.
+    auth.end_access_tokens();
+    let slow = Gate::new();
+    auth.script("/token", AuthFault::Hold(slow.clone()));
+    may_call.open();
+    let seen = running.wait_for_stdout("turn.completed");
+    assert!(seen.contains("timed out"), "{seen}");
+    // Longer than the servers have for their end.
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(1500) {
+        assert!(process_lives(running.pid()), "it left the renewal behind");
+        std::thread::yield_now();
+    }
+    slow.open();
+    assert_eq!(running.wait().exit(), Some(0));
+    let stored = std::fs::read_to_string(home.codex_home().join(".credentials.json")).unwrap();
+    let stored: serde_json::Value = serde_json::from_str(&stored).unwrap();
+    let record = stored.as_object().unwrap().values().next().unwrap();
+    let token = record["refresh_token"].as_str().unwrap();
+    assert!(auth.knows(token), "the login is lost");
 }

@@ -23,3 +23,4 @@ mod mcp_list_get;
 mod mcp_live;
 mod mcp_login;
 mod mcp_login_faults;
+mod mcp_logout;

@@ -12,10 +12,9 @@ use serde_json::{Map, Value};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::start::knock;
-use super::{Connection, Input, Shared, Slot, Stop};
+use super::{Connection, Ends, Input, RENEWAL_LIMIT, Shared, Slot, Stop};
 use crate::catalog::{HiddenReason, ToolCatalog};
 use crate::error::{CallError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
@@ -34,7 +33,7 @@ pub struct McpHandle {
     catalogs: watch::Sender<Arc<ToolCatalog>>,
     inbox: mpsc::Sender<Input>,
     pub(super) stop: Arc<Stop>,
-    servers: TaskTracker,
+    ends: Ends,
 }
 
 /// How one call runs.
@@ -99,7 +98,7 @@ impl McpHandle {
         catalogs: watch::Sender<Arc<ToolCatalog>>,
         inbox: mpsc::Sender<Input>,
         stop: Arc<Stop>,
-        servers: TaskTracker,
+        ends: Ends,
     ) -> Self {
         Self {
             settings,
@@ -107,7 +106,7 @@ impl McpHandle {
             catalogs,
             inbox,
             stop,
-            servers,
+            ends,
         }
     }
 
@@ -292,13 +291,15 @@ impl McpHandle {
         answer.map_err(|error| self.explain(server, error))
     }
 
-    /// Stops all servers side by side; none is alive when it returns, at the latest after `limit`.
+    /// Stops all servers side by side; none is alive after `limit`. Only the renewal of a login that
+    /// is under way is waited for longer, at most 10 s: without its end the login would be lost.
     pub async fn shutdown(&self, limit: Duration) {
         // A tenth is left for the reports; the first limit that is given holds.
         let _ = self.stop.limit.set(limit.mul_f32(0.9));
         self.stop.token.cancel();
         // Beyond the limit the owner's runtime ends, and with it each server's process group.
-        let _ = tokio::time::timeout(limit, self.servers.wait()).await;
+        let _ = tokio::time::timeout(limit, self.ends.servers.wait()).await;
+        let _ = tokio::time::timeout(RENEWAL_LIMIT, self.ends.renewals.wait()).await;
     }
 
     fn config(&self, server: &ServerName) -> Result<&McpServerConfig, CallError> {

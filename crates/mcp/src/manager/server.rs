@@ -18,9 +18,10 @@ use http::header::AUTHORIZATION;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
 use super::questions::answer;
-use super::{Connection, Door, Input, Knock, Stop};
+use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Stop};
 use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
@@ -32,8 +33,6 @@ use crate::settings::{ListChanges, McpSettings};
 const EVENTS_CAPACITY: usize = 64;
 /// A server that announces changes all the time is listed at most this often.
 const RELIST_GAP: Duration = Duration::from_millis(250);
-/// How long the end waits for a renewal under way.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 /// Knocks that may wait while the store is looked at.
 const KNOCKS_CAPACITY: usize = 16;
 /// Sentences that are remembered, so that a server whose faults have ever new names costs no memory.
@@ -101,16 +100,18 @@ impl ServerTask {
         }
     }
 
-    /// Runs until the server is given up or the owner cancels.
-    pub(super) async fn run(mut self) {
+    /// Runs until the server is given up or the owner cancels. What is left then goes to `renewals`:
+    /// a renewal that began must reach the store, for its old token is worth nothing any more.
+    pub(super) async fn run(mut self, renewals: TaskTracker) {
         self.live().await;
-        // A renewal that began must reach the store: its old token is worth nothing any more.
-        if let Some(tokens) = &self.tokens {
-            tokens.settle(SETTLE_LIMIT).await;
-            for warning in tokens.take_warnings() {
-                self.say_once(McpNotice::about(&self.config.name.clone(), warning))
-                    .await;
-            }
+        if let Some(tokens) = self.tokens.clone() {
+            renewals.spawn(async move {
+                tokens.settle(RENEWAL_LIMIT).await;
+                for warning in tokens.take_warnings() {
+                    let notice = McpNotice::about(&self.config.name, warning);
+                    self.say_once(notice).await;
+                }
+            });
         }
     }
 

@@ -36,7 +36,11 @@ pub(crate) fn logins(home: &Path) -> McpAuth {
 }
 
 /// Logs in as a user does, in whose browser an address becomes `seen_as`.
-async fn log_in(logins: &McpAuth, server: &McpServerConfig, seen_as: impl Fn(&str) -> String) {
+pub(crate) async fn log_in(
+    logins: &McpAuth,
+    server: &McpServerConfig,
+    seen_as: impl Fn(&str) -> String,
+) {
     finish(logins, LoginSpec::new(server.clone()), seen_as).await;
 }
 
@@ -270,4 +274,58 @@ async fn a_server_that_wants_the_login_only_for_its_tools_says_the_same() {
     let mut world = world_of(&config, &logins(folder.path()));
     world.ready(None).await.unwrap();
     assert_eq!(world.stop().await, [NOT_LOGGED_IN]);
+}
+
+#[tokio::test]
+async fn two_servers_with_one_url_have_a_login_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, config) = provider(AuthSettings::default());
+    let other = http("other", &auth.mcp_url());
+    let logins = logins(folder.path());
+    log_in(&logins, &config, str::to_owned).await;
+    let mut world = World::start_with([config.clone(), other.clone()], |settings| {
+        settings.auth = Some(logins.clone());
+    });
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__oa__whoami"]);
+    assert_eq!(
+        world.stop().await,
+        ["The other MCP server is not logged in. Run `codex mcp login other`."]
+    );
+    log_in(&logins, &other, str::to_owned).await;
+    // The end of one is not the end of the other.
+    assert!(
+        logins
+            .logout(&config, Path::new("/"))
+            .await
+            .unwrap()
+            .removed
+    );
+    let mut world = world_of(&other, &logins);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.flat_names(), ["mcp__other__whoami"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_url_gets_no_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_auth, config) = provider(AuthSettings::default());
+    let logins = logins(folder.path());
+    log_in(&logins, &config, str::to_owned).await;
+    let thief = FakeHttp::new().require_bearer("any").start();
+    let moved = http("oa", &thief.url());
+    let mut world = world_of(&moved, &logins);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.stop().await, [NOT_LOGGED_IN]);
+    let seen = thief.seen();
+    assert!(!seen.is_empty());
+    assert!(
+        seen.iter()
+            .all(|seen| seen.header("authorization").is_none())
+    );
+    // Back at the old address the login is there as it was.
+    let mut world = world_of(&config, &logins);
+    world.ready(None).await.unwrap();
+    assert_eq!(world.stop().await, [] as [&str; 0]);
 }

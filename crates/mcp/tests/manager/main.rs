@@ -9,6 +9,7 @@
 mod calls;
 mod front;
 mod login;
+mod statuses;
 mod support;
 
 use std::time::{Duration, Instant};

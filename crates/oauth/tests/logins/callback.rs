@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use codex_oauth::{LoginError, PasteError, PendingLogin};
-use codex_test_support::{AuthSettings, browser_send};
+use codex_test_support::{AuthFault, AuthSettings, Gate, browser_send};
 use serde_json::json;
 
 use crate::world::{LONG, World, get, limited};
@@ -107,6 +107,48 @@ async fn a_server_that_promises_to_name_itself_must_and_then_has_a_short_path() 
     );
     let (outcome, _) = world.finish(pending).await;
     outcome.unwrap();
+}
+
+#[tokio::test]
+async fn a_callback_that_comes_twice_is_heard_once() {
+    let world = World::plain();
+    let pending = world.pending().await;
+    let page = get(pending.authorization_url().to_string()).await;
+    let callback = page.header("location").unwrap().to_owned();
+    let gate = Gate::new();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let first = tokio::task::spawn(get(callback.clone()));
+    let cancel = world.cancel.clone();
+    let login = tokio::task::spawn(async move { pending.finish(LONG, &cancel).await });
+    while world.auth.requests("/token").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // A reload of the page, while the first is still being answered.
+    let second = tokio::task::spawn_blocking(move || {
+        let stream = std::net::TcpStream::connect(host_of(&callback)).unwrap();
+        (stream, callback)
+    });
+    let (mut stream, callback) = limited(second).await.unwrap();
+    let path = callback.split_once("/callback").unwrap().1;
+    let request = format!("GET /callback{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    gate.open();
+    limited(login).await.unwrap().unwrap();
+    assert_eq!(limited(first).await.unwrap().status, 200);
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut answer = String::new();
+        // Closed without a word, or told that it is none of this login.
+        let _ = std::io::Read::read_to_string(&mut stream, &mut answer);
+        answer
+    });
+    let answer = limited(answer).await.unwrap();
+    assert!(!answer.contains(" 200 "), "{answer}");
+    assert_eq!(world.auth.requests("/token").len(), 1);
+}
+
+fn host_of(url: &str) -> String {
+    let url: url::Url = url.parse().unwrap();
+    format!("127.0.0.1:{}", url.port().unwrap())
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use codex_oauth::{DiscoveryError, Found};
+use codex_oauth::{DiscoveryError, DiscoveryRequest, Found, discover};
 use codex_test_support::{AuthFault, AuthSettings, FakeAuth};
 use serde_json::{Value, json};
 
@@ -90,6 +90,22 @@ async fn a_web_page_is_no_document() {
     let found = world.try_discover().await.unwrap();
     assert_eq!(found.resource, None);
     assert_eq!(found.trace.0[0].verdict, "not a JSON object");
+}
+
+#[tokio::test]
+async fn a_stream_at_every_path_is_no_document_and_costs_no_time() {
+    let server = codex_test_support::FakeHttp::new().start();
+    let request = DiscoveryRequest {
+        saw_401: false,
+        ..DiscoveryRequest::after_401(server.url().parse().unwrap(), None)
+    };
+    let (world, begin) = (World::plain(), Instant::now());
+    let error = discover(&request, &world.services, &world.cancel).await;
+    assert!(
+        matches!(error, Err(DiscoveryError::Unsupported { .. })),
+        "{error:?}"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test]

@@ -68,6 +68,7 @@ fn spawn(program: &str, args: &[String], url: &Url) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test writes its own browser")]
 mod tests {
     use super::*;
 
@@ -89,6 +90,29 @@ mod tests {
         assert!(remote(&[("SSH_CONNECTION", "a")]));
         assert!(!remote(&[("SSH_CONNECTION", "a"), ("DISPLAY", ":0")]));
         assert!(!remote(&[]));
+    }
+
+    #[test]
+    fn a_url_with_quotes_reaches_the_browser_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, seen) = (folder.path().join("browser"), folder.path().join("seen"));
+        let text = format!(
+            "#!/bin/sh\nprintf '%s\\n' \"$#\" \"$@\" > '{0}.part'\nmv '{0}.part' '{0}'\n",
+            seen.display()
+        );
+        std::fs::write(&program, text).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let url = "https://h.example/a'b;$(id)`id`?x=\"y\"&z='|>w %s";
+        let url = Url::parse(url).unwrap();
+        let browser = program.to_string_lossy().into_owned();
+        open(&url, &Env::from_pairs([("BROWSER", browser)])).unwrap();
+        let begin = std::time::Instant::now();
+        while !seen.exists() && begin.elapsed() < std::time::Duration::from_secs(20) {
+            std::thread::yield_now();
+        }
+        let seen = std::fs::read_to_string(&seen).unwrap();
+        assert_eq!(seen, format!("1\n{url}\n"));
     }
 
     #[test]

@@ -25,6 +25,10 @@ impl Handler for World {
             message: message.clone(),
         });
         self.tell();
+        // It publishes no documents.
+        if request.path.starts_with("/.well-known/") {
+            return responder.full(404, &[], b"");
+        }
         if self.lacks_header(&request) {
             let headers = [(
                 "www-authenticate".to_owned(),
