@@ -176,6 +176,7 @@ impl McpAuth {
             scopes_requested: Scopes::default(),
             secret_expires_at: None,
             needs_login: false,
+            dpop_key: None,
             obtained_at: None,
         };
         self.0.store.save_client(&lock, &client).await

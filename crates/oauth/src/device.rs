@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::discovery::resource_parameter;
+use crate::dpop::DpopNeed;
 use crate::exchange::{Client, plain_text, request_tokens};
 use crate::fetch::{Fetcher, POST_LIMIT};
 use crate::form::Form;
@@ -96,6 +97,7 @@ pub struct DeviceLogin {
     settings: ClientSettings,
     client: ClientRecord,
     discovery: Discovery,
+    dpop_need: DpopNeed,
     resource: String,
     services: Services,
 }
@@ -120,6 +122,7 @@ impl DeviceRequest {
         let challenge = self.discovery.challenge.as_ref();
         let resource_metadata = self.discovery.resource.as_ref();
         let scopes = choose_scopes(&self.scopes, challenge, resource_metadata, server).scopes;
+        let dpop_need = DpopNeed::of(&self.discovery, challenge.map(|challenge| challenge.scheme));
         let fetcher = Fetcher::new(services, self.discovery.rule);
         let ladder = Ladder {
             server,
@@ -162,11 +165,15 @@ impl DeviceRequest {
             client: ClientRecord {
                 resource: Some(resource.clone()),
                 scopes_requested: scopes,
+                dpop_key: dpop_need
+                    .key()
+                    .map_err(|error| DeviceError::NoCode(error.to_string()))?,
                 ..client
             },
             key: self.key,
             settings: self.client,
             discovery: self.discovery,
+            dpop_need,
             resource,
             services: services.clone(),
         })
@@ -190,7 +197,9 @@ impl DeviceLogin {
     async fn poll(&self) -> Result<OAuthTokens, DeviceError> {
         let fetcher = Fetcher::new(&self.services, self.discovery.rule);
         let endpoint = &self.discovery.server.token_endpoint;
-        let client = Client::of(&self.client, &self.settings);
+        let key = self.client.dpop_key.as_ref();
+        let dpop = self.dpop_need.dpop(key, &self.services);
+        let client = Client::of(&self.client, &self.settings).bound_to(dpop);
         let mut interval = self.interval;
         loop {
             sleep(interval).await;

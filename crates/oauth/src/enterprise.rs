@@ -8,7 +8,7 @@ use codex_host::Secret;
 use tokio_util::sync::CancellationToken;
 
 use crate::client_auth::method_of_metadata;
-use crate::exchange::{Client, post_form, refusal};
+use crate::exchange::{Client, ask, refusal};
 use crate::fetch::Fetcher;
 use crate::form::Form;
 use crate::fresh_file::FreshFile;
@@ -75,6 +75,7 @@ impl IdentityProvider {
             method: method.unwrap_or_else(|| method_of_metadata(listed, secret.is_some())),
             signing_key: self.client.signing_key.as_ref(),
             issuer: &found.server.issuer,
+            dpop: None,
         };
         let form = Form::grant(EXCHANGE)
             .with("requested_token_type", ID_JAG)
@@ -84,9 +85,9 @@ impl IdentityProvider {
             .with("resource", request.resource)
             .with_some("scope", request.scope);
         let now = services.clock.now();
-        let form = client.prove(form, now)?;
         let fetcher = Fetcher::new(services, found.rule);
-        let posted = post_form(&fetcher, &found.server.token_endpoint, &form).await?;
+        let endpoint = &found.server.token_endpoint;
+        let posted = ask(&fetcher, endpoint, &form, &client, now).await?;
         if let Some(error) = refusal(&posted, now) {
             return Err(error.into());
         }

@@ -1,10 +1,12 @@
 //! One request to a token endpoint and the reading of its answer.
 
 use codex_host::Secret;
+use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use url::Url;
 
+use crate::dpop::{self, Prover};
 use crate::fetch::{Fetcher, POST_LIMIT, PostError, Posted};
 use crate::form::Form;
 use crate::jwt::{self, SigningKey};
@@ -84,6 +86,8 @@ pub(crate) struct TokenAnswer {
     pub(crate) obtained_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Option<Scopes>,
+    /// Whether the access token is bound to the key that was shown.
+    pub(crate) is_bound: bool,
 }
 
 /// Who asks, and how that is proved.
@@ -95,6 +99,16 @@ pub(crate) struct Client<'a> {
     pub(crate) signing_key: Option<&'a SigningKey>,
     /// The audience of an assertion.
     pub(crate) issuer: &'a str,
+    /// The key that tokens are to be bound to.
+    pub(crate) dpop: Option<Dpop>,
+}
+
+/// A key that tokens are to be bound to.
+#[derive(Debug, Clone)]
+pub(crate) struct Dpop {
+    pub(crate) prover: Prover,
+    /// Whether a token that is not bound is of no use.
+    pub(crate) is_required: bool,
 }
 
 impl<'a> Client<'a> {
@@ -109,7 +123,13 @@ impl<'a> Client<'a> {
             method: settings.auth_method.unwrap_or(record.auth_method),
             signing_key: settings.signing_key.as_ref(),
             issuer: &record.issuer,
+            dpop: None,
         }
+    }
+
+    /// The same with a key that tokens are to be bound to, if there is one.
+    pub(crate) fn bound_to(self, dpop: Option<Dpop>) -> Self {
+        Self { dpop, ..self }
     }
 
     /// Nobody in particular: an assertion says who asks.
@@ -120,6 +140,7 @@ impl<'a> Client<'a> {
             method: AuthMethod::None,
             signing_key: None,
             issuer: "",
+            dpop: None,
         }
     }
 
@@ -167,18 +188,30 @@ pub(crate) async fn request_tokens(
     client: &Client<'_>,
     now: Timestamp,
 ) -> Result<TokenAnswer, TokenRequestError> {
-    let form = client.prove(form, now)?;
-    let posted = post_form(fetcher, endpoint, &form).await?;
-    read_answer(&posted, now)
+    let mut posted = ask(fetcher, endpoint, &form, client, now).await?;
+    // Nothing was judged yet but the proof, so that even a code is as good as before.
+    if posted.json["error"] == dpop::WANTS_NONCE && posted.has_nonce && client.dpop.is_some() {
+        posted = ask(fetcher, endpoint, &form, client, now).await?;
+    }
+    read_answer(&posted, now, client.dpop.as_ref())
 }
 
-/// Posts a form to a token endpoint.
-pub(crate) async fn post_form(
+/// Posts a form with every proof that its client has, each made for this one time.
+pub(crate) async fn ask(
     fetcher: &Fetcher,
     endpoint: &Url,
     form: &Form,
+    client: &Client<'_>,
+    now: Timestamp,
 ) -> Result<Posted, TokenRequestError> {
-    Ok(fetcher.post_form(endpoint, form, POST_LIMIT).await?)
+    let form = client.prove(form.clone(), now)?;
+    let proof = client.dpop.as_ref();
+    let proof = proof.map(|dpop| dpop.prover.proof(&Method::POST, endpoint, None));
+    let proof = proof.transpose();
+    let proof = proof.map_err(|error| TokenRequestError::Client(error.to_string()))?;
+    Ok(fetcher
+        .post_proven(endpoint, &form, proof, POST_LIMIT)
+        .await?)
 }
 
 /// Reads what a token endpoint has against a request.
@@ -204,6 +237,7 @@ pub(crate) fn refusal(posted: &Posted, now: Timestamp) -> Option<TokenRequestErr
 pub(crate) fn read_answer(
     posted: &Posted,
     now: Timestamp,
+    dpop: Option<&Dpop>,
 ) -> Result<TokenAnswer, TokenRequestError> {
     if let Some(error) = refusal(posted, now) {
         return Err(error);
@@ -219,8 +253,14 @@ pub(crate) fn read_answer(
     }
     // RFC 6749 requires it; a server that forgets it means Bearer.
     let token_type = json["token_type"].as_str().unwrap_or("Bearer");
-    if !token_type.eq_ignore_ascii_case("bearer") {
+    let is_bound = token_type.eq_ignore_ascii_case("dpop") && dpop.is_some();
+    if !is_bound && !token_type.eq_ignore_ascii_case("bearer") {
         return Err(TokenRequestError::Answer("its `token_type` is not Bearer"));
+    }
+    if !is_bound && dpop.is_some_and(|dpop| dpop.is_required) {
+        return Err(TokenRequestError::Answer(
+            "the server wants a token that is bound to a key (DPoP), and it is a bearer token",
+        ));
     }
     let refresh_token = json["refresh_token"]
         .as_str()
@@ -231,6 +271,7 @@ pub(crate) fn read_answer(
         obtained_at: whole_milliseconds(now),
         expires_at: expiry(&json["expires_in"], now),
         scopes: json["scope"].as_str().map(Scopes::parse),
+        is_bound,
     })
 }
 
@@ -270,8 +311,9 @@ mod tests {
             status,
             json,
             retry_after: None,
+            has_nonce: false,
         };
-        read_answer(&posted, Timestamp::UNIX_EPOCH)
+        read_answer(&posted, Timestamp::UNIX_EPOCH, None)
     }
 
     #[test]
@@ -305,6 +347,7 @@ mod tests {
             json!({"access_token": "a b"}),
             json!({"access_token": "a\r\nX: y"}),
             json!({"access_token": "t", "token_type": "mac"}),
+            json!({"access_token": "t", "token_type": "DPoP"}),
         ] {
             let error = read(200, answer.clone()).unwrap_err();
             assert!(

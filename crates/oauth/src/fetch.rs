@@ -15,6 +15,7 @@ use url::Url;
 
 use crate::Services;
 use crate::address::AddressRule;
+use crate::dpop::{Nonces, PROOF};
 use crate::form::Form;
 use crate::services::NEWEST_REVISION;
 
@@ -75,6 +76,7 @@ pub(crate) struct Fetcher {
     http: HttpClient,
     version: String,
     rule: AddressRule,
+    nonces: Nonces,
 }
 
 /// An answer to a POST: the status and whatever JSON came.
@@ -84,6 +86,8 @@ pub(crate) struct Posted {
     /// `Null` when the body is no JSON.
     pub(crate) json: Value,
     pub(crate) retry_after: Option<RetryAfter>,
+    /// Whether it brought a nonce for the next proof.
+    pub(crate) has_nonce: bool,
 }
 
 /// Why no answer came to a POST.
@@ -117,6 +121,7 @@ impl Fetcher {
             http: services.http.only_to(filter),
             version: services.version.clone(),
             rule,
+            nonces: services.nonces.clone(),
         }
     }
 
@@ -193,6 +198,17 @@ impl Fetcher {
         form: &Form,
         limit: Duration,
     ) -> Result<Posted, PostError> {
+        self.post_proven(url, form, None, limit).await
+    }
+
+    /// Posts a form with the proof that a key is ours.
+    pub(crate) async fn post_proven(
+        &self,
+        url: &Url,
+        form: &Form,
+        proof: Option<HeaderValue>,
+        limit: Duration,
+    ) -> Result<Posted, PostError> {
         let mut request = self.request(Method::POST, url, limit);
         request.body = Bytes::from(form.body());
         request = request.header(
@@ -201,6 +217,9 @@ impl Fetcher {
         );
         if let Some(value) = form.authorization() {
             request = request.secret_header(AUTHORIZATION, value);
+        }
+        if let Some(proof) = proof {
+            request = request.secret_header(PROOF, proof);
         }
         let mut posted = self.post(request, limit).await?;
         for field in ["error", "error_description"] {
@@ -230,7 +249,12 @@ impl Fetcher {
             return Err(PostError { message, is_unsent });
         }
         let response = self.http.send(request).await?;
-        read(response, limit).await
+        let has_nonce = self.nonces.learn(&response.url, &response.headers);
+        let posted = read(response, limit).await?;
+        Ok(Posted {
+            has_nonce,
+            ..posted
+        })
     }
 
     fn request(&self, method: Method, url: &Url, limit: Duration) -> Request {
@@ -269,6 +293,7 @@ async fn read(response: Response, limit: Duration) -> Result<Posted, PostError> 
         status,
         json,
         retry_after,
+        has_nonce: false,
     })
 }
 

@@ -12,7 +12,7 @@ use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
     RSA_PKCS1_SHA256, RsaKeyPair,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::pkce;
 
@@ -127,9 +127,18 @@ pub(crate) fn client_assertion(
         "exp": now.as_second() + LIFE,
         "jti": pkce::random::<16>().map_err(|_| SigningKeyError::CannotSign)?,
     });
-    let part = |value: &serde_json::Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let message = format!("{}.{}", part(&header), part(&claims));
-    let signature = URL_SAFE_NO_PAD.encode(key.sign(message.as_bytes())?);
+    compact(&header, &claims, |message| key.sign(message))
+}
+
+/// Signs a JWT and writes it in its compact form.
+pub(crate) fn compact(
+    header: &Value,
+    claims: &Value,
+    sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, SigningKeyError>,
+) -> Result<Secret, SigningKeyError> {
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let message = format!("{}.{}", part(header), part(claims));
+    let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes())?);
     Ok(Secret::new(format!("{message}.{signature}")))
 }
 

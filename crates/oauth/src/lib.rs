@@ -20,6 +20,7 @@ mod client_auth;
 mod deputy;
 mod device;
 mod discovery;
+mod dpop;
 mod enterprise;
 mod exchange;
 mod fetch;
@@ -51,6 +52,7 @@ pub use device::{DeviceError, DeviceLogin, DeviceRequest};
 pub use discovery::{
     Discovery, DiscoveryError, DiscoveryRequest, Found, Seen, Trace, TraceStep, discover,
 };
+pub use dpop::DpopKey;
 pub use enterprise::IdentityProvider;
 pub use exchange::TokenRequestError;
 pub use fetch::Answer;
@@ -66,8 +68,8 @@ pub use revocation::{Revocation, revoke};
 pub use scopes::{ScopeChoice, ScopeSource, ScopeWish, Scopes, choose_scopes};
 pub use services::Services;
 pub use source::{
-    AccessToken, BoxFuture, LoginQuestion, LoginWanted, Rejection, Retry, StoredTokenSource,
-    TokenError, TokenScheme, TokenSource, WhyLogin,
+    AccessToken, BoxFuture, LoginQuestion, LoginWanted, Nonce, Rejection, Retry, StoredTokenSource,
+    TokenError, TokenSource, WhyLogin,
 };
 pub use store::{DeletedLogin, KeyLock, LoginStore, StoreError};
 pub use unattended::{UnattendedGrant, UnattendedLogin, UnattendedSource};

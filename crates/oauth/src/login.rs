@@ -17,13 +17,14 @@ use crate::callback::{
     Arrival, Binding, CallbackListener, Expected, Page, Reply, Verdict, Waiting, judge_target,
 };
 use crate::discovery::resource_parameter;
+use crate::dpop::DpopNeed;
 use crate::exchange::{Client, TokenAnswer, request_tokens};
 use crate::fetch::Fetcher;
 use crate::form::Form;
 use crate::pkce::{self, NoRandomness, Pkce};
 use crate::registration::Ladder;
 use crate::{
-    CallbackError, CallbackSettings, ClientRecord, ClientSettings, Discovery, OAuthTokens,
+    CallbackError, CallbackSettings, ClientRecord, ClientSettings, Discovery, DpopKey, OAuthTokens,
     RegistrationError, ScopeChoice, ScopeWish, Scopes, ServerKey, Services, StoredLogin,
     TokenRequestError, choose_scopes,
 };
@@ -182,6 +183,8 @@ struct Plan {
     resource: String,
     scopes: ScopeChoice,
     pkce: Pkce,
+    dpop_need: DpopNeed,
+    dpop_key: Option<DpopKey>,
     services: Services,
 }
 
@@ -228,7 +231,11 @@ impl LoginRequest {
         let resource = resource_parameter(self.resource.as_deref(), &self.key, &self.discovery);
         let state = Secret::new(pkce::random::<16>()?);
         let waiting = listener.serve(expected(&redirect_uri, &binding, &state, &self.discovery));
+        let dpop_need = DpopNeed::of(&self.discovery, challenge.map(|challenge| challenge.scheme));
+        let dpop_key = dpop_need.key()?;
         let plan = Plan {
+            dpop_need,
+            dpop_key,
             key: self.key,
             discovery: self.discovery,
             settings: self.client,
@@ -323,6 +330,10 @@ impl Plan {
             query.append_pair("prompt", "consent");
         }
         query.append_pair("resource", &self.resource);
+        // The code is of use only to who has the key (RFC 9449, 10).
+        if let Some(key) = &self.dpop_key {
+            query.append_pair("dpop_jkt", &key.thumbprint());
+        }
         drop(query);
         Ok(url)
     }
@@ -335,7 +346,8 @@ impl Plan {
             .with("redirect_uri", &self.redirect_uri)
             .with("resource", &self.resource);
         let fetcher = Fetcher::new(&self.services, self.discovery.rule);
-        let client = Client::of(&self.client, &self.settings);
+        let dpop = self.dpop_need.dpop(self.dpop_key.as_ref(), &self.services);
+        let client = Client::of(&self.client, &self.settings).bound_to(dpop);
         let endpoint = &self.discovery.server.token_endpoint;
         let answer = request_tokens(&fetcher, endpoint, form, &client, now).await?;
         Ok(tokens(
@@ -344,13 +356,14 @@ impl Plan {
             ClientRecord {
                 resource: Some(self.resource.clone()),
                 scopes_requested: self.scopes.scopes.clone(),
+                dpop_key: self.dpop_key.clone(),
                 ..self.client.clone()
             },
         ))
     }
 }
 
-/// Makes the two records of a new login.
+/// Makes the two records of a new login; the key in `client` is the one that was shown.
 pub(crate) fn tokens(answer: TokenAnswer, key: ServerKey, client: ClientRecord) -> OAuthTokens {
     OAuthTokens {
         login: StoredLogin {
@@ -367,6 +380,7 @@ pub(crate) fn tokens(answer: TokenAnswer, key: ServerKey, client: ClientRecord) 
         client: Some(ClientRecord {
             obtained_at: answer.obtained_at,
             needs_login: false,
+            dpop_key: client.dpop_key.filter(|_| answer.is_bound),
             ..client
         }),
     }

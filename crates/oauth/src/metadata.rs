@@ -29,6 +29,10 @@ pub struct ResourceMetadata {
     pub authorization_servers: Vec<String>,
     /// The scopes that it knows.
     pub scopes_supported: Scopes,
+    /// Whether it takes nothing but tokens that are bound to a key (RFC 9449).
+    pub requires_bound_tokens: bool,
+    /// With which algorithms it takes them.
+    pub dpop_algorithms: Vec<String>,
 }
 
 impl ResourceMetadata {
@@ -42,6 +46,8 @@ impl ResourceMetadata {
             resource: resource.ok_or(MetadataError::Field("resource"))?.to_owned(),
             authorization_servers,
             scopes_supported: strings(&document["scopes_supported"]).iter().collect(),
+            requires_bound_tokens: document["dpop_bound_access_tokens_required"] == true,
+            dpop_algorithms: strings(&document["dpop_signing_alg_values_supported"]),
         })
     }
 }
@@ -67,6 +73,8 @@ pub struct ServerMetadata {
     pub code_challenge_methods: Option<Vec<String>>,
     /// How clients prove themselves at the token endpoint; empty when it does not say.
     pub token_auth_methods: Vec<String>,
+    /// With which algorithms it binds tokens to keys (RFC 9449).
+    pub dpop_algorithms: Vec<String>,
     /// Whether a URL may be a client id (client id metadata documents).
     pub takes_client_metadata_url: bool,
     /// Whether it names itself in every authorization response (RFC 9207).
@@ -89,6 +97,7 @@ impl ServerMetadata {
             scopes_supported: strings(&document["scopes_supported"]).iter().collect(),
             code_challenge_methods: methods.is_array().then(|| strings(methods)),
             token_auth_methods: strings(&document["token_endpoint_auth_methods_supported"]),
+            dpop_algorithms: strings(&document["dpop_signing_alg_values_supported"]),
             takes_client_metadata_url: yes("client_id_metadata_document_supported"),
             names_itself: yes("authorization_response_iss_parameter_supported"),
         })
@@ -113,6 +122,7 @@ impl ServerMetadata {
             scopes_supported: Scopes::default(),
             code_challenge_methods: None,
             token_auth_methods: Vec::new(),
+            dpop_algorithms: Vec::new(),
             takes_client_metadata_url: false,
             names_itself: false,
         }

@@ -4,6 +4,9 @@
 //! and refuses a whole file for one entry that lacks a field: the *login* has exactly its fields, in
 //! the shape of its file or of its keyring entry; the *client* has everything else that renewal,
 //! revocation and the next login need. A login without a client record works.
+//!
+//! A token that is bound to a key stands with its key in the client record, and the login record has
+//! none: a reader who knows nothing of keys would send it as a bearer token.
 
 mod wire;
 
@@ -15,7 +18,7 @@ use codex_protocol::ServerName;
 use jiff::Timestamp;
 use url::Url;
 
-use crate::{AuthMethod, Scopes};
+use crate::{AuthMethod, DpopKey, Scopes};
 
 pub use wire::RecordError;
 
@@ -100,6 +103,8 @@ pub struct ClientRecord {
     pub obtained_at: Option<Timestamp>,
     /// Whether the server refused to renew: a new login is needed.
     pub needs_login: bool,
+    /// The key that the tokens are bound to, if they are.
+    pub dpop_key: Option<DpopKey>,
 }
 
 /// A login as a whole: what [`crate::LoginStore`] reads and writes.

@@ -14,13 +14,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::client_auth::method_of_metadata;
-use crate::exchange::{Client, TokenAnswer, request_tokens};
+use crate::exchange::{Client, Dpop, TokenAnswer, request_tokens};
 use crate::fetch::Fetcher;
 use crate::form::Form;
 use crate::store::KeyLock;
 use crate::{
-    ClientKind, ClientRecord, ClientSettings, DiscoveryError, DiscoveryRequest, LoginStore,
-    OAuthTokens, Scopes, ServerKey, Services, StoreError, TokenRequestError, discover,
+    AccessToken, ClientKind, ClientRecord, ClientSettings, DiscoveryError, DiscoveryRequest,
+    LoginStore, OAuthTokens, Scopes, ServerKey, Services, StoreError, TokenRequestError, discover,
 };
 
 const LOCK_LIMIT: Duration = Duration::from_secs(20);
@@ -105,6 +105,14 @@ impl RefreshTransaction {
 
     pub(crate) fn version(&self) -> &str {
         &self.services.version
+    }
+
+    /// Returns the token as requests carry it.
+    pub(crate) fn access_token(&self, tokens: &OAuthTokens) -> AccessToken {
+        let client = tokens.client.as_ref();
+        let key = client.and_then(|client| client.dpop_key.as_ref());
+        let prover = key.map(|key| self.services.prover(key));
+        AccessToken::of(tokens.login.access_token.clone(), prover)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -220,6 +228,7 @@ impl RefreshTransaction {
                 secret_expires_at: None,
                 obtained_at: None,
                 needs_login: false,
+                dpop_key: None,
             })
         });
         Ok(())
@@ -243,7 +252,13 @@ impl RefreshTransaction {
         let form = Form::grant("refresh_token")
             .with("refresh_token", refresh_token.expose())
             .with("resource", &resource);
-        let client = Client::of(record, &self.client);
+        let key = record.dpop_key.as_ref();
+        // What was bound stays bound.
+        let dpop = key.map(|key| Dpop {
+            prover: self.services.prover(key),
+            is_required: true,
+        });
+        let client = Client::of(record, &self.client).bound_to(dpop);
         let now = self.now();
         match request_tokens(&fetcher, endpoint, form.clone(), &client, now).await {
             // Only what nobody has seen may be sent twice.

@@ -294,6 +294,7 @@ impl Ladder<'_> {
             secret_expires_at: None,
             obtained_at: None,
             needs_login: false,
+            dpop_key: None,
         }
     }
 

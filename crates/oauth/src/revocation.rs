@@ -175,5 +175,6 @@ async fn find(tokens: &OAuthTokens, services: &Services) -> Result<crate::Client
         secret_expires_at: None,
         obtained_at: None,
         needs_login: false,
+        dpop_key: None,
     })
 }

@@ -169,6 +169,8 @@ mod tests {
             resource: "https://h/".into(),
             authorization_servers: vec!["https://as".into()],
             scopes_supported: Scopes::parse(resource),
+            requires_bound_tokens: false,
+            dpop_algorithms: Vec::new(),
         };
         let server = ServerMetadata {
             scopes_supported: Scopes::parse(server),

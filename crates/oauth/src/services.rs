@@ -7,6 +7,7 @@ use codex_host::Clock;
 use codex_http::HttpClient;
 use tokio_util::sync::CancellationToken;
 
+use crate::dpop::{DpopKey, Nonces, Prover};
 use crate::{Deputy, ServerKey};
 
 /// The newest MCP revision that we speak; metadata requests carry it.
@@ -25,6 +26,7 @@ pub struct Services {
     /// Who renews where our death does not reach; without one it is done here.
     pub deputy: Option<Deputy>,
     running: Arc<Mutex<HashMap<ServerKey, CancellationToken>>>,
+    pub(crate) nonces: Nonces,
 }
 
 impl Services {
@@ -36,6 +38,7 @@ impl Services {
             version: version.into(),
             deputy: None,
             running: Arc::default(),
+            nonces: Nonces::default(),
         }
     }
 
@@ -45,6 +48,15 @@ impl Services {
         Self {
             http,
             ..self.clone()
+        }
+    }
+
+    /// Signs the proofs of a token that is bound to this key.
+    pub(crate) fn prover(&self, key: &DpopKey) -> Prover {
+        Prover {
+            key: key.clone(),
+            nonces: self.nonces.clone(),
+            clock: self.clock,
         }
     }
 

@@ -10,9 +10,11 @@ use std::pin::Pin;
 
 use codex_host::Secret;
 use codex_protocol::ServerName;
-use http::{HeaderValue, Method};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue, Method};
 use url::Url;
 
+use crate::dpop::{PROOF, Prover, WANTS_NONCE};
 use crate::{Challenge, Scopes};
 
 mod stored;
@@ -36,41 +38,94 @@ pub trait TokenSource: fmt::Debug + Send + Sync {
     ) -> BoxFuture<'a, Retry>;
 }
 
-/// How a token is presented. DPoP (RFC 9449) joins here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenScheme {
-    /// RFC 6750.
-    Bearer,
-}
-
 /// A token for one request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct AccessToken {
-    pub(crate) scheme: TokenScheme,
     pub(crate) token: Secret,
+    /// What a token that is bound to a key needs with each request; a bearer token has none.
+    prover: Option<Prover>,
 }
 
 impl AccessToken {
     /// Makes a bearer token.
     pub fn bearer(token: Secret) -> Self {
-        Self {
-            scheme: TokenScheme::Bearer,
-            token,
-        }
+        Self::of(token, None)
     }
 
-    /// Returns the value of `Authorization` for a request with this method and URL, marked as
-    /// sensitive; `None` when the token has characters that a header cannot carry. A token that is
-    /// bound to a request will need both arguments.
-    pub fn authorization(&self, _method: &Method, _url: &Url) -> Option<HeaderValue> {
-        let text = match self.scheme {
-            TokenScheme::Bearer => format!("Bearer {}", self.token.expose()),
-        };
-        let mut value = HeaderValue::from_str(&text).ok()?;
-        value.set_sensitive(true);
-        Some(value)
+    pub(crate) fn of(token: Secret, prover: Option<Prover>) -> Self {
+        Self { token, prover }
     }
+
+    /// Puts the token into the headers of a request with this method and URL, with a fresh proof
+    /// when it is bound to a key (RFC 9449). An error says why it cannot be sent; a bound token
+    /// never goes without its proof.
+    pub fn sign(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &mut HeaderMap,
+    ) -> Result<(), &'static str> {
+        let scheme = match &self.prover {
+            None => "Bearer",
+            Some(prover) => {
+                let proof = prover.proof(method, url, Some(&self.token));
+                let proof = proof.map_err(|_| "the key of the access token cannot sign")?;
+                headers.insert(PROOF, proof);
+                "DPoP"
+            }
+        };
+        let value = HeaderValue::from_str(&format!("{scheme} {}", self.token.expose()));
+        let mut value =
+            value.map_err(|_| "the access token has characters that a header cannot carry")?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
+    /// Looks at an answer: keeps the nonce that the server wants in the next proof.
+    pub fn seen(&self, url: &Url, headers: &HeaderMap) -> Nonce {
+        let Some(prover) = &self.prover else {
+            return Nonce::None;
+        };
+        let has_nonce = prover.learn(url, headers);
+        let challenge = Challenge::from_headers(headers);
+        let error = challenge.and_then(|challenge| challenge.error);
+        match (error.as_deref() == Some(WANTS_NONCE), has_nonce) {
+            (true, true) => Nonce::Wanted,
+            (true, false) => Nonce::Withheld,
+            (false, _) => Nonce::None,
+        }
+    }
+}
+
+impl PartialEq for AccessToken {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |token: &Self| token.prover.as_ref().map(|prover| prover.key.clone());
+        self.token == other.token && key(self) == key(other)
+    }
+}
+
+impl Eq for AccessToken {}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = match self.prover {
+            Some(_) => "DPoP",
+            None => "Bearer",
+        };
+        write!(f, "AccessToken({scheme} [redacted])")
+    }
+}
+
+/// What an answer says about nonces of proofs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nonce {
+    /// Nothing that matters.
+    None,
+    /// The request was refused for want of a nonce, which came along: send it again, once.
+    Wanted,
+    /// The request was refused for want of a nonce, and none came.
+    Withheld,
 }
 
 /// A refusal as a connection saw it.

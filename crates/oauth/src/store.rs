@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub use codex_credentials::KeyLock;
 use codex_credentials::{Collection, SecretStore, StoreSettings};
-use codex_host::{Clock, LockError};
+use codex_host::{Clock, LockError, Secret};
 
 use crate::record::{ClientKind, ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
 
@@ -109,34 +109,59 @@ impl LoginStore {
         let Some(stored) = self.0.logins.load(&store_key).await?.found else {
             return Ok(None);
         };
-        let login = StoredLogin::from_json(key, &stored.json)?;
-        let client = match self.load_client(key).await {
+        let mut login = StoredLogin::from_json(key, &stored.json)?;
+        let (client, bound_token) = match self.read_client(key).await {
             // The login works without it: what it would tell is asked of the server again.
-            Err(StoreError::Record(_)) => None,
+            Err(StoreError::Record(_)) => (None, None),
             client => client?,
         };
         // A client of another login tells nothing about this one: the reference may have replaced
         // the login and knows nothing of our second record.
         let client = client.filter(|client| client.client_id == login.client_id);
+        let Some(mut client) = client else {
+            let client = None;
+            return Ok(Some(OAuthTokens { login, client }));
+        };
+        match login.access_token.is_empty() {
+            true => login.access_token = bound_token.unwrap_or_else(|| Secret::new("")),
+            // Another program has renewed the login and got a token without our key.
+            false => client.dpop_key = None,
+        }
+        let client = Some(client);
         Ok(Some(OAuthTokens { login, client }))
     }
 
     /// Reads the client record alone, which outlives a login.
     pub async fn load_client(&self, key: &ServerKey) -> Result<Option<ClientRecord>, StoreError> {
+        Ok(self.read_client(key).await?.0)
+    }
+
+    /// Reads the client record, and the access token that is bound to its key.
+    async fn read_client(
+        &self,
+        key: &ServerKey,
+    ) -> Result<(Option<ClientRecord>, Option<Secret>), StoreError> {
         match self.0.clients.load(&key.store_key()).await?.found {
-            Some(stored) => Ok(Some(ClientRecord::from_json(&stored.json)?)),
-            None => Ok(None),
+            Some(stored) => Ok((
+                Some(ClientRecord::from_json(&stored.json)?),
+                ClientRecord::bound_token(&stored.json),
+            )),
+            None => Ok((None, None)),
         }
     }
 
     /// Writes a login under its lock.
     pub async fn save(&self, lock: &KeyLock, tokens: &OAuthTokens) -> Result<(), StoreError> {
         let now = self.0.clock.now();
+        let mut login = tokens.login.clone();
         if let Some(client) = &tokens.client {
-            let record = client.to_record(now)?;
+            let record = client.to_record(now, Some(&login.access_token))?;
             self.0.clients.save(lock, &record).await?;
+            if client.dpop_key.is_some() {
+                login.access_token = Secret::new("");
+            }
         }
-        let record = tokens.login.to_record(now)?;
+        let record = login.to_record(now)?;
         self.0.logins.save(lock, &record).await?;
         Ok(())
     }
@@ -147,7 +172,7 @@ impl LoginStore {
         lock: &KeyLock,
         client: &ClientRecord,
     ) -> Result<(), StoreError> {
-        let record = client.to_record(self.0.clock.now())?;
+        let record = client.to_record(self.0.clock.now(), None)?;
         self.0.clients.save(lock, &record).await?;
         Ok(())
     }
@@ -168,9 +193,14 @@ impl LoginStore {
     /// by hand stays, for it is configuration and cannot be had again.
     pub async fn delete_login(&self, key: &ServerKey, lock: &KeyLock) -> DeletedLogin {
         match self.load_client(key).await {
-            Ok(Some(client))
+            Ok(Some(mut client))
                 if client.kind == ClientKind::PreRegistered && client.client_secret.is_some() =>
             {
+                let had_key = client.dpop_key.take().is_some();
+                // A bound token stands in that record: it goes, or all of the record goes with it.
+                if had_key && self.save_client(lock, &client).await.is_err() {
+                    return self.delete(lock).await;
+                }
                 let login = self.0.logins.delete(lock).await;
                 DeletedLogin {
                     had_login: !login.removed.is_empty(),

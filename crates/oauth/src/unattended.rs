@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client_auth::method_of_metadata;
 use crate::discovery::resource_parameter;
+use crate::dpop::DpopNeed;
 use crate::enterprise::{GrantRequest, IdentityProvider};
 use crate::exchange::{Client, TokenAnswer, request_tokens};
 use crate::fetch::Fetcher;
@@ -22,8 +23,8 @@ use crate::fresh_file::FreshFile;
 use crate::source::BoxFuture;
 use crate::{
     AccessToken, AuthMethod, Challenge, ClientSettings, Discovery, DiscoveryError,
-    DiscoveryRequest, Rejection, Retry, Scopes, ServerKey, Services, TokenError, TokenRequestError,
-    TokenSource, choose_scopes, discover, jwt,
+    DiscoveryRequest, DpopKey, Rejection, Retry, Scopes, ServerKey, Services, TokenError,
+    TokenRequestError, TokenSource, choose_scopes, discover, jwt,
 };
 
 const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
@@ -70,6 +71,8 @@ pub struct UnattendedSource {
 struct State {
     discovery: Option<Discovery>,
     current: Option<TokenAnswer>,
+    /// The key that tokens are bound to; it lives as long as they do.
+    dpop_key: Option<DpopKey>,
     /// What the server asked for in its last refusal.
     challenge: Option<Challenge>,
     /// The proof that was refused last, and why.
@@ -145,7 +148,7 @@ impl UnattendedSource {
                 end.duration_since(now) <= skew
             });
             if !is_due {
-                return Ok(AccessToken::bearer(current.access_token.clone()));
+                return Ok(self.access_token(current, state.dpop_key.as_ref()));
             }
         }
         let server = self.login.key.name.clone();
@@ -153,9 +156,15 @@ impl UnattendedSource {
             NoToken::Refused(why) => TokenError::Refused { server, why },
             NoToken::NotNow(why) => TokenError::NotNow { server, why },
         })?;
-        let token = AccessToken::bearer(answer.access_token.clone());
+        let token = self.access_token(&answer, state.dpop_key.as_ref());
         state.current = Some(answer);
         Ok(token)
+    }
+
+    fn access_token(&self, answer: &TokenAnswer, key: Option<&DpopKey>) -> AccessToken {
+        let key = key.filter(|_| answer.is_bound);
+        let prover = key.map(|key| self.services.prover(key));
+        AccessToken::of(answer.access_token.clone(), prover)
     }
 
     async fn ask(&self, state: &mut State) -> Result<TokenAnswer, NoToken> {
@@ -171,7 +180,15 @@ impl UnattendedSource {
         };
         let discovery = state.discovery.insert(discovery);
         let challenge = state.challenge.as_ref().or(discovery.challenge.as_ref());
-        let outcome = self.exchange(proof.as_ref(), discovery, challenge).await;
+        let need = DpopNeed::of(discovery, challenge.map(|challenge| challenge.scheme));
+        if state.dpop_key.is_none() {
+            let made = need.key();
+            state.dpop_key = made.map_err(|error| NoToken::NotNow(error.to_string()))?;
+        }
+        let dpop = need.dpop(state.dpop_key.as_ref(), &self.services);
+        let client = self.client(discovery)?.bound_to(dpop);
+        let exchange = self.exchange(proof.as_ref(), &client, discovery, challenge);
+        let outcome = exchange.await;
         if let (Err(NoToken::Refused(why)), Some(proof)) = (&outcome, proof) {
             state.refused = Some((proof, why.clone()));
         }
@@ -193,12 +210,12 @@ impl UnattendedSource {
     async fn exchange(
         &self,
         proof: Option<&Secret>,
+        client: &Client<'_>,
         discovery: &Discovery,
         challenge: Option<&Challenge>,
     ) -> Result<TokenAnswer, NoToken> {
         let login = &self.login;
         let server = &discovery.server;
-        let client = self.client(discovery)?;
         let wish = crate::ScopeWish {
             explicit: None,
             configured: login.scopes.clone(),
@@ -239,7 +256,7 @@ impl UnattendedSource {
         };
         let form = form.with_some("scope", scope).with("resource", &resource);
         let fetcher = Fetcher::new(&self.services, discovery.rule);
-        Ok(request_tokens(&fetcher, &server.token_endpoint, form, &client, now).await?)
+        Ok(request_tokens(&fetcher, &server.token_endpoint, form, client, now).await?)
     }
 
     fn client<'a>(&'a self, discovery: &'a Discovery) -> Result<Client<'a>, NoToken> {
@@ -266,6 +283,7 @@ impl UnattendedSource {
             method,
             signing_key: key,
             issuer: &discovery.server.issuer,
+            dpop: None,
         })
     }
 

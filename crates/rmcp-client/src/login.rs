@@ -5,7 +5,9 @@
 //! unless the source says so, and each request is sent [`MAX_SENT`] times at most, whatever it says.
 
 use codex_http::{HttpClient, Request, Response};
-use codex_oauth::{AccessToken, Challenge, LoginWanted, Rejection, Retry, TokenError, TokenSource};
+use codex_oauth::{
+    AccessToken, Challenge, LoginWanted, Nonce, Rejection, Retry, TokenError, TokenSource,
+};
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use rmcp::model::ClientJsonRpcMessage;
@@ -26,6 +28,7 @@ pub(crate) async fn send(
     secrets: &OwnSecrets,
 ) -> Result<Response, HttpFault> {
     let mut n_sent = 0;
+    let mut had_nonce = false;
     loop {
         let token = source.token().await.map_err(no_token)?;
         let request = signed(&request, token.as_ref())?;
@@ -33,6 +36,23 @@ pub(crate) async fn send(
             secrets.sent(authorization);
         }
         let mut response = http.send(request).await?;
+        let nonce = token.as_ref().map_or(Nonce::None, |token| {
+            token.seen(&response.url, &response.headers)
+        });
+        match nonce {
+            Nonce::None => {}
+            // The token is as good as before: its source need not know.
+            Nonce::Wanted if !had_nonce => {
+                had_nonce = true;
+                continue;
+            }
+            Nonce::Wanted | Nonce::Withheld => {
+                return Err(HttpFault::NoToken {
+                    why: "it keeps asking for a nonce in the proof of our key (DPoP)".to_owned(),
+                    may_pass: false,
+                });
+            }
+        }
         n_sent += 1;
         if !is_refusal(&response) {
             return Ok(response);
@@ -112,11 +132,10 @@ fn is_refusal(response: &Response) -> bool {
 fn signed(request: &Request, token: Option<&AccessToken>) -> Result<Request, HttpFault> {
     let mut request = request.clone();
     if let Some(token) = token {
-        let value = token.authorization(&request.method, &request.url);
-        let value = value.ok_or_else(|| HttpFault::Unsendable {
-            why: "the access token has characters that a header cannot carry".to_owned(),
+        let signed = token.sign(&request.method, &request.url, &mut request.headers);
+        signed.map_err(|why| HttpFault::Unsendable {
+            why: why.to_owned(),
         })?;
-        request.headers.insert(AUTHORIZATION, value);
     }
     Ok(request)
 }

@@ -6,6 +6,7 @@
 //! a used refresh token ends its whole family, as real servers with rotation do. Faults are asked
 //! for one by one with [`FakeAuth::script`]; `change` edits what the documents say.
 
+mod dpop;
 mod endpoints;
 mod state;
 
@@ -55,6 +56,8 @@ pub struct AuthRequest {
     pub json: Value,
     /// The value of `Authorization`.
     pub authorization: Option<String>,
+    /// The proof of a key (`DPoP`).
+    pub dpop: Option<String>,
 }
 
 impl AuthRequest {
@@ -84,6 +87,17 @@ pub struct AuthSettings {
     pub call_scope: Option<String>,
     /// Whether the challenge names the resource's document.
     pub challenge_names_document: bool,
+    /// Whether tokens are bound to keys, and nothing else is taken.
+    pub dpop: Option<DpopRule>,
+}
+
+/// How tokens are bound to keys (RFC 9449). Signatures are not checked here: suites of others do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DpopRule {
+    /// A proof with each request.
+    Proofs,
+    /// The proof also holds a nonce of the address that it is for.
+    Nonces,
 }
 
 impl Default for AuthSettings {
@@ -96,6 +110,7 @@ impl Default for AuthSettings {
             scope: None,
             call_scope: None,
             challenge_names_document: true,
+            dpop: None,
         }
     }
 }
@@ -337,6 +352,7 @@ fn read(request: &HttpRequest) -> AuthRequest {
         params: params.collect(),
         json: serde_json::from_slice(&request.body).unwrap_or(Value::Null),
         authorization: request.header("authorization").map(str::to_owned),
+        dpop: request.header("dpop").map(str::to_owned),
     }
 }
 

@@ -33,8 +33,8 @@ mod secrets;
 
 pub use command::{CodexCommand, CommandOutput, RunningCodex};
 pub use fake_auth::{
-    AuthFault, AuthRequest, AuthSettings, BrowserPage, FakeAuth, browser_follow, browser_get,
-    browser_send,
+    AuthFault, AuthRequest, AuthSettings, BrowserPage, DpopRule, FakeAuth, browser_follow,
+    browser_get, browser_send,
 };
 pub use fake_mcp::http::{Era, FakeHttp, FakeHttpServer, HttpFault, PostAnswer, SeenPost};
 pub use fake_mcp::journal::Journal;

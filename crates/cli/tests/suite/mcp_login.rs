@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use codex_test_support::{AuthSettings, CodexCommand, FakeAuth, TestHome, browser_follow};
+use codex_test_support::{
+    AuthFault, AuthSettings, CodexCommand, DpopRule, FakeAuth, TestHome, browser_follow,
+};
 use insta::assert_snapshot;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -262,4 +264,59 @@ fn an_identity_provider_decides_about_a_server_of_the_enterprise() {
     [exit 0]
     ");
     assert!(auth.requests("/authorize").is_empty() && idp.requests("/authorize").is_empty());
+}
+
+#[test]
+fn a_bound_login_serves_tools_in_later_runs_and_is_never_a_bearer_token() {
+    let auth = FakeAuth::start(AuthSettings {
+        dpop: Some(DpopRule::Nonces),
+        ..AuthSettings::default()
+    });
+    let home = home(&auth);
+    log_in(&home, &["mcp", "login", "oa"]);
+    let call = || codex(&home, &["mcp", "call", "oa", "whoami"]).run();
+    assert_snapshot!(call(), @"
+    ada
+    [exit 0]
+    ");
+    auth.end_access_tokens();
+    assert_snapshot!(call(), @"
+    ada
+    [exit 0]
+    ");
+    let sent = auth.requests("/mcp").into_iter();
+    let sent: Vec<_> = sent.filter_map(|request| request.authorization).collect();
+    assert!(
+        sent.len() > 4 && sent.iter().all(|it| it.starts_with("DPoP ")),
+        "{sent:?}"
+    );
+    let out = codex(&home, &["mcp", "logout", "oa"]).run();
+    assert_eq!(out.stdout, "Removed OAuth credentials for 'oa'.\n");
+    assert!(!home.codex_home().join(".mcp-clients.json").exists());
+}
+
+#[test]
+fn a_server_whose_nonce_is_never_right_is_asked_twice() {
+    let auth = FakeAuth::start(AuthSettings {
+        dpop: Some(DpopRule::Proofs),
+        ..AuthSettings::default()
+    });
+    let home = home(&auth);
+    log_in(&home, &["mcp", "login", "oa"]);
+    let n_before = auth.requests("/mcp").len();
+    for number in 0..9 {
+        let challenge = "DPoP error=\"use_dpop_nonce\"".to_owned();
+        let headers = vec![
+            ("www-authenticate".to_owned(), challenge),
+            ("dpop-nonce".to_owned(), format!("n{number}")),
+        ];
+        auth.script("/mcp", AuthFault::Raw(401, headers, String::new()));
+    }
+    let out = codex(&home, &["mcp", "tools", "oa"]).run();
+    assert_snapshot!(out, @"
+    [stderr]
+    Error: MCP server 'oa' failed to start: cannot be asked: it keeps asking for a nonce in the proof of our key (DPoP)
+    [exit 14]
+    ");
+    assert_eq!(auth.requests("/mcp").len(), n_before + 2);
 }

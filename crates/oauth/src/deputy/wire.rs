@@ -214,7 +214,7 @@ pub(crate) fn read_answer(
 
 fn write(tokens: &OAuthTokens, now: Timestamp) -> Option<RawTokens> {
     let client = match &tokens.client {
-        Some(client) => Some(client.to_record(now).ok()?),
+        Some(client) => Some(client.to_record(now, None).ok()?),
         None => None,
     };
     Some(RawTokens {
@@ -300,6 +300,7 @@ mod tests {
                 secret_expires_at: None,
                 obtained_at: Some(Timestamp::from_millisecond(1_700_000_000_001).unwrap()),
                 needs_login: false,
+                dpop_key: Some(crate::DpopKey::generate().unwrap()),
             }),
         }
     }

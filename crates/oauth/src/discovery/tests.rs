@@ -380,6 +380,8 @@ fn the_resource_parameter_is_the_servers_url_in_its_own_spelling() {
             resource: resource.into(),
             authorization_servers: vec!["x".into()],
             scopes_supported: crate::Scopes::default(),
+            requires_bound_tokens: false,
+            dpop_algorithms: Vec::new(),
         };
         assert_eq!(
             canonical(server_url, Some(&metadata)),

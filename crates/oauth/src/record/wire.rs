@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{ClientKind, ClientRecord, ServerKey, StoredLogin};
-use crate::{AuthMethod, Scopes};
+use crate::{AuthMethod, DpopKey, Scopes};
 
 /// Why a stored record cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,6 +187,13 @@ struct RawClient {
     obtained_at: Option<i64>,
     #[serde(default)]
     state: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dpop_key: Option<String>,
+    /// The token that is bound to that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
     /// When it was written, in milliseconds: tells the newer of two copies.
     #[serde(default)]
     saved_at: i64,
@@ -194,12 +201,22 @@ struct RawClient {
 
 const NEEDS_LOGIN: &str = "needs_login";
 
+/// What `token_type` says of a bound token.
+const DPOP: &str = "DPoP";
+
 impl ClientRecord {
-    pub(crate) fn to_record(&self, now: Timestamp) -> Result<Record, NotAnObject> {
+    /// Writes the record, with the access token when that is bound to a key.
+    pub(crate) fn to_record(
+        &self,
+        now: Timestamp,
+        access_token: Option<&Secret>,
+    ) -> Result<Record, NotAnObject> {
+        let text = |secret: &Secret| secret.expose().to_owned();
+        let key = self.dpop_key.as_ref();
         let raw = RawClient {
             issuer: self.issuer.clone(),
             client_id: self.client_id.clone(),
-            client_secret: self.client_secret.as_ref().map(|it| it.expose().to_owned()),
+            client_secret: self.client_secret.as_ref().map(text),
             kind: self.kind.as_str().to_owned(),
             auth_method: self.auth_method.as_str().to_owned(),
             redirect_uri: self.redirect_uri.clone(),
@@ -210,6 +227,9 @@ impl ClientRecord {
             secret_expires_at: self.secret_expires_at.map(Timestamp::as_millisecond),
             obtained_at: self.obtained_at.map(Timestamp::as_millisecond),
             state: self.needs_login.then(|| NEEDS_LOGIN.to_owned()),
+            token_type: key.map(|_| DPOP.to_owned()),
+            dpop_key: key.map(|key| text(key.to_text())),
+            access_token: key.and(access_token).map(text),
             saved_at: now.as_millisecond(),
         };
         SecretJson::from_value(&raw).map(Record::same)
@@ -219,6 +239,9 @@ impl ClientRecord {
         let what = "client";
         let raw: RawClient = json.parse().map_err(|error| shape(what, &error))?;
         let unknown = |field| RecordError::Value { what, field };
+        let key = raw
+            .dpop_key
+            .map(|text| DpopKey::from_text(Secret::new(text)));
         let end = raw.secret_expires_at.map(Timestamp::from_millisecond);
         Ok(Self {
             issuer: raw.issuer,
@@ -236,7 +259,17 @@ impl ClientRecord {
                 .obtained_at
                 .and_then(|time| Timestamp::from_millisecond(time).ok()),
             needs_login: raw.state.as_deref() == Some(NEEDS_LOGIN),
+            dpop_key: match key {
+                Some(None) => return Err(unknown("dpop_key")),
+                key => key.flatten(),
+            },
         })
+    }
+
+    /// Reads the access token of a record whose token is bound to its key.
+    pub(crate) fn bound_token(json: &SecretJson) -> Option<Secret> {
+        let raw: RawClient = json.parse().ok()?;
+        raw.dpop_key.and(raw.access_token).map(Secret::new)
     }
 }
 
@@ -298,6 +331,7 @@ mod tests {
             secret_expires_at: None,
             obtained_at: Some(now()),
             needs_login: true,
+            dpop_key: None,
         }
     }
 
@@ -322,8 +356,31 @@ mod tests {
                 login()
             );
         }
-        let record = client().to_record(now()).unwrap();
+        let record = client().to_record(now(), Some(&Secret::new("at"))).unwrap();
         assert_eq!(ClientRecord::from_json(&record.file).unwrap(), client());
+        assert_eq!(ClientRecord::bound_token(&record.file), None);
+    }
+
+    #[test]
+    fn a_bound_token_stands_beside_its_key() {
+        let bound = ClientRecord {
+            dpop_key: Some(DpopKey::generate().unwrap()),
+            ..client()
+        };
+        let token = Secret::new("at");
+        let record = bound.to_record(now(), Some(&token)).unwrap();
+        assert_eq!(ClientRecord::from_json(&record.file).unwrap(), bound);
+        assert_eq!(ClientRecord::bound_token(&record.file), Some(token));
+        let json = SecretJson::from_text(record.file.expose().replace("DPoP", "x")).unwrap();
+        assert!(ClientRecord::from_json(&json).is_ok());
+        let key = bound.dpop_key.unwrap();
+        let text = record
+            .file
+            .expose()
+            .replace(key.to_text().expose(), "hunter2");
+        let error = ClientRecord::from_json(&SecretJson::from_text(text).unwrap());
+        let shown = error.unwrap_err().to_string();
+        assert_eq!(shown, "the stored client has an unknown `dpop_key`");
     }
 
     #[test]

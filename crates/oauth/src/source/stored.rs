@@ -68,6 +68,8 @@ impl State {
 #[derive(Debug)]
 struct Current {
     tokens: OAuthTokens,
+    /// The token as requests carry it.
+    token: AccessToken,
     /// How long before its end a token is due.
     skew: SignedDuration,
     /// Whether the store does not have it.
@@ -75,13 +77,15 @@ struct Current {
 }
 
 impl Current {
-    fn new(tokens: OAuthTokens, now: Timestamp) -> Self {
+    fn new(tokens: OAuthTokens, refresh: &RefreshTransaction) -> Self {
+        let now = refresh.now();
         // Another program's login does not say when it began: what is left stands for all.
         let client = tokens.client.as_ref();
         let begin = client.and_then(|client| client.obtained_at).unwrap_or(now);
         let life = tokens.login.expires_at.map(|end| end.duration_since(begin));
         Self {
             skew: life.map_or(MAX_SKEW, |life| MAX_SKEW.min(life / 10)),
+            token: refresh.access_token(&tokens),
             tokens,
             is_unsaved: false,
         }
@@ -89,11 +93,13 @@ impl Current {
 
     fn is_due(&self, now: Timestamp) -> bool {
         let end = self.tokens.login.expires_at;
-        end.is_some_and(|end| end.duration_since(now) <= self.skew)
+        // None at all: it was bound to a key, and the key is gone.
+        self.tokens.login.access_token.is_empty()
+            || end.is_some_and(|end| end.duration_since(now) <= self.skew)
     }
 
     fn token(&self) -> AccessToken {
-        AccessToken::bearer(self.tokens.login.access_token.clone())
+        self.token.clone()
     }
 }
 
@@ -242,7 +248,7 @@ impl StoredTokenSource {
             *state = State {
                 looked: state.looked,
                 is_refused: !tokens.is_usable(now),
-                current: Some(Current::new(tokens, now)),
+                current: Some(Current::new(tokens, &self.refresh)),
                 ..State::default()
             };
         }
@@ -263,7 +269,7 @@ impl StoredTokenSource {
         });
         match outcome {
             Ok(Renewed { tokens, unsaved }) => {
-                let mut current = Current::new(tokens, self.refresh.now());
+                let mut current = Current::new(tokens, &self.refresh);
                 current.is_unsaved = unsaved.is_some();
                 if let Some(why) = unsaved {
                     self.warn(format!(

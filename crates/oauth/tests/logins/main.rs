@@ -6,6 +6,7 @@
     reason = "a test that cannot go on must stop where it is, and prepares files directly"
 )]
 
+mod bound;
 mod callback;
 mod discovery;
 mod echo;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::state::{Code, Grant, State, change};
-use super::{Answer, AuthRequest, Shared, decoded};
+use super::{Answer, AuthRequest, Shared, decoded, dpop};
 
 /// As much of MCP as a client needs to list one tool and to call it.
 fn mcp_answer(request: &AuthRequest) -> Answer {
@@ -88,25 +88,26 @@ impl Shared {
         document
     }
 
-    fn mcp(&self, state: &State, request: &AuthRequest) -> Answer {
+    fn mcp(&self, state: &mut State, request: &AuthRequest) -> Answer {
+        let scheme = match self.settings.dpop {
+            Some(_) => "DPoP ",
+            None => "Bearer ",
+        };
         let token = request.authorization.as_deref();
-        let token = token.and_then(|value| value.strip_prefix("Bearer "));
-        let granted = token.and_then(|token| state.access_tokens.get(token));
-        let wanted = self.settings.call_scope.as_deref();
-        let wanted = wanted.filter(|_| request.json["method"] == "tools/call");
-        match (granted, wanted) {
-            (Some(granted), Some(wanted)) if !granted.split(' ').any(|it| it == wanted) => {
-                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{wanted}\"");
-                return Answer {
-                    status: 403,
-                    headers: vec![("www-authenticate".into(), challenge)],
-                    json: Value::Null,
-                };
-            }
-            (Some(_), _) => return mcp_answer(request),
-            (None, _) => {}
-        }
-        let mut challenge = "Bearer realm=\"fake\"".to_owned();
+        let token = token.and_then(|value| value.strip_prefix(scheme));
+        let token = token.filter(|token| state.access_tokens.contains_key(*token));
+        let (mut challenge, mut headers) = match (self.settings.dpop, token) {
+            (None, Some(token)) => return self.granted(state, request, token),
+            (None, None) => ("Bearer realm=\"fake\"".to_owned(), Vec::new()),
+            (Some(_), None) => dpop::challenge(request, ""),
+            (Some(rule), Some(token)) => match dpop::judge(rule, state, request, Some(token)) {
+                Ok(key) if state.keys.get(token) == Some(&key) => {
+                    return self.granted(state, request, token);
+                }
+                Ok(_) => dpop::challenge(request, ""),
+                Err(why) => dpop::challenge(request, why),
+            },
+        };
         if self.settings.challenge_names_document {
             let base = &state.base;
             challenge.push_str(&format!(
@@ -116,10 +117,29 @@ impl Shared {
         if let Some(scope) = &self.settings.scope {
             challenge.push_str(&format!(", scope=\"{scope}\""));
         }
+        headers.push(("www-authenticate".into(), challenge));
         Answer {
             status: 401,
-            headers: vec![("www-authenticate".into(), challenge)],
+            headers,
             json: Value::Null,
+        }
+    }
+
+    /// Answers to who has a token, if it grants enough.
+    fn granted(&self, state: &State, request: &AuthRequest, token: &str) -> Answer {
+        let granted = state.access_tokens.get(token).map_or("", String::as_str);
+        let wanted = self.settings.call_scope.as_deref();
+        let wanted = wanted.filter(|_| request.json["method"] == "tools/call");
+        match wanted {
+            Some(wanted) if !granted.split(' ').any(|it| it == wanted) => {
+                let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{wanted}\"");
+                Answer {
+                    status: 403,
+                    headers: vec![("www-authenticate".into(), challenge)],
+                    json: Value::Null,
+                }
+            }
+            _ => mcp_answer(request),
         }
     }
 
@@ -170,6 +190,30 @@ impl Shared {
             Ok(client_id) => client_id,
             Err(answer) => return answer,
         };
+        let Some(rule) = self.settings.dpop else {
+            return self.grant(state, request, client_id);
+        };
+        let key = match dpop::judge(rule, state, request, None) {
+            Ok(key) => key,
+            Err(why) => return dpop::refused_token(request, why),
+        };
+        let old = request.param("refresh_token").unwrap_or_default();
+        if state.keys.get(old).is_some_and(|bound| *bound != key) {
+            return denied("invalid_grant");
+        }
+        let mut answer = self.grant(state, request, client_id);
+        for name in ["access_token", "refresh_token"] {
+            if let Some(token) = answer.json[name].as_str() {
+                state.keys.insert(token.to_owned(), key.clone());
+            }
+        }
+        if answer.json["token_type"] == "Bearer" {
+            answer.json["token_type"] = "DPoP".into();
+        }
+        answer
+    }
+
+    fn grant(&self, state: &mut State, request: &AuthRequest, client_id: String) -> Answer {
         match request.param("grant_type") {
             Some("authorization_code") => self.by_code(state, request, &client_id),
             Some("refresh_token") => self.by_refresh(state, request, &client_id),

@@ -1,6 +1,6 @@
 //! What the fake authorization server remembers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,6 +14,10 @@ pub(super) struct State {
     pub(super) codes: BTreeMap<String, Code>,
     /// Token to granted scopes.
     pub(super) access_tokens: BTreeMap<String, String>,
+    /// Token, of both kinds, to the thumbprint of the key that it is bound to.
+    pub(super) keys: BTreeMap<String, String>,
+    /// The ids of the proofs that came.
+    pub(super) proofs: BTreeSet<String>,
     pub(super) refresh_tokens: BTreeMap<String, Grant>,
     /// Families that ended because a used refresh token came again.
     pub(super) used: BTreeMap<String, String>,

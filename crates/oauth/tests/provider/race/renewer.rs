@@ -16,7 +16,7 @@ use codex_oauth::{
 };
 use codex_protocol::ServerName;
 use codex_test_support::codex_program;
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::{World, store_in};
 
@@ -148,8 +148,10 @@ async fn renewed(
 /// The token as it is sent.
 fn shown(token: &AccessToken, source: &StoredTokenSource) -> String {
     let url = source.key().url.parse().unwrap();
-    let value = token.authorization(&Method::POST, &url).unwrap();
-    format!("token {}", &value.to_str().unwrap()["Bearer ".len()..])
+    let mut headers = HeaderMap::new();
+    token.sign(&Method::POST, &url, &mut headers).unwrap();
+    let value = headers["authorization"].to_str().unwrap();
+    format!("token {}", &value["Bearer ".len()..])
 }
 
 fn say(line: &str) {
