@@ -78,7 +78,9 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
     match verb {
         Verb::List(leaf) => {
             let loaded = crate::load(invocation)?;
-            live(&loaded, async |context| list::run(leaf.args, context).await)
+            live(&loaded, async |context| {
+                list::run(leaf.args, &loaded.layers, context).await
+            })
         }
         Verb::Get(leaf) => {
             let loaded = crate::load(invocation)?;

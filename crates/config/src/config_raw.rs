@@ -74,6 +74,15 @@ pub(crate) struct RawConfig {
     pub(crate) mcp_enterprise_managed_auth: RawEnterpriseAuth,
     /// Log files of servers.
     pub(crate) mcp_server_logs: Option<bool>,
+    // This and the next are read in `sources.rs`, before the layers are merged.
+    /// Profile that every run uses; `-p` beats it.
+    #[serde(rename = "profile")]
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub(crate) _profile: Option<IgnoredAny>,
+    /// Profiles of the older form; a profile is a file of its own now.
+    #[serde(rename = "profiles")]
+    #[cfg_attr(test, schemars(with = "BTreeMap<String, serde_json::Value>"))]
+    pub(crate) _profiles: Option<IgnoredAny>,
     /// Trust by absolute path of a project root.
     pub(crate) projects: BTreeMap<String, RawProject>,
     /// How many bytes of AGENTS.md are read.
@@ -247,6 +256,7 @@ pub(crate) const SECURITY_KEYS: &[&str] = &[
     "mcp_oauth_credentials_store",
     "model_provider",
     "model_providers",
+    "project_mcp_trust",
     "projects",
     "sandbox_mode",
     "sandbox_workspace_write",
@@ -282,8 +292,6 @@ pub(crate) const NOT_YET_KEYS: &[&str] = &[
     "oss_provider",
     "otel",
     "permissions",
-    "profile",
-    "profiles",
     "project_doc_fallback_filenames",
     "project_mcp_trust",
     "project_root_markers",

@@ -14,11 +14,11 @@ use std::time::Duration;
 use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteError};
 use codex_protocol::ServerName;
 
-use crate::layers::{LayerSource, LayerStack};
+use crate::layers::{ConfigLayer, LayerSource, LayerStack};
 use crate::mcp::raw::{RawMcpServer, field_names};
 use crate::mcp::{convert, entry};
 use crate::tree::{self, Node, NodeValue, Place};
-use crate::{ConfigError, McpServerConfig, TrustLevel, load, report};
+use crate::{ConfigError, McpServerConfig, TrustLevel, report, sources};
 
 /// How long we wait for another process that edits.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -128,11 +128,8 @@ impl ConfigFile {
         let source = LayerSource::User {
             file: self.path.clone(),
         };
-        layers.push(
-            source,
-            Arc::from(self.text.body.as_str()),
-            self.text.tree.clone(),
-        );
+        let text = Arc::from(self.text.body.as_str());
+        layers.push(ConfigLayer::new(source, text, self.text.tree.clone()));
         Some(entry::read(entry, &layers, &mut Vec::new()).server)
     }
 
@@ -233,14 +230,14 @@ struct Text {
 
 impl Text {
     fn parse(path: &AbsPath, bytes: Option<&[u8]>) -> Result<Self, EditError> {
-        let whole = load::to_text(path, bytes.unwrap_or_default().to_vec())?;
+        let whole = sources::to_text(path, bytes.unwrap_or_default().to_vec())?;
         let body = whole
             .strip_prefix(BYTE_ORDER_MARK)
             .unwrap_or(&whole)
             .to_owned();
         let source = LayerSource::User { file: path.clone() };
-        let tree =
-            tree::parse(&body, 0).map_err(|error| report::syntax_error(&source, &body, &error))?;
+        let tree = tree::parse(&body, source.number())
+            .map_err(|error| report::syntax_error(&source, &body, &error))?;
         Ok(Self {
             byte_order_mark: body.len() < whole.len(),
             windows: body.contains("\r\n"),
@@ -346,7 +343,7 @@ impl Text {
             // The last line that could have told how lines end here went with an edit before.
             body = body.replace("\r\n", "\n").replace('\n', "\r\n");
         }
-        let tree = tree::parse(&body, 0).map_err(|_| shape())?;
+        let tree = tree::parse(&body, self.tree.at.layer).map_err(|_| shape())?;
         let mut found = tree.clone();
         wanted.prune();
         found.prune();
@@ -404,7 +401,7 @@ fn node(value: NodeValue) -> Node {
 }
 
 fn read_bytes(path: &AbsPath) -> Result<Option<Arc<[u8]>>, EditError> {
-    Ok(load::read_bytes(path)?.map(Arc::from))
+    Ok(sources::read_bytes(path)?.map(Arc::from))
 }
 
 #[cfg(test)]

@@ -36,9 +36,9 @@ pub enum ConfigError {
         /// What to do.
         hints: Vec<String>,
     },
-    /// Something that this version does not have.
+    /// The profile that was asked for is not there, or is there twice.
     #[error("{0}")]
-    NotAvailable(String),
+    Profile(String),
 }
 
 impl ConfigError {
@@ -46,7 +46,7 @@ impl ConfigError {
     pub fn hints(&self) -> &[String] {
         match self {
             Self::Flag { hints, .. } | Self::Invalid { hints, .. } => hints,
-            Self::Unreadable { .. } | Self::NotAvailable(_) => &[],
+            Self::Unreadable { .. } | Self::Profile(_) => &[],
         }
     }
 }

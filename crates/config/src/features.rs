@@ -1,7 +1,8 @@
 //! Switches for behaviour that is not decided yet: one table, resolved by one function.
 //!
-//! Default < legacy key < `[features]`; layers were merged before. A removed or renamed key is a row
-//! with a notice, not code.
+//! Default < files < flags and managed layers < requirements. Within one of these two groups of layers
+//! `[features]` beats a legacy key; between them the higher group wins. A removed or renamed key is a
+//! row with a notice, not code.
 
 use std::collections::BTreeMap;
 
@@ -323,6 +324,12 @@ pub(crate) fn resolve(
     let mut features = Features::default();
     for row in TABLE {
         let mut decided: Option<Entry> = None;
+        let mut decide = |entry: Entry, wins: fn(&Entry, &Entry, &LayerStack) -> bool| {
+            let is_switch = entry.node.as_bool().is_some();
+            if is_switch && decided.as_ref().is_none_or(|old| wins(&entry, old, layers)) {
+                decided = Some(entry);
+            }
+        };
         for path in row.legacy {
             // `[tools] web_search` may be a table of its own settings; only a switch is meant here.
             let is_switch = merged
@@ -330,13 +337,13 @@ pub(crate) fn resolve(
                 .is_some_and(|entry| entry.node.as_bool().is_some());
             if let Some(entry) = is_switch.then(|| merged.unset(path)).flatten() {
                 notices.push(notice(row, &path.join("."), &entry, layers));
-                decided = Some(entry);
+                decide(entry, |_, _, _| true);
             }
         }
         for alias in row.aliases {
             if let Some(entry) = merged.unset(&["features", *alias]) {
                 notices.push(notice(row, &format!("[features].{alias}"), &entry, layers));
-                decided = Some(entry);
+                decide(entry, beats_legacy);
             }
         }
         if let Some(entry) = merged.entry(&["features", row.key]) {
@@ -348,7 +355,13 @@ pub(crate) fn resolve(
                     layers,
                 ));
             }
-            decided = Some(entry.clone());
+            decide(
+                entry.clone(),
+                match row.aliases {
+                    [] => beats_legacy,
+                    _ => is_not_lower,
+                },
+            );
         }
         if let Some((entry, on)) =
             decided.and_then(|entry| entry.node.as_bool().map(|on| (entry, on)))
@@ -359,6 +372,17 @@ pub(crate) fn resolve(
         }
     }
     features
+}
+
+/// `[features]` beats a legacy key of its own group of layers and of a lower one.
+fn beats_legacy(entry: &Entry, legacy: &Entry, layers: &LayerStack) -> bool {
+    let is_high = |entry: &Entry| layers.place(entry.key_at).layer.beats_files();
+    is_high(entry) || !is_high(legacy)
+}
+
+/// The newer spelling beats the older one of the same layer and of lower ones.
+fn is_not_lower(entry: &Entry, alias: &Entry, _: &LayerStack) -> bool {
+    entry.key_at.layer >= alias.key_at.layer
 }
 
 fn notice(row: &FeatureRow, spelled: &str, entry: &Entry, layers: &LayerStack) -> Notice {

@@ -16,14 +16,18 @@ mod features;
 mod layers;
 mod load;
 mod mcp;
+mod merge;
 mod notice;
 mod overrides;
+mod project;
 #[cfg(test)]
 mod properties;
 mod report;
 mod scan;
 #[cfg(test)]
 mod schema;
+mod sources;
+mod system;
 mod tree;
 mod value;
 
@@ -34,7 +38,7 @@ pub use config::{
 pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;
 pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
-pub use layers::{ConfigLayer, LayerSource, LayerStack, Origin};
+pub use layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
 pub use mcp::{
     CredentialsStore, Enablement, EntryWarning, EnvVar, EnvVarSource, HttpAuth, HttpTransport,
@@ -42,4 +46,7 @@ pub use mcp::{
     StdioTransport, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 pub use notice::{Notice, Severity};
+pub use project::Project;
+pub use system::{ManagedPreferences, PreferenceTexts, SystemPaths};
+pub use toml_edit::Value as TomlValue;
 pub use value::parse_value;

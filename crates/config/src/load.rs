@@ -1,39 +1,38 @@
 //! From files and flags to [`Config`].
 //!
 //! Read the layers, merge them, take out what is read entry by entry (`mcp_servers`, `features`), read
-//! the rest as one struct. A fault in an optional setting is said and the setting ignored; a fault in
-//! a security key, or in a flag typed for this run, is fatal.
+//! the rest as one struct. A fault in an optional setting is said and the setting ignored; a fault in a
+//! security key, or in a flag typed for this run, is fatal.
 
-use std::io::Read;
-use std::path::Path;
-use std::sync::Arc;
-
-use codex_host::{AbsPath, CodexHome};
+use codex_host::{AbsPath, CodexHome, Env};
 use codex_protocol::ServerName;
+use toml_edit::Value as TomlValue;
 
 use crate::config_raw::{NOT_YET_KEYS, QUIET_KEYS, RawConfig, SECURITY_KEYS};
 use crate::de::{self, DeError, Found, UnknownKey};
 use crate::features;
-use crate::layers::{LayerSource, LayerStack};
+use crate::layers::LayerStack;
 use crate::mcp::entry;
-use crate::overrides;
 use crate::report::{self, Fault, Faults};
-use crate::tree::{self, Node, Place};
-use crate::{Config, ConfigError, Feature, McpServerConfig, Notice, Severity, convert};
-
-/// A config file is a few kilobytes; more than this is a mistake.
-const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+use crate::sources::{self, Sources};
+use crate::system::SystemPaths;
+use crate::tree::{self, Node};
+use crate::{Config, ConfigError, Feature, McpServerConfig, Notice, Project, Severity, convert};
 
 /// What loading needs; nothing else is looked at.
 #[derive(Debug, Clone)]
 pub struct LoadRequest {
     /// Holds the user's file.
     pub home: CodexHome,
-    /// The directory of the session; it will decide the project layer.
+    /// The directory of the session; it decides the project layers.
     pub cwd: AbsPath,
+    /// Where the machine's settings are.
+    pub system: SystemPaths,
+    /// The environment that a policy sees a server's variables in.
+    pub env: Env,
     /// `-c`, `--enable`, `--disable` in the order typed.
     pub overrides: Vec<CliOverride>,
-    /// `--profile`; not available yet, so `Some` is an error that says so.
+    /// `--profile`.
     pub profile: Option<String>,
     /// `--strict-config`: the first fault is fatal.
     pub strict: bool,
@@ -42,11 +41,13 @@ pub struct LoadRequest {
 }
 
 impl LoadRequest {
-    /// Asks for the user's settings without any flag.
-    pub fn new(home: CodexHome, cwd: AbsPath) -> Self {
+    /// Asks for all settings without any flag.
+    pub fn new(home: CodexHome, cwd: AbsPath, system: SystemPaths) -> Self {
         Self {
             home,
             cwd,
+            system,
+            env: Env::default(),
             overrides: Vec::new(),
             profile: None,
             strict: false,
@@ -56,10 +57,12 @@ impl LoadRequest {
 }
 
 /// One flag that changes a setting for this run.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum CliOverride {
     /// `-c key.path=value`, uncut.
     Set(String),
+    /// The same from a program that has a value already: `key.path` and the value.
+    Value(String, TomlValue),
     /// `--enable FEATURE`.
     Enable(String),
     /// `--disable FEATURE`.
@@ -76,19 +79,25 @@ pub struct Loaded {
     pub notices: Vec<Notice>,
     /// Where they come from.
     pub layers: LayerStack,
+    /// Where the run stands.
+    pub project: Project,
 }
 
 /// Reads every layer and merges them. Blocks; reads at most one small file per layer.
 pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
-    if let Some(profile) = &request.profile {
-        return Err(ConfigError::NotAvailable(format!(
-            "profiles are not available yet (`--profile {profile}`)"
-        )));
-    }
-    let layers = read_layers(request)?;
-    let mut merged = layers.merged();
+    let Sources {
+        mut layers,
+        project,
+        mut notices,
+    } = sources::read(request)?;
+    let oddities = layers.merge();
+    notices.extend(
+        oddities
+            .iter()
+            .map(|oddity| report::oddity(&layers, oddity)),
+    );
+    let mut merged = layers.merged().clone();
     let mut faults = Faults::new(&layers, request.strict);
-    let mut notices = Vec::new();
     let mut unknown = Vec::new();
 
     let features = features::resolve(&mut merged, &layers, &mut notices);
@@ -111,7 +120,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
             mcp_servers.insert(ServerName::from_config(&item.key), read.server);
         }
     }
-    let raw = read_root(merged, &mut unknown, &mut faults)?;
+    let raw = read_root(merged, &layers, &mut unknown, &mut faults)?;
     let unknown = sort_out_known(unknown, &layers, &mut notices);
     for key in &unknown {
         if let [table, name, ..] = key.found.path.as_slice()
@@ -142,97 +151,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
         config,
         notices,
         layers,
-    })
-}
-
-fn read_layers(request: &LoadRequest) -> Result<LayerStack, ConfigError> {
-    let mut layers = LayerStack::default();
-    let file = request.home.config_file();
-    if !request.ignore_user_config
-        && let Some(text) = read_file(&file)?
-    {
-        let document = tree::parse(&text, layers.next_number()).map_err(|error| {
-            report::syntax_error(&LayerSource::User { file: file.clone() }, &text, &error)
-        })?;
-        layers.push(LayerSource::User { file }, text, document);
-    }
-    let mut session = Node::table();
-    let at = Place {
-        layer: layers.next_number(),
-        offset: 0,
-    };
-    for flag in &request.overrides {
-        let setting = match flag {
-            CliOverride::Set(raw) => overrides::parse(raw, at)?,
-            CliOverride::Enable(key) => overrides::feature(key, true, at)?,
-            CliOverride::Disable(key) => overrides::feature(key, false, at)?,
-        };
-        session.set(&setting.path, setting.value);
-    }
-    if !request.overrides.is_empty() {
-        layers.push(LayerSource::SessionFlags, Arc::from(""), session);
-    }
-    Ok(layers)
-}
-
-/// Reads a file as text without its byte order mark; `None` when there is none.
-fn read_file(path: &Path) -> Result<Option<Arc<str>>, ConfigError> {
-    let Some(bytes) = read_bytes(path)? else {
-        return Ok(None);
-    };
-    let text = to_text(path, bytes)?;
-    Ok(Some(Arc::from(
-        text.strip_prefix('\u{feff}').unwrap_or(&text),
-    )))
-}
-
-/// Reads a file whole, up to its limit; `None` when there is none.
-pub(crate) fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
-    if would_block(path) {
-        return Err(unreadable(std::io::Error::other("it is no regular file")));
-    }
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(unreadable(std::io::Error::other(
-            "the file is larger than 4 MiB",
-        )));
-    }
-    Ok(Some(bytes))
-}
-
-/// Returns whether opening waits for somebody at the other end.
-#[cfg(unix)]
-fn would_block(path: &Path) -> bool {
-    use std::os::unix::fs::FileTypeExt;
-    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
-}
-
-#[cfg(not(unix))]
-fn would_block(_path: &Path) -> bool {
-    false
-}
-
-pub(crate) fn to_text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
-    String::from_utf8(bytes).map_err(|error| {
-        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
-        ConfigError::Invalid {
-            text: format!("{}:{line}: the file is not valid UTF-8", path.display()),
-            origin: None,
-            hints: Vec::new(),
-        }
+        project,
     })
 }
 
@@ -324,6 +243,7 @@ fn check_features(
 /// Reads the top level; an optional setting with a fault is taken out and the rest is read again.
 fn read_root(
     mut merged: Node,
+    layers: &LayerStack,
     unknown: &mut Vec<UnknownKey>,
     faults: &mut Faults<'_>,
 ) -> Result<RawConfig, ConfigError> {
@@ -348,6 +268,10 @@ fn read_root(
             .first()
             .is_some_and(|key| SECURITY_KEYS.contains(&key.as_str()));
         let removed = merged.unset(&found.path).is_some();
+        // What a lower layer says about it holds.
+        if let Some(lower) = layers.below(found.at, &found.path) {
+            merged.set(&found.path, lower.clone());
+        }
         let fault = Fault {
             found,
             text: message,

@@ -173,6 +173,8 @@ pub struct StdioTransport {
     pub env_vars: Vec<EnvVar>,
     /// Where it runs; as configured, so perhaps relative.
     pub cwd: Option<PathBuf>,
+    /// Where a relative `cwd` is seen from; `None`: the directory of the run.
+    pub cwd_base: Option<PathBuf>,
     /// It gets our whole environment instead of the short list.
     pub inherit_env: bool,
 }

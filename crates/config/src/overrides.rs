@@ -29,6 +29,20 @@ pub(crate) fn parse(raw: &str, at: Place) -> Result<Setting, ConfigError> {
     Ok(Setting { path, value })
 }
 
+/// Takes a value that a program has already; its key is written as in `-c`.
+pub(crate) fn typed(key: &str, value: &Value, at: Place) -> Result<Setting, ConfigError> {
+    let whole = format!("{key}=");
+    let (path, rest) = split(&whole)?;
+    if !rest.is_empty() {
+        return Err(ConfigError::Flag {
+            message: format!("Invalid key in override: {key}"),
+            hints: Vec::new(),
+        });
+    }
+    let value = without_places(tree::from_value(value, at), at);
+    Ok(Setting { path, value })
+}
+
 /// Reads one `--enable` or `--disable`.
 pub(crate) fn feature(key: &str, on: bool, at: Place) -> Result<Setting, ConfigError> {
     if Feature::from_key(key).is_none() {
@@ -105,19 +119,18 @@ fn quoted_end(text: &str, quote: char) -> Option<usize> {
 
 /// A flag has no line, so every part of its value stands at the same place.
 fn without_places(mut node: Node, at: Place) -> Node {
-    node.at = at;
-    match &mut node.value {
-        NodeValue::Array(items) => {
-            items
-                .iter_mut()
-                .for_each(|item| *item = without_places(item.clone(), at));
+    fn flatten(node: &mut Node, at: Place) {
+        node.at = at;
+        match &mut node.value {
+            NodeValue::Array(items) => items.iter_mut().for_each(|item| flatten(item, at)),
+            NodeValue::Table(table) => table.0.iter_mut().for_each(|entry| {
+                entry.key_at = at;
+                flatten(&mut entry.node, at);
+            }),
+            _ => {}
         }
-        NodeValue::Table(table) => table.0.iter_mut().for_each(|entry| {
-            entry.key_at = at;
-            entry.node = without_places(entry.node.clone(), at);
-        }),
-        _ => {}
     }
+    flatten(&mut node, at);
     node
 }
 

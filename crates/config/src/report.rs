@@ -5,6 +5,7 @@ use toml_edit::TomlError;
 use crate::de::{Found, UnknownKey};
 use crate::layers::{LayerSource, LayerStack, Origin, line_and_column};
 use crate::mcp::entry;
+use crate::merge::{Oddity, OddityKind};
 use crate::scan::masked_line;
 use crate::{ConfigError, EntryWarning, Notice, Severity};
 
@@ -109,9 +110,9 @@ impl<'l> Faults<'l> {
 
     fn ignored(&self, key: &UnknownKey) -> String {
         let origin = self.layers.place(key.found.at);
-        let place = match origin.file() {
-            Some(_) => format!("{} ({origin})", origin.layer.word()),
-            None => origin.to_string(),
+        let place = match origin.layer {
+            LayerSource::SessionFlags => origin.to_string(),
+            _ => format!("{} ({origin})", origin.layer.word()),
         };
         let advice = advice(key)
             .map(|advice| format!(" {advice}"))
@@ -126,7 +127,7 @@ impl<'l> Faults<'l> {
         let origin = self.layers.place(key.found.at);
         let what = format!("unknown configuration field `{}`", dotted(&key.found.path));
         let mut text = format!("{origin}: {what}");
-        if origin.file().is_some() {
+        if origin.layer != LayerSource::SessionFlags {
             text.push_str(&excerpt(
                 self.layers.text_of(key.found.at),
                 key.found.at.offset,
@@ -181,6 +182,47 @@ pub(crate) fn syntax_error(source: &LayerSource, text: &str, error: &TomlError) 
         origin: Some(origin),
         hints: Vec::new(),
     }
+}
+
+/// Tells what was odd about a merge.
+pub(crate) fn oddity(layers: &LayerStack, oddity: &Oddity) -> Notice {
+    let origin = layers.place(oddity.at);
+    let (severity, text) = match &oddity.kind {
+        OddityKind::Clash { path, lower } => (
+            Severity::Warning,
+            format!(
+                "{origin}: `{}` replaces the whole of {}: one is a table and the other is not",
+                dotted(path),
+                layers.place(*lower)
+            ),
+        ),
+        OddityKind::OtherTransport { server, dropped } => (
+            Severity::Note,
+            format!(
+                "{origin}: MCP server `{server}` is reached in another way than in lower layers; dropped: {}",
+                dropped.join(", ")
+            ),
+        ),
+        OddityKind::OtherEndpoint { server, dropped } => (
+            Severity::Warning,
+            format!(
+                "{origin}: the project changes what MCP server `{server}` is; not taken over from lower layers: {}",
+                dropped.join(", ")
+            ),
+        ),
+    };
+    Notice::new(severity, text, Some(origin))
+}
+
+/// Tells an error in one text, its reasons included.
+pub(crate) fn with_sources(error: &ConfigError) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        text.push_str(&format!(": {source}"));
+        next = source.source();
+    }
+    text
 }
 
 fn located(origin: &Origin, fault: &Fault) -> String {

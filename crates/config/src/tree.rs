@@ -86,6 +86,13 @@ impl Node {
         }
     }
 
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match &self.value {
+            NodeValue::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     pub(crate) fn as_bool(&self) -> Option<bool> {
         match self.value {
             NodeValue::Boolean(value) => Some(value),
@@ -146,18 +153,20 @@ impl Node {
         table.get_mut(key.as_ref())?.node.unset(rest)
     }
 
-    /// Lays a higher tree over this one: tables key by key, everything else is replaced.
-    pub(crate) fn overlay(&mut self, higher: &Node) {
-        let (NodeValue::Table(low), NodeValue::Table(high)) = (&mut self.value, &higher.value)
-        else {
-            *self = higher.clone();
-            return;
-        };
-        for entry in &high.0 {
-            match low.get_mut(&entry.key) {
-                Some(old) => old.node.overlay(&entry.node),
-                None => low.insert(entry.clone()),
-            }
+    /// Moves every place of the tree into another layer.
+    pub(crate) fn move_to_layer(&mut self, layer: usize) {
+        self.at.layer = layer;
+        match &mut self.value {
+            NodeValue::Array(items) => items.iter_mut().for_each(|item| item.move_to_layer(layer)),
+            NodeValue::Table(table) => table.0.iter_mut().for_each(|entry| {
+                entry.key_at.layer = layer;
+                entry.node.move_to_layer(layer);
+            }),
+            NodeValue::String(_)
+            | NodeValue::Integer(_)
+            | NodeValue::Float(_)
+            | NodeValue::Boolean(_)
+            | NodeValue::Datetime(_) => {}
         }
     }
 

@@ -338,7 +338,7 @@ fn check_trust(request: &Request, loaded: &Loaded) -> Result<(), Failure> {
     if request.skip_git_repo_check || request.bypass {
         return Ok(());
     }
-    let project = loaded.project();
+    let project = &loaded.project;
     match project.in_git || project.trust == Some(TrustLevel::Trusted) {
         true => Ok(()),
         false => Err(Failure::bare(NOT_TRUSTED)),

@@ -7,6 +7,7 @@
 //! others may be writing too, are changed together by [`change_files`] behind a [`Fence`].
 //! **Absent on purpose:** file formats (toml, JSON), async, the network.
 
+mod bounded;
 mod changes;
 mod clock;
 mod env;
@@ -18,6 +19,7 @@ mod private_dir;
 mod private_file;
 mod secret;
 
+pub use bounded::read_bounded;
 pub use changes::{ChangeError, FileChange, change_files, undo_unfinished_changes};
 pub use clock::Clock;
 pub use env::Env;

@@ -261,7 +261,8 @@ fn resolve_stdio(
     let cwd = match &stdio.cwd {
         None => cwd.to_owned(),
         Some(own) => {
-            let own = cwd.join(lookup.text(&own.to_string_lossy())?);
+            let base = stdio.cwd_base.as_deref().unwrap_or(cwd);
+            let own = base.join(lookup.text(&own.to_string_lossy())?);
             if !own.is_dir() {
                 return Err(EndpointError::BadCwd {
                     server: server.clone(),

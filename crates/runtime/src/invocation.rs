@@ -1,5 +1,6 @@
 //! What the process was given, as values.
 
+use codex_config::SystemPaths;
 use codex_host::{AbsPath, Clock, Env};
 use codex_mcp::Deputy;
 use codex_utils_cli::CliConfigOverrides;
@@ -19,6 +20,8 @@ pub struct Invocation {
     pub overrides: CliConfigOverrides,
     /// Whether the user's config file is read.
     pub user_config: UserConfig,
+    /// Where the machine's settings are.
+    pub system: SystemPaths,
     /// Who asks.
     pub frontend: Frontend,
     /// Who renews logins where our death does not reach.
@@ -53,6 +56,7 @@ impl Invocation {
             clock: Clock::system(),
             overrides,
             user_config: UserConfig::default(),
+            system: SystemPaths::of_this_machine(),
             frontend,
             deputy: None,
         }

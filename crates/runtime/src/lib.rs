@@ -15,12 +15,12 @@ mod start;
 mod threads;
 
 pub use codex_config::Notice;
-pub use codex_config::TrustLevel;
+pub use codex_config::{Project, TrustLevel};
 pub use codex_core::{Begin, Storage, ThreadHandle, ThreadSender};
 pub use codex_mcp::ElicitationPolicy;
 pub use invocation::{Frontend, Invocation, UserConfig};
 pub use load::{LoadError, Loaded};
-pub use project::{Project, TrustError};
+pub use project::TrustError;
 pub use provider::ProviderError;
 pub use start::{ModelSide, Session, StartError, StartOptions, Summary};
 pub use threads::{FindThreadError, RecordedIn};

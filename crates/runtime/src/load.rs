@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use codex_config::{CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice};
+use codex_config::{CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice, Project};
 use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
 use codex_mcp::Deputy;
 use codex_utils_cli::{CliConfigOverrides, ConfigFlag};
@@ -29,6 +29,8 @@ pub struct Loaded {
     pub config: Config,
     /// Where each of them comes from.
     pub layers: LayerStack,
+    /// Where the run stands, and whether the user trusts it.
+    pub project: Project,
     /// What loading has to say, once.
     pub notices: Vec<Notice>,
 }
@@ -66,7 +68,7 @@ impl From<ConfigError> for LoadError {
             ConfigError::Flag { .. } => Self::Flag(error),
             ConfigError::Unreadable { .. }
             | ConfigError::Invalid { .. }
-            | ConfigError::NotAvailable(_) => Self::Config(error),
+            | ConfigError::Profile(_) => Self::Config(error),
         }
     }
 }
@@ -87,6 +89,7 @@ impl Invocation {
             cwd,
             config: loaded.config,
             layers: loaded.layers,
+            project: loaded.project,
             notices: loaded.notices,
         })
     }
@@ -105,7 +108,8 @@ fn working_directory(cwd: &AbsPath, overrides: &CliConfigOverrides) -> Result<Ab
 }
 
 fn request(invocation: &Invocation, home: CodexHome, cwd: AbsPath) -> LoadRequest {
-    let mut request = LoadRequest::new(home, cwd);
+    let mut request = LoadRequest::new(home, cwd, invocation.system.clone());
+    request.env = invocation.env.clone();
     let overrides = &invocation.overrides;
     request.overrides = overrides.flags.iter().map(override_of).collect();
     request.profile.clone_from(&overrides.profile);

@@ -37,6 +37,7 @@ pub struct CodexCommand {
     codex_home: PathBuf,
     /// Whether what it leaves behind is searched for secrets.
     may_show_secrets: bool,
+    etc: Option<PathBuf>,
 }
 
 impl CodexCommand {
@@ -70,6 +71,7 @@ impl CodexCommand {
                 (place(home.cwd()), "[CWD]"),
                 (place(home.path().to_owned()), "[TEMP]"),
             ],
+            etc: Some(home.etc()).filter(|etc| etc.exists()),
         }
     }
 
@@ -133,7 +135,10 @@ impl CodexCommand {
     pub fn spawn(self) -> RunningCodex {
         secrets::learn_from_stores(&self.codex_home);
         let before = Before::look(&self.codex_home);
-        let mut command = Command::new(&self.program);
+        let mut command = match &self.etc {
+            Some(etc) => crate::private_etc::enter(etc, &self.program),
+            None => Command::new(&self.program),
+        };
         command
             .args(&self.args)
             .env_clear()

@@ -105,6 +105,20 @@ impl TestHome {
         path
     }
 
+    /// Writes a file of `/etc/codex`, as the commands of this home see it and nobody else does.
+    ///
+    /// Only for a test that asked [`private_etc`](crate::private_etc) first.
+    pub fn write_system_file(&self, name: &str, text: &str) {
+        let folder = self.etc().join("codex");
+        std::fs::create_dir_all(&folder).expect("the temporary folder can be written");
+        std::fs::write(folder.join(name), text).expect("the temporary folder can be written");
+    }
+
+    /// Returns the folder that becomes `/etc` when it exists.
+    pub(crate) fn etc(&self) -> PathBuf {
+        self.base_path.join("etc")
+    }
+
     /// Returns the environment of the commands: these and no others.
     pub fn env_pairs(&self) -> Vec<(String, String)> {
         let text = |path: PathBuf| path.to_str().expect("a test path is UTF-8").to_owned();

@@ -306,6 +306,7 @@ fn transport(args: &AddArgs, headers: Headers, loaded: &Loaded) -> Result<McpTra
             .cwd
             .as_ref()
             .map(|cwd| loaded.cwd.join(cwd).into_path_buf()),
+        cwd_base: None,
         inherit_env: false,
     }))
 }

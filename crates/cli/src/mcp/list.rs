@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use codex_config::{McpServerConfig, McpTransport};
+use codex_config::{LayerStack, McpServerConfig, McpTransport};
 use codex_mcp::{AuthReport, KeyringPatience};
 
 use super::call::parse_seconds;
@@ -12,7 +12,7 @@ use super::live::LiveContext;
 use super::login::auth_of;
 use super::view;
 use crate::error::CliError;
-use crate::mask::Secrets;
+use crate::mask::{Secrets, printable};
 use crate::table::{pretty, table};
 
 const NOTHING: &str = "No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.\n";
@@ -30,7 +30,19 @@ pub(crate) struct ListArgs {
     timeout: Duration,
 }
 
-pub(super) async fn run(args: ListArgs, context: LiveContext<'_>) -> Result<u8, CliError> {
+pub(super) async fn run(
+    args: ListArgs,
+    layers: &LayerStack,
+    context: LiveContext<'_>,
+) -> Result<u8, CliError> {
+    // One sentence, however many files there are.
+    let unused = layers
+        .disabled()
+        .iter()
+        .find(|layer| layer.has_mcp_servers());
+    if let Some(layer) = unused {
+        writeln!(context.err, "note: {}", printable(&layer.reason))?;
+    }
     let servers = &context.config.mcp_servers;
     let reports = auth_of(&context, KeyringPatience::Run)
         .statuses(

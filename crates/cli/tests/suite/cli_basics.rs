@@ -57,14 +57,6 @@ fn a_command_of_the_reference_that_is_not_there_says_so() {
         hint: `codex mcp tools NAME` connects to a server and says what fails
         [exit 1]
         ");
-    assert_snapshot!(home.codex(["-p", "work", "mcp", "list"]).run(), @"
-        [stderr]
-        Error: failed to load configuration
-
-        Caused by:
-            profiles are not available yet (`--profile work`)
-        [exit 1]
-        ");
 }
 
 #[test]

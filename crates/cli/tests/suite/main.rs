@@ -17,6 +17,7 @@ mod exec_signals;
 mod exec_support;
 mod exec_turn;
 mod features;
+mod layers;
 mod mcp_add_remove;
 mod mcp_check;
 mod mcp_list_get;

@@ -235,7 +235,11 @@ fn read_b(text: &Text) -> McpServerConfig {
         .expect("it was written");
     let mut layers = LayerStack::default();
     let source = LayerSource::User { file: path() };
-    layers.push(source, Arc::from(text.body.as_str()), text.tree.clone());
+    layers.push(ConfigLayer::new(
+        source,
+        Arc::from(text.body.as_str()),
+        text.tree.clone(),
+    ));
     let read = entry::read(entry, &layers, &mut Vec::new());
     McpServerConfig {
         source: None,

@@ -2,6 +2,10 @@
 
 use insta::assert_snapshot;
 
+use std::path::Path;
+
+mod layers;
+
 use super::*;
 use crate::config_raw::{
     RawEnterpriseAuth, RawIdentityProvider, RawModelProvider, RawProviderAuth,
@@ -22,7 +26,9 @@ fn case(toml: &str) -> Case {
     let dir = tempfile::tempdir().unwrap();
     let home = AbsPath::new(std::fs::canonicalize(dir.path()).unwrap()).unwrap();
     std::fs::write(home.join("config.toml"), toml).unwrap();
-    let request = LoadRequest::new(CodexHome::at(home), AbsPath::new("/work").unwrap());
+    let system = SystemPaths::below(&home.join("no-system"));
+    let cwd = AbsPath::new("/work").unwrap();
+    let request = LoadRequest::new(CodexHome::at(home), cwd, system);
     Case { _dir: dir, request }
 }
 
@@ -45,24 +51,27 @@ impl Case {
 
     /// Everything that a user is told.
     fn said(&self) -> String {
-        let text = match load(&self.request) {
-            Ok(loaded) => {
-                let lines = loaded
-                    .notices
-                    .iter()
-                    .map(|notice| format!("{}: {}\n", notice.prefix(), notice.message));
-                lines.collect()
-            }
-            Err(error) => {
-                let hints = error
-                    .hints()
-                    .iter()
-                    .map(|hint| format!("hint: {hint}\n"))
-                    .collect::<String>();
-                format!("Error: {error}\n{hints}")
-            }
-        };
-        text.replace(&self.request.home.path().to_string(), "HOME")
+        told(load(&self.request)).replace(&self.request.home.path().to_string(), "HOME")
+    }
+}
+
+fn told(loaded: Result<Loaded, ConfigError>) -> String {
+    match loaded {
+        Ok(loaded) => {
+            let lines = loaded
+                .notices
+                .iter()
+                .map(|notice| format!("{}: {}\n", notice.prefix(), notice.message));
+            lines.collect()
+        }
+        Err(error) => {
+            let hints = error
+                .hints()
+                .iter()
+                .map(|hint| format!("hint: {hint}\n"))
+                .collect::<String>();
+            format!("Error: {error}\n{hints}")
+        }
     }
 }
 
@@ -217,10 +226,7 @@ fn strict_makes_the_first_fault_in_line_order_fatal() {
 
 #[test]
 fn what_is_not_built_yet_is_said() {
-    assert_snapshot!(said("profile = \"x\"\n"), @"warning: `profile` is not available yet and has no effect (HOME/config.toml:1:1)");
-    let mut case = case("");
-    case.request.profile = Some("work".to_owned());
-    assert_snapshot!(case.said(), @"Error: profiles are not available yet (`--profile work`)");
+    assert_snapshot!(said("notify = [\"x\"]\n"), @"warning: `notify` is not available yet and has no effect (HOME/config.toml:1:1)");
 }
 
 #[test]
@@ -243,9 +249,9 @@ fn a_fault_that_was_typed_for_this_run_is_fatal() {
     in `model`
     ");
     let toml = "[mcp_servers.a]\ncommand = \"x\"\n";
-    assert_snapshot!(case(toml).set("mcp_servers.a.url=http://h/").said(), @"
-    Error: command line: url is not supported for stdio
-    in `mcp_servers.a.url`
+    assert_snapshot!(case(toml).set("mcp_servers.a.oauth_resource=x").said(), @"
+    Error: command line: oauth_resource is not supported for stdio
+    in `mcp_servers.a.oauth_resource`
     ");
 }
 

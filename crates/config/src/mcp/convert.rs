@@ -165,6 +165,7 @@ fn transport(raw: &RawMcpServer) -> McpTransport {
             env: hidden(raw.env.as_ref()),
             env_vars: raw.env_vars.clone().unwrap_or_default(),
             cwd: raw.cwd.as_ref().map(Into::into),
+            cwd_base: None,
             inherit_env: raw.inherit_env.unwrap_or_default(),
         });
     }

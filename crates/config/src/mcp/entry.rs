@@ -4,9 +4,9 @@ use codex_protocol::ServerName;
 
 use super::convert::{self, EntryError};
 use super::raw::RawMcpServer;
-use super::{Enablement, McpServerConfig, OffReason};
+use super::{Enablement, McpServerConfig, McpTransport, OffReason};
 use crate::de::{self, Found, UnknownKey};
-use crate::layers::LayerStack;
+use crate::layers::{LayerSource, LayerStack};
 use crate::tree::Entry;
 
 /// A server, and its fault when it was quarantined.
@@ -43,6 +43,7 @@ pub(crate) fn read(
                     source: source.clone(),
                     ..server
                 };
+                see_cwd_from_project(entry, &mut server, layers);
                 let fault = refuse_unsupported(entry, &mut server, layers);
                 return ReadServer { server, fault };
             }
@@ -57,6 +58,18 @@ pub(crate) fn read(
     ReadServer {
         server: McpServerConfig { source, ..server },
         fault: Some(fault),
+    }
+}
+
+/// A relative `cwd` in a project's file is meant from the folder that holds `.codex`.
+fn see_cwd_from_project(entry: &Entry, server: &mut McpServerConfig, layers: &LayerStack) {
+    let (Some(cwd), McpTransport::Stdio(stdio)) =
+        (entry.node.entry(&["cwd"]), &mut server.transport)
+    else {
+        return;
+    };
+    if let LayerSource::Project { file, .. } = layers.place(cwd.key_at).layer {
+        stdio.cwd_base = Some(file.parent_dir().parent_dir().into_path_buf());
     }
 }
 

@@ -5,7 +5,7 @@ use codex_utils_json_schema::JsonSchema;
 use serde_json::Value;
 
 use super::{WRITE, config_schema};
-use crate::{LoadRequest, load};
+use crate::{LoadRequest, SystemPaths, load};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.schema.json");
 const README: &str = include_str!("../../../../README.md");
@@ -48,7 +48,8 @@ fn by_loader(text: &str) -> Result<(), String> {
     let env = Env::from_pairs([("CODEX_HOME", folder.path())]);
     let home = CodexHome::find(&env).unwrap();
     codex_host::PrivateFile::replace(&home.config_file(), text.as_bytes()).unwrap();
-    let mut request = LoadRequest::new(home, AbsPath::new("/").unwrap());
+    let system = SystemPaths::below(&folder.path().join("no-system"));
+    let mut request = LoadRequest::new(home, AbsPath::new("/").unwrap(), system);
     request.strict = true;
     load(&request).map(drop).map_err(|error| error.to_string())
 }

@@ -4,11 +4,12 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::merge;
 
 /// Names whose value is a table in every layer, and names whose value never is.
 ///
 /// Only such layers merge in any grouping. Where a table meets a scalar the higher one wins whole, so
-/// what lies below it must be known: layers are folded from the lowest up, see [`Node::overlay`].
+/// what lies below it must be known: layers are folded from the lowest up, see [`merge`].
 const TABLES: [&str; 2] = ["t", "u"];
 const LEAVES: [&str; 3] = ["x", "y", "z"];
 
@@ -49,7 +50,7 @@ fn table_of(leaves: Vec<(&'static str, Node)>, tables: Vec<(&'static str, Node)>
 
 fn laid_over(low: &Node, high: &Node) -> Node {
     let mut merged = low.clone();
-    merged.overlay(high);
+    merge::overlay(&mut merged, high, &mut Vec::new(), &mut Vec::new());
     merged
 }
 
