@@ -79,9 +79,8 @@ impl FileLock {
                 Err(TryLockError::WouldBlock) => std::thread::sleep(POLL),
             }
         }
-        file.set_len(0).map_err(failed)?;
-        file.rewind().map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        // On a full disk the lock holds all the same; only a message lacks the holder.
+        let _ = note_holder(&mut file);
         Ok(Self { file })
     }
 
@@ -96,6 +95,12 @@ impl FileLock {
     pub fn inherited(share: OwnedFd) -> Self {
         Self { file: share.into() }
     }
+}
+
+fn note_holder(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
 }
 
 #[cfg(test)]

@@ -99,6 +99,10 @@ impl RefreshTransaction {
         &self.client
     }
 
+    pub(crate) fn has_deputy(&self) -> bool {
+        self.services.deputy.is_some()
+    }
+
     pub(crate) fn http(&self) -> &HttpClient {
         &self.services.http
     }

@@ -87,13 +87,20 @@ impl RealParts {
     /// Finds Chromium. A test that gets `None` is left out: it says so on stderr, and under CI that
     /// is a failure.
     pub fn chromium() -> Option<PathBuf> {
+        Self::of_the_machine("chromium", "chromium")
+    }
+
+    /// Finds a program that the machine has when its Debian package is installed; like
+    /// [`Self::chromium`] when not.
+    pub fn of_the_machine(program: &str, package: &str) -> Option<PathBuf> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = std::env::split_paths(&path)
-            .map(|folder| folder.join("chromium"))
+            .map(|folder| folder.join(program))
             .find(|program| program.is_file());
         if found.is_none() {
-            assert!(!is_ci(), "CI leaves nothing out: install `chromium`");
-            eprintln!("left out: `chromium` is missing");
+            let why = format!("`{program}` is missing (package {package})");
+            assert!(!is_ci(), "CI leaves nothing out: {why}");
+            eprintln!("left out: {why}");
         }
         found
     }

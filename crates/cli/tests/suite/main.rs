@@ -24,4 +24,5 @@ mod mcp_list_get;
 mod mcp_live;
 mod mcp_login;
 mod mcp_login_faults;
+mod mcp_login_keyring;
 mod mcp_logout;

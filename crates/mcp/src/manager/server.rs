@@ -107,11 +107,17 @@ impl ServerTask {
         if let Some(tokens) = self.tokens.clone() {
             renewals.spawn(async move {
                 tokens.settle(RENEWAL_LIMIT).await;
-                for warning in tokens.take_warnings() {
-                    let notice = McpNotice::about(&self.config.name, warning);
-                    self.say_once(notice).await;
-                }
+                self.say_what_tokens_say().await;
             });
+        }
+    }
+
+    /// Tells what the login of the server and its store have to say.
+    async fn say_what_tokens_say(&mut self) {
+        let warnings = self.tokens.as_ref().map(TokenSupply::take_warnings);
+        for warning in warnings.unwrap_or_default() {
+            self.say_once(McpNotice::about(&self.config.name.clone(), warning))
+                .await;
         }
     }
 
@@ -307,6 +313,7 @@ impl ServerTask {
                 }
             }
         }
+        self.say_what_tokens_say().await;
         self.send(Input::Connected {
             server: self.name().clone(),
             connection: connection.clone(),

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use codex_credentials::{Notice, SecretStore};
 use codex_host::Secret;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -25,6 +26,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A token is due when less than this is left, or less than a tenth of its life.
 const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
+
+/// How long the end of the process waits for what a deputy may have to say.
+const WAIT_FOR_DEPUTY: Duration = Duration::from_secs(2);
 
 const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
@@ -141,15 +145,28 @@ impl StoredTokenSource {
         self.refresh.key()
     }
 
-    /// Returns what the user should know since the last call.
+    /// Returns what the user should know since the last call, about the store too.
     pub fn take_warnings(&self) -> Vec<String> {
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *warnings)
+        let mut all = std::mem::take(&mut *warnings);
+        let store = self.refresh.store();
+        for notice in [store.logins(), store.clients()].map(SecretStore::take_notices) {
+            for text in notice.iter().map(Notice::text) {
+                if !all.contains(&text) {
+                    all.push(text);
+                }
+            }
+        }
+        all
     }
 
     /// Waits for a renewal under way and stores what could not be stored before. Call it before
-    /// the process ends: 10 s, or 2 s after a signal.
+    /// the process ends. A renewal by a deputy goes on without us: it is waited for only shortly.
     pub async fn settle(&self, limit: Duration) {
+        let limit = match self.refresh.has_deputy() {
+            true => limit.min(WAIT_FOR_DEPUTY),
+            false => limit,
+        };
         self.tasks.close();
         let work = async {
             self.tasks.wait().await;
