@@ -51,10 +51,10 @@ fn a_command_of_the_reference_that_is_not_there_says_so() {
         hint: run `codex exec PROMPT` for one turn
         [exit 1]
         ");
-    assert_snapshot!(home.codex(["mcp", "check", "docs"]).run(), @"
+    assert_snapshot!(home.codex(["mcp", "disable", "docs"]).run(), @"
         [stderr]
-        Error: codex mcp check is not available yet
-        hint: `codex mcp tools NAME` connects to a server and says what fails
+        Error: codex mcp disable is not available yet
+        hint: set `enabled` in the server's entry of the config file
         [exit 1]
         ");
 }
