@@ -9,6 +9,8 @@ mod ask;
 mod inspect;
 mod login;
 mod logout;
+#[cfg(test)]
+mod remedies;
 mod settings;
 mod status;
 

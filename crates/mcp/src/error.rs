@@ -188,7 +188,7 @@ impl StartFailure {
     }
 }
 
-fn login_sentence(wanted: &LoginWanted, config: &McpServerConfig) -> String {
+pub(crate) fn login_sentence(wanted: &LoginWanted, config: &McpServerConfig) -> String {
     let (server, command) = (&wanted.server, wanted.command());
     if let Some(url) = github_url(wanted, config) {
         return github_sentence(server, url);
