@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 
 use codex_http::{HttpError, HttpErrorKind};
-use codex_oauth::LoginWanted;
+use codex_oauth::{LoginWanted, WhyLogin};
 use codex_protocol::ServerName;
 use rmcp::transport::streamable_http_client::StreamableHttpError;
 use url::Url;
@@ -65,6 +65,17 @@ impl HttpFault {
                     | HttpErrorKind::BodyTooLarge
                     | HttpErrorKind::EventTooLarge
             ),
+        }
+    }
+
+    /// Whether the login is worth nothing any more: another one will be another's.
+    pub(crate) fn ends_login(&self) -> bool {
+        match self {
+            Self::Login {
+                wanted: Some(wanted),
+                ..
+            } => wanted.why != WhyLogin::MoreScopes,
+            _ => false,
         }
     }
 

@@ -69,6 +69,8 @@ struct Shared {
     /// Ends requests that rmcp's worker does not watch, the very first one above all.
     cancel: CancellationToken,
     has_session: AtomicBool,
+    /// Whether the login ended under which the session was made.
+    is_login_over: AtomicBool,
     /// Whether the standing GET was answered, in whatever way.
     listening: watch::Sender<bool>,
     /// Standing GETs in a row whose stream ended at once and said nothing.
@@ -95,6 +97,7 @@ impl HttpWire {
             schemas,
             cancel,
             has_session: AtomicBool::new(false),
+            is_login_over: AtomicBool::new(false),
             listening: watch::Sender::new(false),
             idle_listens: Arc::default(),
             last_fault: Mutex::default(),
@@ -176,6 +179,26 @@ impl HttpWire {
             response = sending => response.map_err(Failure::Client),
             () = shared.cancel.cancelled() => Err(Failure::Client(HttpFault::Cancelled)),
         }
+    }
+
+    /// Whether a session belongs to a login that ended and that another has replaced: what the one
+    /// user did in it is none of the other's.
+    async fn is_of_earlier_login(&self) -> bool {
+        let is_over = &self.0.is_login_over;
+        let RequestAuth::OAuth(source) = &self.0.endpoint.auth else {
+            return false;
+        };
+        if !is_over.load(Ordering::Relaxed) {
+            return false;
+        }
+        let has_other = tokio::select! {
+            token = source.token() => matches!(token, Ok(Some(_))),
+            () = self.0.cancel.cancelled() => false,
+        };
+        if has_other {
+            is_over.store(false, Ordering::Relaxed);
+        }
+        has_other
     }
 
     fn login(&self, response: &Response) -> HttpFault {
@@ -419,6 +442,9 @@ impl StreamableHttpClient for HttpWire {
         let had_session = session_id.is_some();
         let operation = login::operation(&message);
         let posting = async {
+            if had_session && self.is_of_earlier_login().await {
+                return Err(Failure::SessionExpired);
+            }
             let response = self
                 .send(request, session_id.as_deref(), custom_headers, &operation)
                 .await?;
@@ -426,6 +452,9 @@ impl StreamableHttpClient for HttpWire {
         };
         posting.await.inspect_err(|failure| {
             if let Failure::Client(fault) = failure {
+                if fault.ends_login() {
+                    self.0.is_login_over.store(true, Ordering::Relaxed);
+                }
                 let mut last = self.0.last_fault.lock();
                 let last = last.as_deref_mut();
                 if let Ok(last) = last {

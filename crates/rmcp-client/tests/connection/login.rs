@@ -1,6 +1,6 @@
 //! Servers that people log in to: a token per request, and what follows a refusal.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use codex_host::Secret;
@@ -154,6 +154,79 @@ async fn a_login_that_is_known_to_be_gone_costs_no_request() {
         "{error}"
     );
     assert!(server.seen().is_empty());
+}
+
+/// Has a login that ends at the first refusal, and another one as soon as there is one.
+#[derive(Debug, Default)]
+struct TwoLogins {
+    is_refused: AtomicBool,
+    is_new_there: AtomicBool,
+}
+
+impl TwoLogins {
+    fn wanted() -> LoginWanted {
+        Tokens::new(&[]).wanted()
+    }
+}
+
+impl TokenSource for TwoLogins {
+    fn token(&self) -> BoxFuture<'_, Result<Option<AccessToken>, TokenError>> {
+        let is_new = self.is_new_there.load(Ordering::Relaxed);
+        let token = match (is_new, self.is_refused.load(Ordering::Relaxed)) {
+            (true, _) => Ok(Some(AccessToken::bearer(Secret::new("new-login")))),
+            (false, true) => Err(TokenError::LoginRequired(Self::wanted())),
+            (false, false) => Ok(Some(AccessToken::bearer(Secret::new("old-login")))),
+        };
+        Box::pin(async move { token })
+    }
+
+    fn rejected<'a>(
+        &'a self,
+        _sent: Option<&'a AccessToken>,
+        _rejection: &'a Rejection,
+    ) -> BoxFuture<'a, Retry> {
+        self.is_refused.store(true, Ordering::Relaxed);
+        Box::pin(async { Retry::Login(Self::wanted()) })
+    }
+}
+
+#[tokio::test]
+async fn a_new_login_gets_a_session_of_its_own() {
+    let server = FakeHttp::new().start();
+    let source = Arc::new(TwoLogins::default());
+    let mut endpoint = http_endpoint(&server);
+    endpoint.auth = RequestAuth::OAuth(Arc::clone(&source) as Arc<dyn TokenSource>);
+    let connected = connect_with(ServerEndpoint::Http(endpoint), options()).await;
+    let (client, _events) = connected.unwrap();
+    server.fault("tools/call", HttpFault::Status(401));
+    for _ in 0..2 {
+        let error = call(&client, "echo", json!({})).await.unwrap_err();
+        assert!(matches!(error, CallError::LoginRequired { .. }), "{error}");
+    }
+    source.is_new_there.store(true, Ordering::Relaxed);
+    let outcome = call(&client, "echo", json!({"text": "hi"})).await.unwrap();
+    assert_eq!(text(&outcome), "ECHO:hi");
+    let calls: Vec<_> = server
+        .seen()
+        .into_iter()
+        .filter(|seen| seen.message["method"] == "tools/call")
+        .map(|seen| {
+            let header = |name| seen.header(name).unwrap_or_default().to_owned();
+            (header("authorization"), header("mcp-session-id"))
+        })
+        .collect();
+    assert_eq!(
+        calls.len(),
+        2,
+        "a login that is known to be gone costs no request"
+    );
+    let ((old, old_session), (new, new_session)) = (&calls[0], &calls[1]);
+    assert_eq!(
+        (old.as_str(), new.as_str()),
+        ("Bearer old-login", "Bearer new-login")
+    );
+    assert!(!new_session.is_empty());
+    assert_ne!(old_session, new_session);
 }
 
 /// Has a login and no token from it.
