@@ -17,6 +17,7 @@ mod output;
 mod plan;
 mod resources;
 mod settings;
+mod skills;
 mod thread;
 mod tools;
 mod turn;

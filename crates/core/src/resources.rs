@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::skills::SkillRequest;
+
 /// So many entries are one page.
 const PAGE: usize = 100;
 
@@ -54,6 +56,8 @@ pub(crate) enum ResourceRequest {
     },
     /// One resource.
     Read { server: ServerName, uri: String },
+    /// A skill, or the list of them.
+    Skill(SkillRequest),
 }
 
 /// What a list holds.
@@ -176,6 +180,7 @@ impl ResourceRequest {
         match self {
             Self::List { .. } => None,
             Self::Read { server, .. } => Some(server),
+            Self::Skill(request) => Some(request.server()),
         }
     }
 
@@ -186,6 +191,7 @@ impl ResourceRequest {
         cancel: &CancellationToken,
     ) -> Result<McpOutcome, CallError> {
         match self {
+            Self::Skill(request) => request.answer(mcp, cancel).await,
             Self::Read { server, uri } => {
                 let answer = mcp.read_resource(&server, &uri, cancel).await?;
                 Ok(contents(answer))

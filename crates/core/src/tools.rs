@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 use crate::plan;
 use crate::resources::{self, ResourceRequest, ResourceTools};
 use crate::settings::{ThreadSettings, WebSearchMode};
+use crate::skills;
 
 /// So many characters of a server's own words describe its namespace.
 const INSTRUCTIONS_LIMIT: usize = 512;
@@ -43,6 +44,9 @@ impl Toolbox<'_> {
         }
         if self.resources == ResourceTools::Offered {
             specs.extend(resources::specs());
+        }
+        if skills::are_offered(self.catalog) {
+            specs.extend(skills::specs(self.catalog));
         }
         let search = match (settings.dialect, settings.web_search) {
             (ToolDialect::Plain, _) | (_, WebSearchMode::Disabled) => None,
@@ -253,7 +257,12 @@ impl Toolbox<'_> {
         if self.resources == ResourceTools::Absent {
             return None;
         }
-        Some(match resources::parse(&call.name, &call.arguments)? {
+        let parsed = match skills::are_offered(self.catalog) {
+            true => skills::parse(&call.name, &call.arguments),
+            false => None,
+        };
+        let parsed = parsed.or_else(|| resources::parse(&call.name, &call.arguments));
+        Some(match parsed? {
             Ok(request) => Route::Resources {
                 request,
                 tool: call.name.clone(),
@@ -289,6 +298,9 @@ impl Toolbox<'_> {
         }
         if self.resources == ResourceTools::Offered {
             names.extend(resources::NAMES);
+        }
+        if skills::are_offered(self.catalog) {
+            names.extend(skills::NAMES);
         }
         names
     }

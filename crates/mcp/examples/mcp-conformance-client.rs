@@ -42,6 +42,13 @@ const ECHO_TOOL: &str = "json_schema_echo";
 /// The document that the suite accepts as a client.
 const CLIENT_METADATA: &str = "https://conformance-test.local/client-metadata.json";
 
+/// What becomes of the skills of a server.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum UseOfSkills {
+    List,
+    Load,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Some(url) = std::env::args()
@@ -63,6 +70,12 @@ async fn main() -> ExitCode {
 async fn run(url: String, env: Env) -> Result<(), String> {
     let context = env.get("MCP_CONFORMANCE_CONTEXT").unwrap_or("null");
     let context: Value = serde_json::from_str(context).map_err(|error| error.to_string())?;
+    // What a user wants with the skills: one scenario is about nobody wanting any.
+    let scenario = env.get("MCP_CONFORMANCE_SCENARIO").unwrap_or_default();
+    let use_of_skills = match scenario.ends_with("no-prefetch") {
+        true => UseOfSkills::List,
+        false => UseOfSkills::Load,
+    };
     let server = ServerName::from_config("conformance");
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let mut config = McpServerConfig::http(server.clone(), url).required();
@@ -102,7 +115,7 @@ async fn run(url: String, env: Env) -> Result<(), String> {
         }
     });
     let servers = McpManager::start(settings, &tasks, &cancel, notices);
-    let outcome = call_tools(&servers, &server, &context, &cancel).await;
+    let outcome = call_tools(&servers, &server, &context, use_of_skills, &cancel).await;
     servers.shutdown(Duration::from_secs(5)).await;
     outcome
 }
@@ -217,6 +230,7 @@ async fn call_tools(
     servers: &McpHandle,
     server: &ServerName,
     context: &Value,
+    use_of_skills: UseOfSkills,
     cancel: &CancellationToken,
 ) -> Result<(), String> {
     servers
@@ -234,7 +248,29 @@ async fn call_tools(
             .map_err(|error| format!("{tool}: {error}"))?;
         eprintln!("{tool}: {}", Value::Array(outcome.content));
     }
-    read_resources(servers, server, cancel).await
+    read_resources(servers, server, cancel).await?;
+    read_skills(servers, server, use_of_skills, cancel).await
+}
+
+/// Lists the skills, and reads every file of them when one is wanted; the first that is refused ends it.
+async fn read_skills(
+    servers: &McpHandle,
+    server: &ServerName,
+    use_of_skills: UseOfSkills,
+    cancel: &CancellationToken,
+) -> Result<(), String> {
+    let skills = servers.list_skills(server, cancel).await;
+    for skill in skills.map_err(|error| error.to_string())? {
+        eprintln!("skill {}: {}", skill.name(), skill.description());
+        let wanted = skill.files().into_iter();
+        let wanted = wanted.filter(|_| use_of_skills == UseOfSkills::Load);
+        for file in wanted {
+            let read = servers.read_skill(server, skill.uri(), Some(file), cancel);
+            let content = read.await.map_err(|error| error.to_string())?;
+            eprintln!("{file}: {content}");
+        }
+    }
+    Ok(())
 }
 
 async fn read_resources(

@@ -38,6 +38,8 @@ pub struct ServerTools {
     pub namespace: String,
     /// The server's advice for the model; untrusted text.
     pub instructions: Option<String>,
+    /// Whether it offers skills.
+    pub has_skills: bool,
     /// The tools on offer, by name.
     pub tools: Vec<CatalogTool>,
     /// The tools that are not on offer, by name, each with its reason.
@@ -181,6 +183,7 @@ impl ToolCatalog {
                     .map(|tool| tool.namespace.clone())
                     .unwrap_or_default(),
                 instructions: listing.instructions.clone(),
+                has_skills: listing.has_skills,
                 tools,
                 hidden: listing.hidden.clone(),
             });
@@ -213,6 +216,7 @@ impl ToolCatalog {
 #[derive(Debug, Default)]
 pub(crate) struct ServerListing {
     pub(crate) instructions: Option<String>,
+    pub(crate) has_skills: bool,
     pub(crate) offered: Vec<OfferedTool>,
     pub(crate) hidden: Vec<HiddenTool>,
     /// What the user must hear about this list, each once.
@@ -233,6 +237,7 @@ impl ServerListing {
     pub(crate) fn new(config: &McpServerConfig, info: &ServerInfo, list: ToolList) -> Self {
         let mut listing = Self {
             instructions: info.instructions.clone(),
+            has_skills: info.has_skills(),
             ..Self::default()
         };
         let server = &config.name;

@@ -271,6 +271,16 @@ pub enum CallError {
         /// The filter or the fault of the tool.
         why: String,
     },
+    /// A skill of the server is not used.
+    #[error("skill `{skill}` of MCP server `{server}` cannot be used: {why}")]
+    Skill {
+        /// The server.
+        server: ServerName,
+        /// The skill, fit to be shown.
+        skill: String,
+        /// Which rule or promise is broken.
+        why: String,
+    },
     /// The server ended while the call ran.
     #[error("MCP server `{server}` ended during the call: {reason}")]
     ServerEnded {
@@ -298,6 +308,7 @@ impl CallError {
             // The sentence names the command.
             | Self::NotLoggedIn { .. }
             | Self::Hidden { .. }
+            | Self::Skill { .. }
             | Self::ServerEnded { .. }
             | Self::Cancelled => Vec::new(),
         }

@@ -30,6 +30,7 @@ pub use codex_rmcp_client::{
     CallError as ConnectionError, ClientInfo, ConnectError, Elicitation, ElicitationReply, Hint,
     LoginWanted, Probe, Progress, ProgressSink, ServerEndpoint, ServerInfo,
 };
+pub use codex_rmcp_client::{SkillEntry, SkillFault};
 pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
 pub use filter::{FilterVerdict, judge_tool};
 pub use manager::{AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus};

@@ -20,6 +20,7 @@ use crate::exchange::Wire;
 use crate::handler::EarState;
 use crate::http_transport::HttpWire;
 use crate::listen;
+use crate::skills;
 use crate::supervise::Supervisor;
 use crate::tools::HeaderRules;
 use crate::{CallError, ConnectError, ServerEndpoint, ServerEvent, ToolList};
@@ -110,6 +111,12 @@ impl ServerInfo {
     /// Whether the server declared a capability, for example `resources`.
     pub fn has(&self, capability: &str) -> bool {
         self.capabilities.get(capability).is_some()
+    }
+
+    /// Whether the server offers skills (SEP-2640).
+    pub fn has_skills(&self) -> bool {
+        let extensions = self.capabilities.get("extensions");
+        extensions.is_some_and(|extensions| extensions.get(skills::EXTENSION).is_some())
     }
 
     /// Returns the probe that finds this server at once the next time.
@@ -345,6 +352,15 @@ impl McpClient {
             return Ok(ItemList::default());
         }
         self.caller.pages(method, key, limit).await
+    }
+
+    /// Fetches every page of skills, verbatim ([`crate::SkillEntry::read`]); none when the server
+    /// offers none.
+    pub async fn list_skills(&self, limit: Duration) -> Result<ItemList, CallError> {
+        if !self.info.has_skills() {
+            return Ok(ItemList::default());
+        }
+        self.caller.pages("skills/list", "skills", limit).await
     }
 
     /// Reads a resource; returns the result object verbatim.

@@ -32,6 +32,7 @@ use crate::handler::{Ear, EarState};
 use crate::http_transport::HttpWire;
 use crate::last_words;
 use crate::own_secrets::OwnSecrets;
+use crate::skills;
 use crate::stdio::StdioTransport;
 use crate::wire::Tap;
 
@@ -447,6 +448,8 @@ fn client_config(options: &ConnectOptions) -> ClientConfig {
             .with_url(UrlElicitationCapability::new());
         capabilities.elicitation = Some(elicitation);
     }
+    let skills = (skills::EXTENSION.to_owned(), serde_json::Map::new());
+    capabilities.extensions = Some([skills].into_iter().collect());
     let mut client = Implementation::new(&options.client.name, &options.client.version);
     client.title.clone_from(&options.client.title);
     ClientConfig::new(capabilities, client)

@@ -24,6 +24,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     ("crossterm", &["codex-tui"]),
     ("image", &["codex-tools"]),
     ("jsonschema", &["codex-utils-json-schema"]),
+    ("serde-saphyr", &["codex-rmcp-client"]),
     ("keyring-core", &["codex-credentials"]),
     ("landlock", &["codex-linux-sandbox"]),
     ("libc", &["xtask"]),

@@ -1,5 +1,7 @@
 //! What the engine and the small commands hold: snapshots, calls, the end.
 
+mod skills;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -283,6 +285,13 @@ impl McpHandle {
     ) -> Result<Value, CallError> {
         let config = self.config(server)?;
         let connection = self.connection(config, None, cancel).await?;
+        if uri.starts_with("skill:") && connection.client.info().has_skills() {
+            return Err(CallError::Skill {
+                server: server.clone(),
+                skill: quoted(uri),
+                why: "its files are read as those of a skill, where they are checked".to_owned(),
+            });
+        }
         let options = CallOptions::with_idle_timeout(config.tool_timeout());
         let answer = connection
             .client

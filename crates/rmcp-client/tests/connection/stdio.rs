@@ -55,7 +55,7 @@ async fn the_handshake_says_who_we_are() {
     );
     assert_snapshot!(
         initialize["params"],
-        @r#"{"protocolVersion":"2025-11-25","capabilities":{"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"codex-mcp-client","title":"Codex","version":"1.2.3"}}"#
+        @r#"{"protocolVersion":"2025-11-25","capabilities":{"extensions":{"io.modelcontextprotocol/skills":{}},"elicitation":{"form":{},"url":{}}},"clientInfo":{"name":"codex-mcp-client","title":"Codex","version":"1.2.3"}}"#
     );
     client.shutdown(LONG).await;
     assert_eq!(

@@ -291,6 +291,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> (Script, Manners) {
             "--count" => script.count = number(&value()),
             "--page-size" => script.page_size = Some(number(&value())),
             "--endless-pages" => script.endless_pages = true,
+            "--skills" => script.has_skills = true,
             "--name" => script.name = value(),
             "--instructions" => script.instructions = Some(value()),
             "--era" => {

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::tools;
 
@@ -49,6 +50,8 @@ pub(crate) struct Script {
     pub(crate) page_size: Option<usize>,
     /// Every page names the same next page.
     pub(crate) endless_pages: bool,
+    /// Offers a skill.
+    pub(crate) has_skills: bool,
     /// Tools that joined while the server ran.
     pub(crate) late_tools: Mutex<Vec<String>>,
 }
@@ -137,6 +140,7 @@ impl Script {
             "resources/templates/list" => Answer::Result(json!({"resourceTemplates": [
                 {"uriTemplate": "fake://notes/{n}", "name": "note"},
             ]})),
+            "skills/list" if self.has_skills => Answer::Result(list_skills()),
             "resources/read" => read_resource(params),
             "prompts/list" => Answer::Result(json!({"prompts": []})),
             _ => Answer::error(-32601, format!("Method not found: {method}")),
@@ -178,7 +182,7 @@ impl Script {
         };
         let mut result = json!({
             "protocolVersion": version,
-            "capabilities": capabilities(),
+            "capabilities": self.capabilities(),
             "serverInfo": {"name": self.name, "version": "1.0.0"},
         });
         if let Some(text) = &self.instructions {
@@ -194,13 +198,22 @@ impl Script {
         }
         let mut result = json!({
             "supportedVersions": versions,
-            "capabilities": capabilities(),
+            "capabilities": self.capabilities(),
             "_meta": {"io.modelcontextprotocol/serverInfo": {"name": self.name, "version": "1.0.0"}},
         });
         if let Some(text) = &self.instructions {
             result["instructions"] = text.as_str().into();
         }
         result
+    }
+
+    fn capabilities(&self) -> Value {
+        let mut capabilities =
+            json!({"tools": {"listChanged": true}, "resources": {}, "logging": {}});
+        if self.has_skills {
+            capabilities["extensions"] = json!({"io.modelcontextprotocol/skills": {}});
+        }
+        capabilities
     }
 
     fn list_resources(&self) -> Value {
@@ -235,8 +248,24 @@ impl Script {
     }
 }
 
-fn capabilities() -> Value {
-    json!({"tools": {"listChanged": true}, "resources": {}, "logging": {}})
+const SKILL: &str = "skill://notes/SKILL.md";
+const SKILL_TEXT: &str = "---\nname: notes\ndescription: Takes notes\n---\nWrite it down.\n";
+const SKILL_FILE: &str = "skill://notes/more.md";
+
+fn list_skills() -> Value {
+    let digest = |text: &str| {
+        let bytes = Sha256::digest(text);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("sha256:{hex}")
+    };
+    json!({"skills": [{
+        "uri": SKILL,
+        "frontmatter": {"name": "notes", "description": "Takes notes"},
+        "resources": [
+            {"uri": SKILL, "digest": digest(SKILL_TEXT), "size": SKILL_TEXT.len()},
+            {"uri": SKILL_FILE, "digest": digest("more"), "size": 4},
+        ],
+    }]})
 }
 
 fn refuse_version(request: &Value) -> Option<Answer> {
@@ -266,6 +295,10 @@ fn read_resource(params: &Value) -> Answer {
         Some(uri @ "fake://notes/1") => Answer::Result(json!({"contents": [
             {"uri": uri, "mimeType": "text/plain", "text": "a note"},
         ]})),
+        Some(SKILL) => Answer::Result(json!({"contents": [{"uri": SKILL, "text": SKILL_TEXT}]})),
+        Some(SKILL_FILE) => {
+            Answer::Result(json!({"contents": [{"uri": SKILL_FILE, "text": "evil"}]}))
+        }
         uri => Answer::error(-32602, format!("resource not found: {uri:?}")),
     }
 }

@@ -69,6 +69,11 @@ impl FakeStdio {
         self.with("--page-size", &size.to_string())
     }
 
+    /// Offers a skill of two files; the second is not what the listing promises.
+    pub fn skills(self) -> Self {
+        self.flag("--skills")
+    }
+
     /// Lists the same page for ever; give a page size too.
     pub fn endless_pages(self) -> Self {
         self.flag("--endless-pages")
