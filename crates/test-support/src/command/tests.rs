@@ -114,8 +114,10 @@ const LOGIN: &str = r#"{"a|1":{"access_token":"a-token-of-a-real-server"}}"#;
 fn an_output_with_a_stored_secret_fails_the_test() {
     let home = TestHome::new();
     std::fs::write(home.codex_home().join(".credentials.json"), LOGIN).unwrap();
-    let script = "echo it is a-token-of-a-real-server >&2; rm $CODEX_HOME/.credentials.json";
+    let script = "echo it is $LEAK >&2; rm $CODEX_HOME/.credentials.json";
     let command = home.program("/bin/sh", ["-c", script]);
+    // Not in the arguments, which the failure shows.
+    let command = command.env("LEAK", "a-token-of-a-real-server");
     command.without_secrets().run();
 }
 
@@ -123,9 +125,9 @@ fn an_output_with_a_stored_secret_fails_the_test() {
 #[should_panic(expected = "log.txt: code=code[SECRET]-7")]
 fn a_file_with_a_marked_secret_fails_the_test() {
     let home = TestHome::new();
-    let script = "mkdir $CODEX_HOME/logs; echo code=code-canary-7 > $CODEX_HOME/logs/log.txt";
+    let script = "mkdir $CODEX_HOME/logs; echo code=$LEAK > $CODEX_HOME/logs/log.txt";
     let command = home.program("/bin/sh", ["-c", script]);
-    command.without_secrets().run();
+    command.env("LEAK", "code-canary-7").without_secrets().run();
 }
 
 #[test]
