@@ -178,7 +178,7 @@ fn print_row(name: &str, limits: &Limits, ours: &[Sample], theirs: &[Sample]) ->
             limits.memory,
             None,
         ),
-        ("CPU", |s| Some(s.cpu), ms, None, limits.cpu_ratio),
+        ("CPU", |s| Some(s.cpu), ms, limits.cpu, limits.cpu_ratio),
         (
             "first request",
             |s| s.first_request,

@@ -24,6 +24,8 @@ pub(super) struct Row {
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     pub(super) memory: Option<f64>,
+    /// Seconds.
+    pub(super) cpu: Option<f64>,
     pub(super) cpu_ratio: Option<f64>,
     pub(super) first_request_ratio: Option<f64>,
     pub(super) wall_ratio: Option<f64>,
@@ -53,6 +55,15 @@ pub(super) fn all() -> Vec<Row> {
                 subject.configure(&stdio_servers(10)?)?;
                 subject.sample(&["mcp", "list"])
             },
+        },
+        Row {
+            name: "loading 4 layers, 100 servers",
+            limits: Limits {
+                cpu: Some(0.003),
+                ..Limits::default()
+            },
+            heavy: false,
+            run: loading,
         },
         Row {
             name: "exec, one turn",
@@ -110,6 +121,45 @@ pub(super) fn one_turn(subject: &Subject) -> Result<Sample> {
     let provider = MockResponses::start();
     provider.otherwise(answer("done"));
     subject.exec(&provider)
+}
+
+/// What the layers cost: the list of their servers, less the same command without any.
+fn loading(subject: &Subject) -> Result<Sample> {
+    const COMMAND: [&str; 3] = ["mcp", "list", "--json"];
+    const FILES: [&str; 3] = [
+        "codex-home/bench.config.toml",
+        "codex-home/managed_config.toml",
+        "work/.codex/config.toml",
+    ];
+    let servers = |from: usize| -> String {
+        let table = |index| {
+            format!(
+                "[mcp_servers.l{index}]\ncommand = \"prog-{index}\"\nargs = [\"--port\", \"{index}\"]\n\
+                 env = {{ MODE = \"fast\" }}\nstartup_timeout_sec = 12.5\nenabled_tools = [\"a\", \"b\"]\n\n"
+            )
+        };
+        (from..from + 25).map(table).collect()
+    };
+    subject.configure("")?;
+    FILES.iter().try_for_each(|name| subject.write(name, ""))?;
+    let without = subject.sample(&COMMAND)?;
+    let trust = format!(
+        "[projects.{:?}]\ntrust_level = \"trusted\"\n",
+        subject.work()
+    );
+    subject.configure(&format!("{}{trust}", servers(0)))?;
+    for (place, name) in FILES.iter().enumerate() {
+        subject.write(name, &servers(25 * (place + 1)))?;
+    }
+    let with = subject.sample(&[&["-p", "bench"], &COMMAND[..]].concat());
+    // The next row begins without them, whatever happened here.
+    FILES.iter().try_for_each(|name| subject.write(name, ""))?;
+    let with = with?;
+    Ok(Sample {
+        wall: with.wall - without.wall,
+        cpu: with.cpu - without.cpu,
+        ..with
+    })
 }
 
 fn twenty_servers(subject: &Subject) -> Result<Sample> {

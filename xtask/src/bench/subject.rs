@@ -73,6 +73,20 @@ impl Subject {
         )?)
     }
 
+    /// Writes a further file of configuration, by its name below the home or the working folder.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        Ok(std::fs::write(path, text)?)
+    }
+
+    /// Returns the folder in which the program is run.
+    pub(super) fn work(&self) -> PathBuf {
+        self.folder.join("work")
+    }
+
     /// Runs the program and returns its figures.
     pub(super) fn sample(&self, args: &[&str]) -> Result<Sample> {
         self.run(args, None)
@@ -96,7 +110,7 @@ impl Subject {
     pub(super) fn set_up(&self, command: &mut Command) {
         command
             .env_clear()
-            .current_dir(self.folder.join("work"))
+            .current_dir(self.work())
             .stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("HOME", self.folder.join("home"));
