@@ -3,7 +3,7 @@
 
 mod home;
 
-use codex_config::{LoadRequest, load};
+use codex_config::{LoadRequest, SystemPaths, load};
 use codex_host::AbsPath;
 use home::Home;
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +15,9 @@ thread_local! {
 fuzz_target!(|text: &[u8]| {
     HOME.with(|home| {
         home.write(text);
-        let mut request = LoadRequest::new(home.home.clone(), AbsPath::new("/").expect("it is"));
+        let system = SystemPaths::below(home.home.join("no-system").as_path());
+        let cwd = AbsPath::new("/").expect("it is");
+        let mut request = LoadRequest::new(home.home.clone(), cwd, system);
         for strict in [false, true] {
             request.strict = strict;
             match load(&request) {

@@ -162,6 +162,7 @@ impl From<EditError> for CliError {
             EditError::Lock(_)
             | EditError::Write(_)
             | EditError::Changed(_)
+            | EditError::LeadsOut(_)
             | EditError::Shape { .. } => Self::chain(&error, &hints),
         }
     }

@@ -1,7 +1,7 @@
 //! `codex features`: what can be switched, and the switch in the user's file.
 
 use clap::{Args, Subcommand};
-use codex_config::{ConfigFile, Feature, FeatureRow, Stage, unstable_text};
+use codex_config::{ConfigFile, Feature, FeatureRow, LayerSource, Stage, unstable_text};
 use codex_runtime::{Invocation, Loaded};
 use codex_utils_cli::CliConfigOverrides;
 use serde_json::json;
@@ -62,7 +62,7 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Enable(leaf) => {
             let row = row(&leaf.args.feature)?;
             let loaded = crate::load(invocation)?;
-            edit(&loaded, row, Some(true))?;
+            edit(&loaded, row, true)?;
             crate::print(&format!("Enabled feature `{}` in config.toml.\n", row.key))?;
             // One that was on before was told about while loading.
             let was_on = loaded.config.features.enabled(row.feature);
@@ -76,7 +76,7 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Disable(leaf) => {
             let row = row(&leaf.args.feature)?;
             let loaded = crate::load(invocation)?;
-            edit(&loaded, row, row.default.then_some(false))?;
+            edit(&loaded, row, false)?;
             crate::print(&format!("Disabled feature `{}` in config.toml.\n", row.key))?;
         }
     }
@@ -89,10 +89,39 @@ fn row(key: &str) -> Result<&'static FeatureRow, CliError> {
     })
 }
 
-fn edit(loaded: &Loaded, row: &FeatureRow, on: Option<bool>) -> Result<(), CliError> {
+fn edit(loaded: &Loaded, row: &FeatureRow, on: bool) -> Result<(), CliError> {
+    if let Some((pinned, origin)) = loaded.config.requirements.feature(row.feature)
+        && pinned != on
+    {
+        let text = format!(
+            "feature `{}` is set to {pinned} by requirements ({origin})",
+            row.key
+        );
+        return Err(CliError::new(text));
+    }
+    let file = loaded.home.config_file();
+    let places = loaded.layers.places(&["features", row.key]);
+    let is_ours = places.iter().any(|origin| origin.file() == Some(&file));
+    // Something else than our key turns it on, and would go on doing so.
+    let is_on_without_us = loaded.config.features.enabled(row.feature) && !is_ours;
+    let value = match on {
+        true => Some(true),
+        false => (row.default || is_on_without_us).then_some(false),
+    };
     let mut file = ConfigFile::open(&loaded.home)?;
-    file.set_feature(row.key, on)?;
+    file.set_feature(row.key, value)?;
     file.save()?;
+    if let Some(above) = places.first().filter(|origin| {
+        !matches!(
+            origin.layer,
+            LayerSource::System { .. } | LayerSource::User { .. } | LayerSource::SessionFlags
+        )
+    }) {
+        crate::say(&format!(
+            "note: `features.{}` is also set by {above}, which wins",
+            row.key
+        ))?;
+    }
     Ok(())
 }
 

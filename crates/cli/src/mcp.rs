@@ -11,6 +11,8 @@ pub(crate) mod live;
 mod login;
 mod logout;
 mod remove;
+mod scope;
+mod switch;
 pub(crate) mod tools;
 mod view;
 
@@ -24,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::CliError;
 use crate::tree::Leaf;
 use live::{LiveContext, Terminal};
+use switch::Switch;
 
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
@@ -48,6 +51,10 @@ pub(crate) enum Verb {
     Login(Leaf<login::LoginArgs>),
     /// Log out of a server
     Logout(Leaf<logout::LogoutArgs>),
+    /// Turn a server on
+    Enable(Leaf<switch::SwitchArgs>),
+    /// Turn a server off
+    Disable(Leaf<switch::SwitchArgs>),
     /// Connect to servers and list their tools
     Tools(Leaf<tools::ToolsArgs>),
     /// Call one tool of a server
@@ -66,6 +73,7 @@ impl McpArgs {
             Verb::Remove(leaf) => &leaf.overrides,
             Verb::Login(leaf) => &leaf.overrides,
             Verb::Logout(leaf) => &leaf.overrides,
+            Verb::Enable(leaf) | Verb::Disable(leaf) => &leaf.overrides,
             Verb::Tools(leaf) => &leaf.overrides,
             Verb::Call(leaf) => &leaf.overrides,
             Verb::Check(leaf) => &leaf.overrides,
@@ -92,7 +100,7 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Remove(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| {
-                remove::run(leaf.args, context).await
+                remove::run(leaf.args, &loaded, context).await
             })
         }
         Verb::Login(leaf) => {
@@ -107,6 +115,8 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
                 logout::run(leaf.args, context).await
             })
         }
+        Verb::Enable(leaf) => switch::run(&leaf.args, Switch::On, invocation),
+        Verb::Disable(leaf) => switch::run(&leaf.args, Switch::Off, invocation),
         Verb::Tools(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| {

@@ -35,7 +35,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Commands of `codex mcp`.
-const MCP_COMMANDS: &[&str] = &["disable", "enable", "export", "import", "logs"];
+const MCP_COMMANDS: &[&str] = &["export", "import", "logs"];
 
 /// Returns the better answer to a usage error, when there is one.
 pub(crate) fn answer(error: &clap::Error) -> Option<CliError> {
@@ -73,13 +73,7 @@ fn command(word: &str) -> CliError {
 }
 
 fn mcp_command(word: &str) -> CliError {
-    let error = CliError::not_available(&format!("codex mcp {word}"));
-    match word {
-        "disable" | "enable" => {
-            error.hint("set `enabled` in the server's entry of the config file")
-        }
-        _ => error,
-    }
+    CliError::not_available(&format!("codex mcp {word}"))
 }
 
 #[cfg(test)]

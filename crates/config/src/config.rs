@@ -8,7 +8,9 @@ use codex_host::Secret;
 use codex_protocol::{AskForApproval, SandboxMode, ServerName};
 use serde::{Deserialize, Serialize};
 
-use crate::{CredentialsStore, Features, McpServerConfig, TokenEndpointAuthMethod};
+use crate::{
+    Constrained, CredentialsStore, Features, McpServerConfig, Requirements, TokenEndpointAuthMethod,
+};
 
 /// The merged settings of all layers.
 #[derive(Debug, Clone, Default)]
@@ -41,17 +43,18 @@ pub struct Config {
     /// `developer_instructions`.
     pub developer_instructions: Option<String>,
     /// `approval_policy`.
-    pub approval_policy: Option<AskForApproval>,
+    pub approval_policy: Constrained<Option<AskForApproval>>,
     /// `sandbox_mode`.
-    pub sandbox_mode: Option<SandboxMode>,
+    pub sandbox_mode: Constrained<Option<SandboxMode>>,
     /// `[sandbox_workspace_write]`.
     pub sandbox_workspace_write: SandboxWorkspaceWrite,
     /// `web_search`.
     pub web_search: Option<WebSearchMode>,
     /// `[tools] update_plan`.
     pub update_plan: bool,
-    /// `[mcp_servers]`, quarantined entries included (they are `Off(Invalid)`).
-    pub mcp_servers: BTreeMap<ServerName, McpServerConfig>,
+    /// `[mcp_servers]`, quarantined entries included (they are `Off(Invalid)`). Whoever sets further ones
+    /// gets those back that the requirements allow, and the others turned off.
+    pub mcp_servers: Constrained<BTreeMap<ServerName, McpServerConfig>>,
     /// `mcp_optional_startup_grace_ms`; zero waits for each server until its own limit.
     pub mcp_optional_startup_grace: Option<Duration>,
     /// `mcp_oauth_*`.
@@ -60,12 +63,16 @@ pub struct Config {
     pub mcp_server_logs: Option<bool>,
     /// `[projects]`: trust by absolute path.
     pub projects: BTreeMap<PathBuf, TrustLevel>,
+    /// `project_mcp_trust`.
+    pub project_mcp_trust: ProjectMcpTrust,
     /// `project_doc_max_bytes`.
     pub project_doc_max_bytes: Option<u64>,
     /// `[features]`, resolved with flags and legacy keys.
     pub features: Features,
     /// `suppress_unstable_features_warning`.
     pub suppress_unstable_features_warning: bool,
+    /// What the machine requires of all this; it is applied already.
+    pub requirements: Requirements,
 }
 
 /// `[model_providers.X]`.
@@ -149,6 +156,18 @@ pub enum WebSearchMode {
     Cached,
     /// From the network.
     Live,
+}
+
+/// Words of `project_mcp_trust`: what it takes for a server of a project's file to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ProjectMcpTrust {
+    /// The project is trusted.
+    #[default]
+    Project,
+    /// The server, as it stands now, was approved.
+    Entry,
 }
 
 /// Words of `trust_level`.

@@ -10,7 +10,9 @@ use codex_protocol::{AskForApproval, SandboxMode};
 use serde::de::{self, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::{SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi};
+use crate::config::{
+    ProjectMcpTrust, SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi,
+};
 use crate::mcp::{CredentialsStore, TokenEndpointAuthMethod};
 
 #[derive(Default, Deserialize)]
@@ -85,6 +87,9 @@ pub(crate) struct RawConfig {
     pub(crate) _profiles: Option<IgnoredAny>,
     /// Trust by absolute path of a project root.
     pub(crate) projects: BTreeMap<String, RawProject>,
+    /// What it takes for a server of a project's file to run: trust of the project, or of each server.
+    #[cfg_attr(test, schemars(extend("default" = "project")))]
+    pub(crate) project_mcp_trust: ProjectMcpTrust,
     /// How many bytes of AGENTS.md are read.
     pub(crate) project_doc_max_bytes: Option<u64>,
     /// Silences the warning about features under development.
@@ -293,7 +298,6 @@ pub(crate) const NOT_YET_KEYS: &[&str] = &[
     "otel",
     "permissions",
     "project_doc_fallback_filenames",
-    "project_mcp_trust",
     "project_root_markers",
     "shell_environment_policy",
     "skills",

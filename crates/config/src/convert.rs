@@ -9,7 +9,7 @@ use codex_protocol::AskForApproval;
 use crate::config_raw::{RawApprovalPolicy, RawConfig, RawIdentityProvider, RawModelProvider};
 use crate::layers::{LayerSource, LayerStack};
 use crate::{
-    Config, ConfigError, IdentityProviderConfig, McpOAuthSettings, McpServerConfig,
+    Config, ConfigError, Constrained, IdentityProviderConfig, McpOAuthSettings, McpServerConfig,
     ModelProviderConfig, Notice, ProviderAuthCommand, Severity,
 };
 
@@ -82,8 +82,8 @@ pub(crate) fn config(
         base_instructions: raw.base_instructions,
         model_instructions_file,
         developer_instructions: raw.developer_instructions,
-        approval_policy,
-        sandbox_mode: raw.sandbox_mode,
+        approval_policy: Constrained::free(approval_policy),
+        sandbox_mode: Constrained::free(raw.sandbox_mode),
         sandbox_workspace_write: raw.sandbox_workspace_write,
         web_search: raw.web_search,
         update_plan: raw
@@ -104,6 +104,7 @@ pub(crate) fn config(
             .into_iter()
             .filter_map(|(root, project)| Some((PathBuf::from(root), project.trust_level?)))
             .collect(),
+        project_mcp_trust: raw.project_mcp_trust,
         project_doc_max_bytes: raw.project_doc_max_bytes,
         suppress_unstable_features_warning: raw.suppress_unstable_features_warning,
         ..Config::default()

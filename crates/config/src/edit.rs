@@ -21,7 +21,9 @@ use crate::tree::{self, Node, NodeValue, Place};
 use crate::{ConfigError, McpServerConfig, TrustLevel, report, sources};
 
 /// How long we wait for another process that edits.
-const LOCK_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// Locked by whoever writes one of the files of the home.
+pub(crate) const LOCK_FILE: &str = ".config.lock";
 /// How often an edit is made again after somebody changed the file in the middle of it.
 const TRIES: usize = 3;
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -41,6 +43,9 @@ pub enum EditError {
     /// Somebody kept changing the file.
     #[error("{} changed while it was being edited; nothing was written", file_name(.0))]
     Changed(PathBuf),
+    /// A link in a project that is not trusted leads elsewhere.
+    #[error("`{}` leads out of its project, which is not trusted; nothing was written", .0.display())]
+    LeadsOut(PathBuf),
     /// The entry is spelled in a way that cannot be edited without touching other bytes.
     #[error("cannot edit `{key}` in `{}` without changing other lines; edit the file by hand", path.display())]
     Shape {
@@ -61,7 +66,10 @@ impl EditError {
             Self::Write(WriteError::ReadOnly(path)) => {
                 vec![format!("make it writable: `chmod u+w {}`", path.display())]
             }
-            Self::Lock(LockError::Io { .. }) | Self::Write(_) | Self::Shape { .. } => Vec::new(),
+            Self::Lock(LockError::Io { .. })
+            | Self::Write(_)
+            | Self::LeadsOut(_)
+            | Self::Shape { .. } => Vec::new(),
         }
     }
 }
@@ -71,6 +79,21 @@ fn file_name(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
+}
+
+/// Returns whether a file, or the nearest folder of it that exists, is outside of a folder.
+fn leads_out(path: &Path, folder: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).ok();
+    let is_there = |path: &&Path| path.symlink_metadata().is_ok();
+    let Some(nearest) = path.ancestors().find(is_there) else {
+        return true;
+    };
+    match (real(nearest), real(folder)) {
+        (Some(nearest), Some(folder)) => {
+            !nearest.starts_with(&folder) && !folder.starts_with(&nearest)
+        }
+        _ => true,
+    }
 }
 
 /// What [`ConfigFile::save`] did.
@@ -103,8 +126,25 @@ pub struct ConfigFile {
 impl ConfigFile {
     /// Locks and reads the user's file; a missing one is empty. Blocks for at most ten seconds.
     pub fn open(home: &CodexHome) -> Result<Self, EditError> {
-        let lock = FileLock::acquire(&home.join(".config.lock"), LOCK_LIMIT)?;
-        let path = home.config_file();
+        Self::open_path(home, home.config_file())
+    }
+
+    /// The same for a file of a project; one that leads out of `within` by links is refused.
+    pub fn open_project(
+        home: &CodexHome,
+        path: AbsPath,
+        within: Option<&AbsPath>,
+    ) -> Result<Self, EditError> {
+        if let Some(folder) = within
+            && leads_out(&path, folder)
+        {
+            return Err(EditError::LeadsOut(path.into_path_buf()));
+        }
+        Self::open_path(home, path)
+    }
+
+    fn open_path(home: &CodexHome, path: AbsPath) -> Result<Self, EditError> {
+        let lock = FileLock::acquire(&home.join(LOCK_FILE), LOCK_LIMIT)?;
         let original = read_bytes(&path)?;
         let text = Text::parse(&path, original.as_deref())?;
         Ok(Self {
@@ -166,6 +206,19 @@ impl ConfigFile {
             self.change(Change::Remove(path.to_vec()))?;
         }
         Ok(self)
+    }
+
+    /// Says whether a server is on; `None` takes the key out. A missing entry gets this one key.
+    pub fn set_mcp_server_enabled(
+        &mut self,
+        name: &ServerName,
+        on: Option<bool>,
+    ) -> Result<&mut Self, EditError> {
+        let path = ["mcp_servers", name.as_str(), "enabled"].map(str::to_owned);
+        self.change(match on {
+            Some(on) => Change::Set(path.to_vec(), node(NodeValue::Boolean(on))),
+            None => Change::Remove(path.to_vec()),
+        })
     }
 
     /// Turns a feature on or off; `None` takes the key out.
@@ -261,10 +314,11 @@ impl Text {
             Change::Remove(key) => self.remove(path, key),
             Change::SetServer(server) => {
                 let key = ["mcp_servers".to_owned(), server.name.as_str().to_owned()];
-                let mut wanted = to_node(server).ok_or_else(|| EditError::Shape {
-                    path: path.as_path().to_owned(),
-                    key: report::dotted(&key),
-                })?;
+                let mut wanted =
+                    convert::to_node(&convert::to_raw(server)).ok_or_else(|| EditError::Shape {
+                        path: path.as_path().to_owned(),
+                        key: report::dotted(&key),
+                    })?;
                 match self.tree.entry(&key).map(|entry| entry.node.clone()) {
                     Some(found) if found.as_table().is_some() => {
                         keep_milliseconds(&found, &mut wanted);
@@ -386,11 +440,6 @@ fn is_ours(path: &[String]) -> bool {
         [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
         _ => true,
     }
-}
-
-fn to_node(server: &McpServerConfig) -> Option<Node> {
-    let document = toml_edit::ser::to_document(&convert::to_raw(server)).ok()?;
-    tree::parse(&document.to_string(), 0).ok()
 }
 
 fn node(value: NodeValue) -> Node {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::layers::LayerStack;
 use crate::notice::{Notice, Severity};
+use crate::requirements::{self, Requirements};
 use crate::tree::{Entry, Node};
 
 /// How settled a feature is.
@@ -304,6 +305,21 @@ impl Features {
             None => TABLE
                 .iter()
                 .any(|row| row.feature == feature && row.default),
+        }
+    }
+
+    /// Lets the requirements have the last word; whoever else decided is told once.
+    pub(crate) fn pin(&mut self, requirements: &Requirements, notices: &mut Vec<Notice>) {
+        for row in TABLE {
+            let Some((on, origin)) = requirements.feature(row.feature) else {
+                continue;
+            };
+            let on = on && row.stage != Stage::Removed;
+            if self.set.contains_key(&row.feature) && self.enabled(row.feature) != on {
+                notices.push(requirements::pin_notice(row, on, origin));
+            }
+            let source = "requirements";
+            self.set.insert(row.feature, State { on, source });
         }
     }
 

@@ -205,6 +205,11 @@ impl ConfigLayer {
         format!("sha256:{}", hex(&Sha256::digest(self.text.as_bytes())))
     }
 
+    /// Returns the string that a key of this layer has.
+    pub fn text_at(&self, path: &[&str]) -> Option<&str> {
+        self.document.entry(path)?.node.as_str()
+    }
+
     /// Returns whether it says something about a server.
     pub fn has_mcp_servers(&self) -> bool {
         let servers = self.document.entry(&["mcp_servers"]);
@@ -295,7 +300,14 @@ impl LayerStack {
         Some(tree::to_value(&entry.node).to_string().trim().to_owned())
     }
 
-    /// Returns the layer that a server's setting, or a part of one, comes from, highest first.
+    /// Returns the nearest project file that says something about a server.
+    pub fn project_file_of(&self, server: &str) -> Option<&AbsPath> {
+        let layers = self.server_layers(server).into_iter();
+        let mut projects = layers.filter(|source| matches!(source, LayerSource::Project { .. }));
+        projects.next()?.file()
+    }
+
+    /// Returns the layers that say something about a server, highest first.
     pub fn server_layers(&self, server: &str) -> Vec<&LayerSource> {
         let highest_first = self.layers.iter().rev();
         highest_first

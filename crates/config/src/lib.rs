@@ -6,12 +6,16 @@
 //! To add a key for MCP servers: `mcp/raw.rs` and `mcp/convert.rs`, the use, a test.
 //! **Absent on purpose:** clap, HTTP, rmcp, the process environment, printing.
 
+mod approvals;
+mod changes;
 mod config;
 mod config_raw;
+mod constrained;
 mod convert;
 mod de;
 mod edit;
 mod error;
+mod expand;
 mod features;
 mod layers;
 mod load;
@@ -23,6 +27,7 @@ mod project;
 #[cfg(test)]
 mod properties;
 mod report;
+mod requirements;
 mod scan;
 #[cfg(test)]
 mod schema;
@@ -31,12 +36,16 @@ mod system;
 mod tree;
 mod value;
 
+pub use approvals::{ApprovalError, McpApprovals};
+pub use changes::{ConfigChanges, ServerChange};
 pub use config::{
-    Config, IdentityProviderConfig, McpOAuthSettings, ModelProviderConfig, ProviderAuthCommand,
-    SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi,
+    Config, IdentityProviderConfig, McpOAuthSettings, ModelProviderConfig, ProjectMcpTrust,
+    ProviderAuthCommand, SandboxWorkspaceWrite, ToolDialect, TrustLevel, WebSearchMode, WireApi,
 };
+pub use constrained::{Constrained, Constraint, ConstraintError};
 pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;
+pub use expand::expand;
 pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
 pub use layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
@@ -47,6 +56,10 @@ pub use mcp::{
 };
 pub use notice::{Notice, Severity};
 pub use project::Project;
+pub use requirements::{
+    McpPolicy, McpVerdict, PolicyOrigin, PolicyProblem, PolicyRule, Requirements,
+    RequirementsSource,
+};
 pub use system::{ManagedPreferences, PreferenceTexts, SystemPaths};
 pub use toml_edit::Value as TomlValue;
 pub use value::parse_value;

@@ -4,6 +4,8 @@
 //! the rest as one struct. A fault in an optional setting is said and the setting ignored; a fault in a
 //! security key, or in a flag typed for this run, is fatal.
 
+use std::collections::BTreeMap;
+
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_protocol::ServerName;
 use toml_edit::Value as TomlValue;
@@ -17,7 +19,10 @@ use crate::report::{self, Fault, Faults};
 use crate::sources::{self, Sources};
 use crate::system::SystemPaths;
 use crate::tree::{self, Node};
-use crate::{Config, ConfigError, Feature, McpServerConfig, Notice, Project, Severity, convert};
+use crate::{
+    Config, ConfigError, Constrained, Constraint, Enablement, Feature, McpApprovals,
+    McpServerConfig, Notice, OffReason, Project, ProjectMcpTrust, Severity, convert,
+};
 
 /// What loading needs; nothing else is looked at.
 #[derive(Debug, Clone)]
@@ -88,6 +93,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     let Sources {
         mut layers,
         project,
+        requirements,
         mut notices,
     } = sources::read(request)?;
     let oddities = layers.merge();
@@ -100,10 +106,10 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     let mut faults = Faults::new(&layers, request.strict);
     let mut unknown = Vec::new();
 
-    let features = features::resolve(&mut merged, &layers, &mut notices);
+    let mut features = features::resolve(&mut merged, &layers, &mut notices);
+    features.pin(&requirements, &mut notices);
     check_features(&mut merged, &mut unknown, &mut faults)?;
-    let mut mcp_servers: std::collections::BTreeMap<ServerName, McpServerConfig> =
-        std::collections::BTreeMap::new();
+    let mut mcp_servers: BTreeMap<ServerName, McpServerConfig> = BTreeMap::new();
     if let Some(table) = take_table(&mut merged, "mcp_servers", &layers)? {
         for item in &table.0 {
             let read = entry::read(item, &layers, &mut unknown);
@@ -140,7 +146,16 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     };
     let mut config = convert::config(raw, &bases, &mut notices)?;
     config.features = features;
-    config.mcp_servers = mcp_servers;
+    if config.project_mcp_trust == ProjectMcpTrust::Entry {
+        turn_off_unapproved(&mut mcp_servers, &layers, request, &mut notices);
+    }
+    let (policy, env) = (requirements.mcp().clone(), request.env.clone());
+    let constraint = Constraint::normalize(move |servers| policy.apply(servers, &env));
+    config.mcp_servers = Constrained::new(mcp_servers, constraint).unwrap_or_default();
+    config.approval_policy = requirements.approval_policy(*config.approval_policy, &mut notices);
+    config.sandbox_mode = requirements.sandbox_mode(*config.sandbox_mode, &mut notices);
+    notices.extend(requirements.notices());
+    config.requirements = requirements;
     if !config.suppress_unstable_features_warning {
         notices.extend(features::unstable(
             &config.features,
@@ -153,6 +168,26 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
         layers,
         project,
     })
+}
+
+/// Turns off the servers of project files that were not approved as they stand.
+fn turn_off_unapproved(
+    servers: &mut BTreeMap<ServerName, McpServerConfig>,
+    layers: &LayerStack,
+    request: &LoadRequest,
+    notices: &mut Vec<Notice>,
+) {
+    let approvals = McpApprovals::read(&request.home).unwrap_or_else(|error| {
+        notices.push(Notice::new(Severity::Error, error.to_string(), None));
+        McpApprovals::default()
+    });
+    for server in servers.values_mut().filter(|server| server.is_enabled()) {
+        if let Some(file) = layers.project_file_of(server.name.as_str())
+            && !approvals.holds(server, &file.to_string())
+        {
+            server.enablement = Enablement::Off(OffReason::NotApproved { file: file.clone() });
+        }
+    }
 }
 
 fn take_table(

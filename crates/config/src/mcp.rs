@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use codex_host::Secret;
+use codex_host::{AbsPath, Secret};
 use codex_protocol::{ServerName, ToolApprovalMode};
 use serde::{Deserialize, Serialize};
 
@@ -388,10 +388,19 @@ pub enum Enablement {
 pub enum OffReason {
     /// `enabled = false`.
     User,
-    /// A policy; the text names its source. Nothing sets this yet.
+    /// A policy.
     Requirements {
         /// Where the policy stands.
         source: String,
+        /// What it says about this server.
+        why: String,
+        /// The rule of this name cannot be read.
+        broken: bool,
+    },
+    /// A project's file has it, and the user did not approve it as it stands.
+    NotApproved {
+        /// The project's file.
+        file: AbsPath,
     },
     /// The entry cannot be used: it did not parse, or asks for what is not supported.
     Invalid {
@@ -407,7 +416,8 @@ impl OffReason {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::User => None,
-            Self::Requirements { source } => Some(format!("requirements ({source})")),
+            Self::NotApproved { file } => Some(format!("not approved ({file})")),
+            Self::Requirements { source, .. } => Some(format!("requirements ({source})")),
             Self::Invalid {
                 origin: Some(origin),
                 ..

@@ -165,21 +165,30 @@ pub(crate) fn fatal(layers: &LayerStack, fault: &Fault) -> ConfigError {
 
 /// Makes the error of a text that is no TOML, with the line it is about.
 pub(crate) fn syntax_error(source: &LayerSource, text: &str, error: &TomlError) -> ConfigError {
-    let offset = error.span().map_or(0, |span| span.start);
-    let (line, column) = line_and_column(text, offset);
+    let (line, column) = line_and_column(text, error.span().map_or(0, |span| span.start));
     let origin = Origin {
         layer: source.clone(),
         line,
         column,
     };
-    let text = format!(
-        "{origin}: {}{}",
-        error.message().trim_end(),
-        excerpt(text, offset)
-    );
+    match syntax_error_at(&source.to_string(), text, error) {
+        ConfigError::Invalid { text, hints, .. } => ConfigError::Invalid {
+            text,
+            origin: Some(origin),
+            hints,
+        },
+        other => other,
+    }
+}
+
+/// The same for a text that is no layer.
+pub(crate) fn syntax_error_at(source: &str, text: &str, error: &TomlError) -> ConfigError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let (line, column) = line_and_column(text, offset);
+    let what = error.message().trim_end();
     ConfigError::Invalid {
-        text,
-        origin: Some(origin),
+        text: format!("{source}:{line}:{column}: {what}{}", excerpt(text, offset)),
+        origin: None,
         hints: Vec::new(),
     }
 }

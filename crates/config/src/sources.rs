@@ -10,6 +10,7 @@ use codex_host::{AbsPath, read_bounded};
 
 use crate::layers::{ConfigLayer, LayerSource, LayerStack};
 use crate::project::Project;
+use crate::requirements::Requirements;
 use crate::system::{self, PreferenceTexts};
 use crate::tree::{Node, NodeValue, Place};
 use crate::{
@@ -44,6 +45,7 @@ const NOT_FOR_PROFILES: &[&str] = &["profile", "profiles", "projects"];
 pub(crate) struct Sources {
     pub(crate) layers: LayerStack,
     pub(crate) project: Project,
+    pub(crate) requirements: Requirements,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -55,6 +57,11 @@ pub(crate) fn read(request: &LoadRequest) -> Result<Sources, ConfigError> {
     let mut notices = Vec::new();
     let fixed = Fixed::read(request);
     let preferences = fixed.preferences?;
+    let requirements = Requirements::read(
+        &request.system.requirements,
+        fixed.requirements,
+        &preferences,
+    );
     let file = |source: fn(AbsPath) -> LayerSource, path: AbsPath, content: Content| {
         let layer = content?.map(|text| ConfigLayer::parse(source(path), text));
         layer.transpose()
@@ -106,6 +113,7 @@ pub(crate) fn read(request: &LoadRequest) -> Result<Sources, ConfigError> {
     Ok(Sources {
         layers,
         project,
+        requirements,
         notices,
     })
 }
@@ -117,6 +125,7 @@ struct Fixed {
     profile: Content,
     managed_home: Content,
     managed_machine: Content,
+    requirements: Content,
     preferences: Result<PreferenceTexts, ConfigError>,
 }
 
@@ -135,6 +144,7 @@ impl Fixed {
                 start(system.config.clone()),
                 start(managed_home(request)),
                 start(system.managed_config.clone()),
+                start(system.requirements.clone()),
             ];
             let profile = named.map(|name| start(profile_file(request, name)));
             let user = match request.ignore_user_config {
@@ -142,13 +152,14 @@ impl Fixed {
                 false => read_file(&request.home.config_file()),
             };
             let preferences = system.preferences.read();
-            let [system, managed_home, managed_machine] = files.map(end);
+            let [system, managed_home, managed_machine, requirements] = files.map(end);
             Self {
                 system,
                 user,
                 profile: profile.map_or(Ok(None), end),
                 managed_home,
                 managed_machine,
+                requirements,
                 preferences,
             }
         })

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads a regular file of at most `limit` bytes; `None` when there is none.
-pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+/// Opens a regular file, for those that are too large to be read whole; `None` when there is none.
+pub fn open_regular(path: &Path) -> io::Result<Option<File>> {
     let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -16,16 +16,22 @@ pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
     };
     let found = file.metadata()?;
     if found.is_dir() {
-        return Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            "it is a directory",
-        ));
+        let kind = io::ErrorKind::IsADirectory;
+        return Err(io::Error::new(kind, "it is a directory"));
     }
-    if !found.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+    match found.is_file() {
+        true => Ok(Some(file)),
+        false => Err(io::Error::other("it is no regular file")),
     }
+}
+
+/// Reads a regular file of at most `limit` bytes; `None` when there is none.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open_regular(path)? else {
+        return Ok(None);
+    };
     let too_large = || io::Error::other(format!("the file is larger than {}", size(limit)));
-    if found.len() > limit {
+    if file.metadata()?.len() > limit {
         return Err(too_large());
     }
     let mut bytes = Vec::new();

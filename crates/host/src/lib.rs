@@ -19,7 +19,7 @@ mod private_dir;
 mod private_file;
 mod secret;
 
-pub use bounded::read_bounded;
+pub use bounded::{open_regular, read_bounded};
 pub use changes::{ChangeError, FileChange, change_files, undo_unfinished_changes};
 pub use clock::Clock;
 pub use env::Env;

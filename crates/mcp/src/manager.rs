@@ -183,7 +183,8 @@ impl Slot {
 fn off_text(reason: &OffReason) -> String {
     match reason {
         OffReason::User => "enabled = false".to_owned(),
-        OffReason::Requirements { source } => format!("requirements ({source})"),
+        OffReason::Requirements { source, .. } => format!("requirements ({source})"),
+        OffReason::NotApproved { file } => format!("not approved ({file})"),
         OffReason::Invalid {
             origin: Some(origin),
             why,

@@ -4,7 +4,6 @@
 //! and names the server; nothing here is read when a server is only listed.
 
 mod environment;
-mod expand;
 mod helper;
 mod peer;
 
@@ -186,7 +185,7 @@ impl Lookup<'_> {
         if !self.expand {
             return Ok(text.to_owned());
         }
-        expand::expand(text, self.env).map_err(|variable| self.missing(&variable))
+        codex_config::expand(text, self.env).map_err(|variable| self.missing(&variable))
     }
 
     fn variable(&self, name: &str) -> Result<&str, EndpointError> {

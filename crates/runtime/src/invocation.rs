@@ -1,6 +1,6 @@
 //! What the process was given, as values.
 
-use codex_config::SystemPaths;
+use codex_config::{SystemPaths, TomlValue};
 use codex_host::{AbsPath, Clock, Env};
 use codex_mcp::Deputy;
 use codex_utils_cli::CliConfigOverrides;
@@ -18,6 +18,8 @@ pub struct Invocation {
     pub clock: Clock,
     /// `-c`, `--enable`, `--disable`, `--strict-config`, `-p`, `-C` of the whole command line.
     pub overrides: CliConfigOverrides,
+    /// Further values of the same rank, from a program that has them already.
+    pub values: Vec<(String, TomlValue)>,
     /// Whether the user's config file is read.
     pub user_config: UserConfig,
     /// Where the machine's settings are.
@@ -55,6 +57,7 @@ impl Invocation {
             cwd,
             clock: Clock::system(),
             overrides,
+            values: Vec::new(),
             user_config: UserConfig::default(),
             system: SystemPaths::of_this_machine(),
             frontend,

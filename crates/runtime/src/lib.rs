@@ -19,7 +19,10 @@ pub use codex_config::{Project, TrustLevel};
 pub use codex_core::{Begin, Storage, ThreadHandle, ThreadSender};
 pub use codex_mcp::ElicitationPolicy;
 pub use invocation::{Frontend, Invocation, UserConfig};
-pub use load::{LoadError, Loaded};
+pub use load::{
+    ConfigOverrides, LoadError, Loaded, load_with_cli_overrides,
+    load_with_cli_overrides_and_harness_overrides,
+};
 pub use project::TrustError;
 pub use provider::ProviderError;
 pub use start::{ModelSide, Session, StartError, StartOptions, Summary};

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use codex_config::{CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice, Project};
+use codex_config::{
+    CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice, Project, SystemPaths,
+    TomlValue,
+};
 use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
 use codex_mcp::Deputy;
 use codex_utils_cli::{CliConfigOverrides, ConfigFlag};
@@ -95,6 +98,54 @@ impl Invocation {
     }
 }
 
+/// Loads the configuration for a program that holds values instead of flags.
+///
+/// The environment and the directory are those that its `main` read.
+pub fn load_with_cli_overrides(
+    env: Env,
+    cwd: AbsPath,
+    overrides: Vec<(String, TomlValue)>,
+) -> Result<Loaded, LoadError> {
+    load_with_cli_overrides_and_harness_overrides(env, cwd, overrides, ConfigOverrides::default())
+}
+
+/// The same with what no file and no flag can set; for the rare case that needs it.
+pub fn load_with_cli_overrides_and_harness_overrides(
+    env: Env,
+    cwd: AbsPath,
+    overrides: Vec<(String, TomlValue)>,
+    harness: ConfigOverrides,
+) -> Result<Loaded, LoadError> {
+    let invocation = Invocation {
+        values: overrides,
+        system: harness.system,
+        user_config: harness.user_config,
+        ..Invocation::new(env, cwd, CliConfigOverrides::default(), harness.frontend)
+    };
+    invocation.load()
+}
+
+/// What no file and no flag can set.
+#[derive(Debug, Clone)]
+pub struct ConfigOverrides {
+    /// Where the machine's settings are.
+    pub system: SystemPaths,
+    /// Whether the user's config file is read.
+    pub user_config: UserConfig,
+    /// Who asks.
+    pub frontend: Frontend,
+}
+
+impl Default for ConfigOverrides {
+    fn default() -> Self {
+        Self {
+            system: SystemPaths::of_this_machine(),
+            user_config: UserConfig::default(),
+            frontend: Frontend::Cli,
+        }
+    }
+}
+
 fn working_directory(cwd: &AbsPath, overrides: &CliConfigOverrides) -> Result<AbsPath, LoadError> {
     let Some(typed) = &overrides.cd else {
         return Ok(cwd.clone());
@@ -111,7 +162,10 @@ fn request(invocation: &Invocation, home: CodexHome, cwd: AbsPath) -> LoadReques
     let mut request = LoadRequest::new(home, cwd, invocation.system.clone());
     request.env = invocation.env.clone();
     let overrides = &invocation.overrides;
-    request.overrides = overrides.flags.iter().map(override_of).collect();
+    let values = invocation.values.iter().cloned();
+    let values = values.map(|(key, value)| CliOverride::Value(key, value));
+    let flags = overrides.flags.iter().map(override_of);
+    request.overrides = flags.chain(values).collect();
     request.profile.clone_from(&overrides.profile);
     request.strict = overrides.strict_config;
     request.ignore_user_config = invocation.user_config == UserConfig::Ignored;
@@ -140,6 +194,33 @@ mod tests {
         let env = Env::from_pairs([("CODEX_HOME", "/no/such")]);
         let error = load(env, CliConfigOverrides::default()).unwrap_err();
         assert_eq!(error.to_string(), "failed to resolve CODEX_HOME");
+    }
+
+    #[test]
+    fn values_of_a_program_count_like_flags() {
+        let folder = tempfile::tempdir().unwrap();
+        let env = Env::from_pairs([("CODEX_HOME", folder.path())]);
+        let cwd = AbsPath::new(folder.path()).unwrap();
+        let values = vec![
+            ("model".to_owned(), TomlValue::from("m")),
+            (
+                r#"mcp_servers."a.b".command"#.to_owned(),
+                TomlValue::from("x"),
+            ),
+        ];
+        let harness = ConfigOverrides {
+            system: SystemPaths::below(&folder.path().join("etc")),
+            ..ConfigOverrides::default()
+        };
+        let loaded = load_with_cli_overrides_and_harness_overrides(env, cwd, values, harness);
+        let config = loaded.unwrap().config;
+        assert_eq!(config.model.as_deref(), Some("m"));
+        let names: Vec<&str> = config
+            .mcp_servers
+            .keys()
+            .map(|name| name.as_str())
+            .collect();
+        assert_eq!(names, ["a.b"]);
     }
 
     #[test]

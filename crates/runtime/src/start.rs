@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_config::{Config, Feature};
+use codex_config::{Config, Constrained, Enablement, Feature, OffReason};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
 use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings};
@@ -109,6 +109,9 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    /// The machine's requirements cannot be read, so nothing may start.
+    #[error("{0}")]
+    Requirements(String),
     /// The engine refused.
     #[error(transparent)]
     Thread(#[from] codex_core::StartError),
@@ -120,7 +123,10 @@ impl StartError {
         match self {
             Self::Provider(error) => error.hints(),
             Self::Thread(error) => error.hints(),
-            Self::Replay(_) | Self::Record(_) | Self::Instructions { .. } => Vec::new(),
+            Self::Replay(_)
+            | Self::Record(_)
+            | Self::Instructions { .. }
+            | Self::Requirements(_) => Vec::new(),
         }
     }
 }
@@ -141,12 +147,16 @@ impl Loaded {
     /// Starts a thread. Returns when its required servers are ready; dropping the future leaves
     /// nothing behind.
     pub async fn start(self, options: StartOptions) -> Result<Session, StartError> {
+        if let Some(problem) = self.config.requirements.refusal() {
+            return Err(StartError::Requirements(problem.to_string()));
+        }
         // One pool for the model and for every server; nothing is built before its first request.
         let http = HttpClient::from_env(self.env.clone());
         let identity = identity::of(self.frontend, &self.env);
         let originator = identity.originator.clone();
         let setup = self.model_setup(&options, &http, identity)?;
-        let mut settings = self.thread_settings(&options, &setup)?;
+        let mut notices = self.turned_off();
+        let mut settings = self.thread_settings(&options, &setup, &mut notices)?;
         settings.originator = originator;
         let summary = Summary {
             cwd: settings.cwd.clone(),
@@ -167,7 +177,7 @@ impl Loaded {
         Ok(Session {
             thread,
             summary,
-            notices: setup.notices,
+            notices: setup.notices.into_iter().chain(notices).collect(),
             recorded_prompt: setup.recorded_prompt,
             model: setup.backend,
         })
@@ -239,16 +249,14 @@ impl Loaded {
         &self,
         options: &StartOptions,
         setup: &ModelSetup,
+        notices: &mut Vec<String>,
     ) -> Result<ThreadSettings, StartError> {
         let config = &self.config;
         let mut settings = ThreadSettings::new(self.cwd.to_path_buf(), setup.model.clone());
         settings.provider.clone_from(&setup.provider);
         settings.dialect = setup.dialect;
-        settings.approval = options
-            .approval
-            .or(config.approval_policy)
-            .unwrap_or_default();
-        settings.sandbox = options.sandbox.or(config.sandbox_mode).unwrap_or_default();
+        settings.approval = allowed(&config.approval_policy, options.approval, notices);
+        settings.sandbox = allowed(&config.sandbox_mode, options.sandbox, notices);
         settings.base_instructions = base_instructions(config)?;
         settings
             .developer_instructions
@@ -280,9 +288,25 @@ impl Loaded {
         Ok(settings)
     }
 
+    /// Names the servers that somebody above the user turned off.
+    fn turned_off(&self) -> Vec<String> {
+        let servers = self.config.mcp_servers.values();
+        let texts = servers.filter_map(|server| match &server.enablement {
+            Enablement::Off(
+                reason @ (OffReason::Requirements { .. } | OffReason::NotApproved { .. }),
+            ) => Some(format!(
+                "MCP server '{}' is disabled: {}",
+                server.name,
+                reason.text()?
+            )),
+            Enablement::On | Enablement::Off(OffReason::User | OffReason::Invalid { .. }) => None,
+        });
+        texts.collect()
+    }
+
     fn mcp_settings(&self, options: &StartOptions, http: HttpClient) -> McpSettings {
         let mut settings = McpSettings::new(
-            self.config.mcp_servers.clone(),
+            self.config.mcp_servers.value().clone(),
             self.env.clone(),
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
@@ -313,6 +337,21 @@ impl Session {
     pub fn finish_model(&self) -> Result<Vec<String>, TurnError> {
         self.model.finish().map_err(TurnError::from)
     }
+}
+
+/// Takes what was typed when the requirements allow it, else what they made of the configuration.
+fn allowed<T: Copy + Default>(
+    configured: &Constrained<Option<T>>,
+    typed: Option<T>,
+    notices: &mut Vec<String>,
+) -> T {
+    let mut value = configured.clone();
+    if typed.is_some()
+        && let Err(error) = value.set(typed)
+    {
+        notices.push(error.to_string());
+    }
+    value.unwrap_or_default()
 }
 
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,10 +10,10 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use codex_config::{
-    ConfigFile, Enablement, EnvVar, HttpTransport, McpServerConfig, McpTransport, OAuthConfig,
-    OffReason, Saved, StdioTransport,
+    Enablement, EnvVar, HttpTransport, McpServerConfig, McpTransport, OAuthConfig, OffReason,
+    Origin, Saved, StdioTransport,
 };
 use codex_host::Secret;
 use codex_mcp::{LoginSpec, StaticToken, redirect_uri_to_register};
@@ -22,8 +22,9 @@ use codex_runtime::{Invocation, Loaded};
 
 use super::call::parse_seconds;
 use super::login::{self, Registration};
+use super::scope::{self, Scope};
 use crate::error::CliError;
-use crate::mask::{Secrets, is_secret_setting, looks_secret};
+use crate::mask::{Secrets, is_secret_setting, looks_secret, printable};
 use crate::quiet::Quiet;
 
 /// More than this is no client secret.
@@ -120,16 +121,8 @@ struct TransportArgs {
     url: Option<String>,
 }
 
-/// Which file is edited.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Scope {
-    User,
-    Project,
-}
-
 pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliError> {
     let name = ServerName::parse(&args.name).map_err(|error| CliError::new(error.to_string()))?;
-    refuse_unavailable(&args)?;
     check_url(args.transport.url.as_deref())?;
     check_variables(&args)?;
     let headers = headers(&args.header)?;
@@ -143,12 +136,12 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
         let word = Secrets::Masked.url(word);
         return Err(CliError::usage(format!("the command `{word}` is a URL")).hint(hint));
     }
-    let loaded = crate::load(invocation)?;
+    let loaded = crate::load(invocation.clone())?;
     let secret = client_secret(&mut args)?;
     let transport = transport(&args, headers, &loaded)?;
     let warnings = warnings(&transport);
 
-    let mut file = ConfigFile::open(&loaded.home)?;
+    let mut file = args.scope.open(&loaded)?;
     let old = file.mcp_server(&name).filter(|_| !args.replace);
     let mut server = McpServerConfig::new(name.clone(), transport);
     let mut notes = Vec::new();
@@ -162,14 +155,15 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     file.set_mcp_server(&server)?;
     let saved = file.save()?;
 
-    crate::print(&format!("Added global MCP server '{name}'.\n"))?;
+    let word = args.scope.word();
+    crate::print(&format!("Added {word} MCP server '{name}'.\n"))?;
     let notes = notes.iter().filter(|_| saved == Saved::Written);
     for line in warnings.iter().chain(notes) {
         crate::say(line)?;
     }
-    if server.enablement == Enablement::Off(OffReason::User) {
-        crate::say(&format!("warning: `{name}` is disabled: enabled = false"))?;
-    }
+    // What is probed and logged in to is what a run would use, requirements included.
+    let loaded = invocation.load()?;
+    let server = effective(server, &args, &loaded)?;
     if let Some(uri) = redirect_uri(&server) {
         crate::print(&format!("OAuth callback URL: {uri}\n"))?;
     }
@@ -184,6 +178,44 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     super::live(&loaded, async |context| {
         login::after_add(spec, may_log_in, context).await
     })
+}
+
+/// Returns the server as a run sees it after the edit, and says when that is not what was typed.
+fn effective(
+    mut written: McpServerConfig,
+    args: &AddArgs,
+    loaded: &Loaded,
+) -> Result<McpServerConfig, CliError> {
+    let name = printable(written.name.as_str());
+    let file = args.scope.file(loaded);
+    if let Some(reason) = scope::unused(loaded, &file) {
+        crate::say(&printable(&format!("note: {reason}")))?;
+        written.enablement = Enablement::Off(OffReason::User);
+        return Ok(written);
+    }
+    let Some(server) = loaded.config.mcp_servers.get(&written.name) else {
+        return Ok(written);
+    };
+    for key in loaded.layers.keys(&["mcp_servers", written.name.as_str()]) {
+        let path = ["mcp_servers", written.name.as_str(), key];
+        let places = loaded.layers.places(&path);
+        let is_ours = |origin: &&Origin| origin.file() == Some(&file);
+        if let Some(above) = places.first().filter(|origin| !is_ours(origin))
+            && places.iter().any(|origin| is_ours(&origin))
+        {
+            crate::say(&printable(&format!(
+                "note: {} overrides {key}",
+                above.layer
+            )))?;
+        }
+    }
+    if let Enablement::Off(reason) = &server.enablement {
+        let why = reason
+            .text()
+            .unwrap_or_else(|| "enabled = false".to_owned());
+        crate::say(&printable(&format!("warning: `{name}` is disabled: {why}")))?;
+    }
+    Ok(server.clone())
 }
 
 /// Reads the client's secret; it never reaches the config.
@@ -270,14 +302,6 @@ fn check_variables(args: &AddArgs) -> Result<(), CliError> {
         "invalid value for '{flag}': this is not the name of a variable"
     ))
     .hint("export the value as a variable and give its name here"))
-}
-
-/// What belongs to files that are not read yet is refused before anything happens.
-fn refuse_unavailable(args: &AddArgs) -> Result<(), CliError> {
-    match args.scope {
-        Scope::User => Ok(()),
-        Scope::Project => Err(CliError::not_available("codex mcp add --scope project")),
-    }
 }
 
 fn transport(args: &AddArgs, headers: Headers, loaded: &Loaded) -> Result<McpTransport, CliError> {

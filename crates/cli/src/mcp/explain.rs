@@ -1,20 +1,22 @@
 //! `codex mcp get --explain`: where each setting of a server comes from, and what the server gets.
 //!
-//! Nothing is started and nothing is asked. Policies and logins are not read by this version, and
-//! the rows say so.
+//! Nothing is started and no server is asked.
 
 use std::collections::BTreeMap;
 
 use codex_config::{
-    Enablement, HttpTransport, McpServerConfig, McpTransport, OffReason, Origin, StdioTransport,
+    Enablement, HttpTransport, McpServerConfig, McpTransport, McpVerdict, OffReason, Origin,
+    StdioTransport,
 };
-use codex_mcp::inherited_variables;
+use codex_mcp::{AuthReport, CredentialsBackend, inherited_variables, redirect_uri_to_register};
 use codex_runtime::Loaded;
 use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use crate::mask::{MASK, Secrets, printable};
 
+/// Where logins are when there is no keyring.
+const CREDENTIALS_FILE: &str = ".credentials.json";
 /// Tables that are told entry by entry.
 const ITEMISED: &[&str] = &["env", "env_vars", "http_headers", "env_http_headers"];
 
@@ -31,7 +33,12 @@ pub(super) struct Row {
 }
 
 /// Returns what there is to explain about a server, in the order of the contract.
-pub(super) fn rows(server: &McpServerConfig, loaded: &Loaded, secrets: Secrets) -> Vec<Row> {
+pub(super) fn rows(
+    server: &McpServerConfig,
+    loaded: &Loaded,
+    secrets: Secrets,
+    report: &AuthReport,
+) -> Vec<Row> {
     let name = server.name.as_str();
     let layers = &loaded.layers;
     let keys = layers.keys(&["mcp_servers", name]);
@@ -43,12 +50,12 @@ pub(super) fn rows(server: &McpServerConfig, loaded: &Loaded, secrets: Secrets) 
             Row::new(key, from).at(places)
         })
         .collect();
-    rows.push(Row::new("policy", "none").value("policies are not read by this version"));
+    rows.push(policy_row(server, loaded));
     match &server.transport {
         McpTransport::Stdio(stdio) => rows.extend(env_rows(server, stdio, loaded, secrets)),
         McpTransport::StreamableHttp(http) => {
             rows.extend(header_rows(name, http, loaded, secrets));
-            rows.push(Row::new("login", "none").value("logins are not part of this version"));
+            rows.extend(login_rows(http, loaded, report));
         }
     }
     if let Enablement::Off(OffReason::Invalid { origin, why }) = &server.enablement {
@@ -56,6 +63,49 @@ pub(super) fn rows(server: &McpServerConfig, loaded: &Loaded, secrets: Secrets) 
         rows.push(Row::new("problem", "invalid").at(places).value(why));
     }
     rows
+}
+
+/// What the requirements say, and by which rule.
+fn policy_row(server: &McpServerConfig, loaded: &Loaded) -> Row {
+    let (word, rule) = match loaded
+        .config
+        .requirements
+        .mcp()
+        .verdict(server, &loaded.env)
+    {
+        McpVerdict::Unrestricted => ("none", "servers are not restricted".to_owned()),
+        McpVerdict::Allowed(rules) => {
+            let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+            ("allowed", format!("by {}", rules.join(" and ")))
+        }
+        McpVerdict::Refused {
+            source, rule, why, ..
+        } => {
+            let by = rule.map_or_else(|| source.to_string(), |rule| rule.to_string());
+            ("refused", format!("by {by}: {why}"))
+        }
+    };
+    Row::new("policy", word).value(rule)
+}
+
+/// Where the login is, and where a browser would come back to.
+fn login_rows(http: &HttpTransport, loaded: &Loaded, report: &AuthReport) -> [Row; 2] {
+    let detail = &report.detail;
+    let place = match detail.backend {
+        Some(CredentialsBackend::File) => {
+            format!("file {}", loaded.home.join(CREDENTIALS_FILE))
+        }
+        Some(backend) => backend.to_string(),
+        None => detail
+            .why
+            .clone()
+            .unwrap_or_else(|| "nothing stored".to_owned()),
+    };
+    let redirect = redirect_uri_to_register(http, &loaded.config.mcp_oauth);
+    [
+        Row::new("login", detail.state.word()).value(place),
+        Row::new("redirect", "login").value(redirect.unwrap_or_else(|why| why)),
+    ]
 }
 
 /// The whole environment of the child, by name.

@@ -37,19 +37,25 @@ pub(super) async fn run(
 ) -> Result<u8, CliError> {
     let server = live::find_server(context.config, &args.name)?;
     let secrets = Secrets::from_flag(args.show_secrets);
-    let rows = args.explain.then(|| explain::rows(server, loaded, secrets));
-    let text = match args.json {
+    let report = match args.json || args.explain {
         true => {
             let auth = auth_of(&context, KeyringPatience::Run);
-            let report = auth.local_status(server, context.cwd.as_path()).await;
-            let mut object = view::get_json(server, &report, secrets);
+            Some(auth.local_status(server, context.cwd.as_path()).await)
+        }
+        false => None,
+    };
+    let explained = report.as_ref().filter(|_| args.explain);
+    let rows = explained.map(|report| explain::rows(server, loaded, secrets, report));
+    let text = match (args.json, &report) {
+        (true, Some(report)) => {
+            let mut object = view::get_json(server, report, secrets);
             if let Some(rows) = &rows {
                 object["explain"] = explain::json(rows);
             }
             pretty(&object)?
         }
-        false if rows.is_none() && !server.is_enabled() => one_line(server),
-        false => text(server, secrets) + &rows.map_or(String::new(), |rows| explain::text(&rows)),
+        _ if rows.is_none() && !server.is_enabled() => one_line(server),
+        _ => text(server, secrets) + &rows.map_or(String::new(), |rows| explain::text(&rows)),
     };
     context.out.write_all(text.as_bytes())?;
     Ok(0)

@@ -1,14 +1,16 @@
 //! `codex mcp remove`: takes one entry out of the user's file. Removing what is not there is fine.
 
 use clap::Args;
-use codex_config::{ConfigFile, LayerSource, McpServerConfig, McpTransport};
+use codex_config::{LayerSource, McpServerConfig, McpTransport};
+use codex_host::AbsPath;
 use codex_mcp::{KeyringPatience, StaticToken};
 use codex_protocol::ServerName;
+use codex_runtime::Loaded;
 
-use super::add::Scope;
 use super::live::LiveContext;
 use super::login::auth_of;
 use super::logout::lines;
+use super::scope::{Scope, layer_of};
 use crate::error::CliError;
 use crate::mask::printable;
 
@@ -24,14 +26,16 @@ pub(crate) struct RemoveArgs {
     keep_credentials: bool,
 }
 
-pub(super) async fn run(args: RemoveArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
-    if args.scope == Scope::Project {
-        return Err(CliError::not_available("codex mcp remove --scope project"));
-    }
+pub(super) async fn run(
+    args: RemoveArgs,
+    loaded: &Loaded,
+    mut context: LiveContext<'_>,
+) -> Result<u8, CliError> {
     let name = ServerName::from_config(&args.name);
+    let target = args.scope.file(loaded);
     // Nothing to remove from: no lock file appears for it.
-    let (removed, entry) = if context.home.config_file().exists() {
-        let mut file = ConfigFile::open(&context.home)?;
+    let (removed, entry) = if target.exists() {
+        let mut file = args.scope.open(loaded)?;
         let entry = file.mcp_server(&name);
         let removed = file.remove_mcp_server(&name)?;
         file.save()?;
@@ -39,26 +43,42 @@ pub(super) async fn run(args: RemoveArgs, mut context: LiveContext<'_>) -> Resul
     } else {
         (false, None)
     };
+    let own = layer_of(loaded, &target);
+    let layers = loaded.layers.server_layers(name.as_str()).into_iter();
+    let others: Vec<&LayerSource> = layers
+        .filter(|source| Some(*source) != own && **source != LayerSource::SessionFlags)
+        .collect();
     if removed {
-        writeln!(context.out, "Removed global MCP server '{name}'.")?;
+        let word = args.scope.word();
+        writeln!(context.out, "Removed {word} MCP server '{name}'.")?;
         context.out.flush()?;
-        if let Some(entry) = entry.filter(|_| !args.keep_credentials) {
+        for source in &others {
+            writeln!(
+                context.err,
+                "note: '{name}' is still configured in {source}"
+            )?;
+        }
+        let is_shared = entry
+            .as_ref()
+            .is_some_and(|entry| has_same_url(entry, loaded, &target));
+        if let Some(entry) = entry.filter(|_| !args.keep_credentials && !is_shared) {
             remove_login(&entry, &mut context).await?;
         }
         return Ok(0);
     }
-    let elsewhere = context
-        .config
-        .mcp_servers
-        .get(&name)
-        .and_then(|server| server.source.as_ref());
-    if let Some(origin) = elsewhere.filter(|origin| origin.layer != LayerSource::SessionFlags) {
-        let place = origin
-            .file()
-            .map_or_else(|| origin.to_string(), ToString::to_string);
-        return Err(CliError::new(format!(
-            "MCP server '{name}' is configured in {place}, which this command does not change."
-        )));
+    if let Some(source) = others.first() {
+        let error = CliError::new(format!(
+            "MCP server '{name}' is configured in {source}, which this command does not change."
+        ));
+        return Err(match source {
+            LayerSource::Project { .. } => error.hint(format!(
+                "`codex mcp remove {name} --scope project` removes it there"
+            )),
+            LayerSource::User { .. } => {
+                error.hint(format!("`codex mcp remove {name}` removes it there"))
+            }
+            _ => error.hint(format!("`codex mcp disable {name}` turns it off for you")),
+        });
     }
     writeln!(context.out, "No MCP server named '{name}' found.")?;
     let names = context.config.mcp_servers.keys().map(ServerName::as_str);
@@ -66,6 +86,18 @@ pub(super) async fn run(args: RemoveArgs, mut context: LiveContext<'_>) -> Resul
         writeln!(context.err, "hint: did you mean `{near}`?")?;
     }
     Ok(0)
+}
+
+/// Returns whether another layer has the server at the same address, so that its login stays of use.
+fn has_same_url(entry: &McpServerConfig, loaded: &Loaded, target: &AbsPath) -> bool {
+    let McpTransport::StreamableHttp(http) = &entry.transport else {
+        return false;
+    };
+    let path = ["mcp_servers", entry.name.as_str(), "url"];
+    let mut others = loaded.layers.layers().iter().filter(|layer| {
+        layer.source.file() != Some(target) && layer.source != LayerSource::SessionFlags
+    });
+    others.any(|layer| layer.text_at(&path) == Some(&http.url))
 }
 
 /// Ends the login that the entry had; a login that cannot be ended is told and is no failure, for the

@@ -235,7 +235,13 @@ fn problems(server: &McpServerConfig) -> Value {
         Enablement::Off(OffReason::Invalid { origin, why }) => {
             Some(problem("error", why, origin.as_ref()))
         }
-        Enablement::Off(OffReason::User | OffReason::Requirements { .. }) | Enablement::On => None,
+        Enablement::Off(OffReason::Requirements {
+            why, broken: true, ..
+        }) => Some(problem("error", why, None)),
+        Enablement::Off(
+            OffReason::User | OffReason::Requirements { .. } | OffReason::NotApproved { .. },
+        )
+        | Enablement::On => None,
     };
     let warnings = server
         .warnings

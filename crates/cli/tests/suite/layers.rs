@@ -47,7 +47,7 @@ fn the_machine_s_files_are_read_where_they_are_documented() {
       explain:
         command     user       [CODEX_HOME]/config.toml:2, over system /etc/codex/config.toml:2
         args        system     /etc/codex/config.toml:3
-        policy      none       policies are not read by this version
+        policy      none       servers are not restricted
         env HOME    inherited
         env LANG    inherited
         env PATH    inherited

@@ -370,22 +370,6 @@ fn a_bad_name_is_refused() {
 }
 
 #[test]
-fn what_is_not_there_yet_says_so() {
-    let home = TestHome::new();
-    assert_snapshot!(add(&home, &["x", "--scope", "project", "--", "y"]), @"
-        [stderr]
-        Error: codex mcp add --scope project is not available yet
-        [exit 1]
-        ");
-    assert_snapshot!(home.codex(["mcp", "remove", "x", "--scope", "project"]).run(), @"
-        [stderr]
-        Error: codex mcp remove --scope project is not available yet
-        [exit 1]
-        ");
-    assert_eq!(home.config(), "");
-}
-
-#[test]
 fn a_client_that_was_registered_by_hand_is_written_with_its_callback_url() {
     let home = TestHome::new();
     let words = [

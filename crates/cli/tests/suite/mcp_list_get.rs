@@ -516,40 +516,41 @@ fn explain_tells_the_layer_of_each_key_and_what_the_child_gets() {
         text[text.find("  explain:").unwrap()..].to_owned()
     };
     assert_snapshot!(explain(&["docs", "-c", "mcp_servers.docs.tool_timeout_sec=5"]), @"
-        explain:
-          command                      user          [CODEX_HOME]/config.toml:3
-          args                         user          [CODEX_HOME]/config.toml:4
-          cwd                          user          [CODEX_HOME]/config.toml:5
-          startup_timeout_sec          user          [CODEX_HOME]/config.toml:8
-          tool_timeout_sec             command line  over user [CODEX_HOME]/config.toml:9
-          enabled_tools                user          [CODEX_HOME]/config.toml:10
-          disabled_tools               user          [CODEX_HOME]/config.toml:11
-          default_tools_approval_mode  user          [CODEX_HOME]/config.toml:12
-          required                     user          [CODEX_HOME]/config.toml:13
-          tools                        user          [CODEX_HOME]/config.toml:14
-          policy                       none          policies are not read by this version
-          env DOCS_KEY                 env           [CODEX_HOME]/config.toml:6  *****
-          env FOO                      env_vars      [CODEX_HOME]/config.toml:7  not set
-          env HOME                     inherited
-          env LANG                     inherited
-          env PATH                     inherited
-          env TMPDIR                   inherited
-          env TZ                       inherited
-          env USER                     env_vars      [CODEX_HOME]/config.toml:7  *****
-        ");
+    explain:
+      command                      user          [CODEX_HOME]/config.toml:3
+      args                         user          [CODEX_HOME]/config.toml:4
+      cwd                          user          [CODEX_HOME]/config.toml:5
+      startup_timeout_sec          user          [CODEX_HOME]/config.toml:8
+      tool_timeout_sec             command line  over user [CODEX_HOME]/config.toml:9
+      enabled_tools                user          [CODEX_HOME]/config.toml:10
+      disabled_tools               user          [CODEX_HOME]/config.toml:11
+      default_tools_approval_mode  user          [CODEX_HOME]/config.toml:12
+      required                     user          [CODEX_HOME]/config.toml:13
+      tools                        user          [CODEX_HOME]/config.toml:14
+      policy                       none          servers are not restricted
+      env DOCS_KEY                 env           [CODEX_HOME]/config.toml:6  *****
+      env FOO                      env_vars      [CODEX_HOME]/config.toml:7  not set
+      env HOME                     inherited
+      env LANG                     inherited
+      env PATH                     inherited
+      env TMPDIR                   inherited
+      env TZ                       inherited
+      env USER                     env_vars      [CODEX_HOME]/config.toml:7  *****
+    ");
     assert_snapshot!(explain(&["figma"]), @"
-        explain:
-          url                   user                  [CODEX_HOME]/config.toml:20
-          bearer_token_env_var  user                  [CODEX_HOME]/config.toml:21
-          startup_timeout_sec   user                  [CODEX_HOME]/config.toml:24
-          scopes                user                  [CODEX_HOME]/config.toml:25
-          oauth                 user                  [CODEX_HOME]/config.toml:26
-          policy                none                  policies are not read by this version
-          header X-Team         http_headers          [CODEX_HOME]/config.toml:22  *****
-          header X-Env          env_http_headers      [CODEX_HOME]/config.toml:23  TEAM_ENV is not set
-          header Authorization  bearer_token_env_var  [CODEX_HOME]/config.toml:21  FIG is not set
-          login                 none                  logins are not part of this version
-        ");
+    explain:
+      url                   user                  [CODEX_HOME]/config.toml:20
+      bearer_token_env_var  user                  [CODEX_HOME]/config.toml:21
+      startup_timeout_sec   user                  [CODEX_HOME]/config.toml:24
+      scopes                user                  [CODEX_HOME]/config.toml:25
+      oauth                 user                  [CODEX_HOME]/config.toml:26
+      policy                none                  servers are not restricted
+      header X-Team         http_headers          [CODEX_HOME]/config.toml:22  *****
+      header X-Env          env_http_headers      [CODEX_HOME]/config.toml:23  TEAM_ENV is not set
+      header Authorization  bearer_token_env_var  [CODEX_HOME]/config.toml:21  FIG is not set
+      login                 static                nothing stored
+      redirect              login                 http://127.0.0.1/callback/l24hQIyQTSaa
+    ");
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::time::Duration;
 use codex_host::Secret;
 use codex_protocol::ServerName;
 
+use crate::tree::{self, Node};
+
 use super::raw::{RawMcpServer, RawOAuth, Seconds};
 use super::{
     Enablement, HttpAuth, HttpTransport, McpServerConfig, McpTransport, OAuthConfig, OAuthGrant,
@@ -129,6 +131,12 @@ pub(crate) fn to_raw(server: &McpServerConfig) -> RawMcpServer {
         }
     }
     raw
+}
+
+/// Returns an entry as a tree.
+pub(crate) fn to_node(raw: &RawMcpServer) -> Option<Node> {
+    let document = toml_edit::ser::to_document(raw).ok()?;
+    tree::parse(&document.to_string(), 0).ok()
 }
 
 /// Everything that needs no judgement.

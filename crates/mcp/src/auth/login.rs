@@ -82,6 +82,14 @@ pub enum LoginFailure {
     /// An administrator turned the server off.
     #[error("the MCP server is disabled by managed requirements ({0})")]
     Requirements(String),
+    /// A project brought the server, and the user did not approve it.
+    #[error("MCP server '{server}' is not approved ({file})")]
+    NotApproved {
+        /// The server.
+        server: ServerName,
+        /// The project's file.
+        file: String,
+    },
     /// The entry cannot be used here.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -143,6 +151,11 @@ impl LoginFailure {
                 vec!["`--no-browser` logs in with a browser on another machine".to_owned()]
             }
             Self::Store(error) => error.hints(),
+            Self::NotApproved { server, .. } => {
+                vec![format!(
+                    "`codex mcp enable {server} --scope project` approves it as it stands"
+                )]
+            }
             Self::NotHttp
             | Self::StaticToken { .. }
             | Self::Requirements(_)
@@ -448,8 +461,17 @@ pub(super) fn http_of(server: &McpServerConfig) -> Result<&HttpTransport, LoginF
         return Err(LoginFailure::NotHttp);
     };
     // A server that its user turned off may be logged in to before it is turned on.
-    if let Enablement::Off(OffReason::Requirements { source }) = &server.enablement {
-        return Err(LoginFailure::Requirements(source.to_string()));
+    match &server.enablement {
+        Enablement::Off(OffReason::Requirements { source, .. }) => {
+            return Err(LoginFailure::Requirements(source.clone()));
+        }
+        Enablement::Off(OffReason::NotApproved { file }) => {
+            return Err(LoginFailure::NotApproved {
+                server: server.name.clone(),
+                file: file.to_string(),
+            });
+        }
+        Enablement::On | Enablement::Off(OffReason::User | OffReason::Invalid { .. }) => {}
     }
     match StaticToken::of(http) {
         Some(token) => Err(LoginFailure::StaticToken {

@@ -77,7 +77,11 @@ fn kept_enablement(old: &McpServerConfig) -> codex_config::Enablement {
     use codex_config::{Enablement, OffReason};
     match &old.enablement {
         Enablement::Off(OffReason::User) => Enablement::Off(OffReason::User),
-        Enablement::Off(OffReason::Requirements { .. } | OffReason::Invalid { .. })
+        Enablement::Off(
+            OffReason::Requirements { .. }
+            | OffReason::NotApproved { .. }
+            | OffReason::Invalid { .. },
+        )
         | Enablement::On => Enablement::On,
     }
 }

@@ -96,7 +96,7 @@ impl Machine {
 
     fn server(&self) -> crate::McpServerConfig {
         let config = self.loaded().config;
-        config.mcp_servers.into_values().next().unwrap()
+        config.mcp_servers.values().next().unwrap().clone()
     }
 
     fn said(&self) -> String {

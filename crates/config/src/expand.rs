@@ -6,7 +6,7 @@
 use codex_host::Env;
 
 /// Expands a text, or returns the name of the variable that is not set.
-pub(crate) fn expand(text: &str, env: &Env) -> Result<String, String> {
+pub fn expand(text: &str, env: &Env) -> Result<String, String> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("${") {
