@@ -4,6 +4,7 @@
 //! that can do the work: no async runtime, no configuration, nothing for `--version`.
 
 mod completion;
+mod doctor;
 mod error;
 mod features;
 mod mask;
@@ -54,6 +55,10 @@ fn main() -> ExitCode {
         Some(Command::Features(args)) => {
             let (overrides, verb) = args.split(cli.overrides);
             process(overrides, Frontend::Cli).and_then(|invocation| features::run(verb, invocation))
+        }
+        Some(Command::Doctor(args)) => {
+            let overrides = cli.overrides.then(args.overrides.clone());
+            process(overrides, Frontend::Cli).and_then(|invocation| doctor::run(&args, invocation))
         }
         None => Err(CliError::not_available("the interactive interface")
             .hint("run `codex exec PROMPT` for one turn, or `codex --help`")),

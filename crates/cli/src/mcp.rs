@@ -5,7 +5,7 @@ pub(crate) mod call;
 mod check;
 mod explain;
 mod get;
-mod ground;
+pub(crate) mod ground;
 mod list;
 pub(crate) mod live;
 mod login;

@@ -17,7 +17,6 @@ const COMMANDS: &[&str] = &[
     "cloud",
     "debug",
     "delete",
-    "doctor",
     "exec-server",
     "fork",
     "login",

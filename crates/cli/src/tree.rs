@@ -8,6 +8,7 @@ use codex_exec::ExecArgs;
 use codex_utils_cli::CliConfigOverrides;
 
 use crate::completion::CompletionArgs;
+use crate::doctor::DoctorArgs;
 use crate::features::FeaturesArgs;
 use crate::mcp::McpArgs;
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Completion(CompletionArgs),
     /// Inspect feature flags
     Features(FeaturesArgs),
+    /// Look for what keeps Codex from working here
+    Doctor(DoctorArgs),
 }
 
 // No doc comment: clap would take it as the description of each command.

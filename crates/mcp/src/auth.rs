@@ -116,6 +116,12 @@ impl McpAuth {
         Self(Arc::new(inner))
     }
 
+    /// Tests that a login could be stored and read back; returns where, or why not.
+    pub async fn test_store(&self) -> Result<CredentialsBackend, String> {
+        let tested = self.0.store.logins().test().await;
+        tested.map_err(|error| StoreError::from(error).sentence())
+    }
+
     /// Returns what the stores had to say since the last call, one sentence each.
     pub fn take_notices(&self) -> Vec<String> {
         let stores = [self.0.store.logins(), self.0.store.clients()];

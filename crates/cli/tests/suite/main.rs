@@ -6,6 +6,7 @@
 )]
 
 mod cli_basics;
+mod doctor;
 mod exec_faults;
 mod exec_files;
 mod exec_login;

@@ -1,0 +1,169 @@
+//! `codex doctor`: each check by its id, whatever else is wrong.
+
+use codex_test_support::{CommandOutput, FakeStdio, TestHome};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+fn doctor(home: &TestHome, more: &[&str]) -> CommandOutput {
+    let fixed = ["doctor"];
+    home.codex(fixed.iter().chain(more))
+        .env("TERM", "dumb")
+        .run()
+}
+
+fn check(home: &TestHome, id: &str) -> (Option<i32>, Value) {
+    let output = doctor(home, &["--json"]);
+    (output.exit(), output.json()["checks"][id].clone())
+}
+
+/// Logins go into a file: no test may ask the keyring of this machine.
+const STORE: &str = "mcp_oauth_credentials_store = \"file\"\n";
+
+#[test]
+fn a_sound_home_has_no_failure() {
+    let home = TestHome::with_config(&format!("{STORE}{}", FakeStdio::new().toml("x")));
+    let output = doctor(&home, &["--json"]);
+    let report = output.json();
+    assert_eq!(output.exit(), Some(0), "{output}");
+    assert_eq!(report["schemaVersion"], 1);
+    assert_ne!(report["overallStatus"], "fail");
+    let generated = report["generatedAt"].as_str().unwrap();
+    assert!(generated.ends_with("s since unix epoch"), "{generated}");
+    let checks = report["checks"].as_object().unwrap();
+    let ids: Vec<&String> = checks.keys().collect();
+    assert_eq!(
+        ids,
+        [
+            "auth.credentials",
+            "config.load",
+            "git.environment",
+            "installation",
+            "mcp.config",
+            "mcp.credentials",
+            "network.env",
+            "state.paths",
+            "terminal.env",
+        ]
+    );
+    for (id, check) in checks {
+        assert_eq!(check["id"], id.as_str());
+        assert!(check["durationMs"].is_u64() && check["details"].is_object());
+    }
+    assert_eq!(checks["mcp.config"]["summary"], "1 server");
+    assert_eq!(
+        checks["mcp.credentials"]["summary"],
+        "logins are stored in the file"
+    );
+}
+
+#[test]
+fn the_screen_groups_the_checks_and_counts_them() {
+    let config = format!(
+        "{STORE}[mcp_servers.docs]\ncommand = \"no-such-program\"\nheaders = {{}}\n[mcp_servers.bad]\ncommand = 3\n"
+    );
+    let home = TestHome::with_config(&config);
+    let output = doctor(&home, &[]);
+    assert_eq!(output.exit(), Some(1), "{output}");
+    let text = output.filtered_stdout();
+    assert!(text.starts_with("Codex Doctor v"), "{text}");
+    for line in [
+        "\nNotes\n",
+        "\nEnvironment\n",
+        "\nConfiguration\n",
+        "\nConnectivity\n",
+        "  [XX] mcp.config: codex mcp check NAME tells more\n",
+        "  [XX] mcp.config        2 of 2 servers to look at\n",
+        "         docs: program not found on PATH: `no-such-program`\n",
+        "         docs: [CODEX_HOME]/config.toml:4:1: `headers` is ignored. Did you mean `http_headers`?\n",
+        "         bad: [CODEX_HOME]/config.toml:6:11: invalid type: integer `3`, expected a string\n",
+    ] {
+        assert!(text.contains(line), "{line:?} is not in\n{text}");
+    }
+    let rows = doctor(&home, &["--summary", "--ascii"]).filtered_stdout();
+    assert!(!rows.contains("         docs:"), "{rows}");
+    assert!(rows.is_ascii(), "{rows}");
+}
+
+#[test]
+fn a_config_that_cannot_be_read_fails_its_check_only() {
+    let home = TestHome::with_config("a = \n");
+    let (exit, load) = check(&home, "config.load");
+    assert_eq!((exit, &load["status"]), (Some(1), &"fail".into()), "{load}");
+    assert!(
+        load["details"]["cause"][0]
+            .as_str()
+            .unwrap()
+            .contains("config.toml:1:")
+    );
+    assert_eq!(check(&home, "mcp.config").1["status"], "skipped");
+    assert_eq!(check(&home, "state.paths").1["status"], "ok");
+}
+
+#[test]
+fn secrets_and_paths_of_urls_are_not_shown() {
+    let config = format!(
+        "{STORE}[mcp_servers.far]\nurl = \"http://127.0.0.1:1/private/path?token=hidden\"\n"
+    );
+    let home = TestHome::with_config(&config);
+    let output = home
+        .codex(["doctor", "--all"])
+        .env(
+            "HTTPS_PROXY",
+            "http://me:hunter2@proxy.example:3128/private",
+        )
+        .env("OPENAI_API_KEY", "sk-hunter2")
+        .run();
+    for secret in ["hunter2", "hidden", "private"] {
+        assert!(!output.stdout.contains(secret), "{output}");
+    }
+    assert!(
+        output
+            .stdout
+            .contains("HTTPS_PROXY: http://proxy.example:3128"),
+        "{output}"
+    );
+    assert!(output.stdout.contains("OPENAI_API_KEY is set"), "{output}");
+    assert!(
+        output
+            .stdout
+            .contains("cannot reach `http://127.0.0.1:1`: connection refused"),
+        "{output}"
+    );
+}
+
+#[test]
+fn only_the_network_is_looked_at_when_that_is_asked() {
+    let output = TestHome::new()
+        .codex(["doctor", "--network-only"])
+        .env("SSL_CERT_FILE", "/no/such/file")
+        .run();
+    assert_snapshot!(output.filtered_stdout().split_once("\n\n").unwrap().1, @"
+        Notes
+          [XX] network.env: correct SSL_CERT_FILE, or unset it
+
+        Connectivity
+          [XX] network.env  SSL_CERT_FILE cannot be read: No such file or directory (os error 2)
+                 SSL_CERT_FILE: /no/such/file
+
+        0 ok · 0 warnings · 1 failed · 0 skipped
+        ");
+    assert_eq!(output.exit(), Some(1));
+}
+
+#[cfg(unix)]
+#[test]
+fn private_files_that_others_can_read_are_named() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = TestHome::with_config(STORE);
+    let file = home.codex_home().join(".credentials.json");
+    std::fs::write(&file, "{}").unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (_, state) = check(&home, "state.paths");
+    assert_eq!(state["status"], "warning", "{state}");
+    assert!(
+        state["details"]["readable"][0]
+            .as_str()
+            .unwrap()
+            .ends_with("has mode 644")
+    );
+}
