@@ -3,9 +3,12 @@
 mod add;
 pub(crate) mod call;
 mod check;
+mod dialect;
 mod explain;
+mod export;
 mod get;
 pub(crate) mod ground;
+mod import;
 mod list;
 pub(crate) mod live;
 mod login;
@@ -61,6 +64,10 @@ pub(crate) enum Verb {
     Call(Leaf<call::CallArgs>),
     /// Check servers step by step
     Check(Leaf<check::CheckArgs>),
+    /// Take over servers from another client's file
+    Import(Leaf<import::ImportArgs>),
+    /// Write servers in another client's format
+    Export(Leaf<export::ExportArgs>),
 }
 
 impl McpArgs {
@@ -77,6 +84,8 @@ impl McpArgs {
             Verb::Tools(leaf) => &leaf.overrides,
             Verb::Call(leaf) => &leaf.overrides,
             Verb::Check(leaf) => &leaf.overrides,
+            Verb::Import(leaf) => &leaf.overrides,
+            Verb::Export(leaf) => &leaf.overrides,
         };
         (outer.then(self.overrides).then(inner.clone()), self.verb)
     }
@@ -127,6 +136,8 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| call::run(leaf.args, context).await)
         }
+        Verb::Import(leaf) => import::run(&leaf.args, invocation),
+        Verb::Export(leaf) => export::run(&leaf.args, invocation),
         Verb::Check(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| {

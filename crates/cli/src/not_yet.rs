@@ -34,7 +34,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 /// Commands of `codex mcp`.
-const MCP_COMMANDS: &[&str] = &["export", "import", "logs"];
+const MCP_COMMANDS: &[&str] = &["logs"];
 
 /// Returns the better answer to a usage error, when there is one.
 pub(crate) fn answer(error: &clap::Error) -> Option<CliError> {

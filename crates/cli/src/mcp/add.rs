@@ -403,7 +403,7 @@ fn asks_for_login(server: &McpServerConfig) -> bool {
 }
 
 /// Says what is stored, or sent, more openly than people think.
-fn warnings(transport: &McpTransport) -> Vec<String> {
+pub(super) fn warnings(transport: &McpTransport) -> Vec<String> {
     let in_clear = |what: &str| {
         format!("warning: {what} is stored in clear; prefer --env-var / --bearer-token-env-var")
     };

@@ -21,6 +21,7 @@ mod features;
 mod layers;
 mod mcp_add_remove;
 mod mcp_check;
+mod mcp_import;
 mod mcp_list_get;
 mod mcp_live;
 mod mcp_login;

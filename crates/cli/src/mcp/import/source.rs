@@ -1,0 +1,96 @@
+//! Where the other client's file is, and its text, whatever lies there.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::error::CliError;
+
+/// Such files have a few kilobytes; more than this is a mistake.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Where clients keep the servers of a project.
+const PLACES: [&str; 3] = [".mcp.json", ".vscode/mcp.json", ".cursor/mcp.json"];
+
+/// A file, read.
+pub(super) struct Source {
+    /// As it was typed or found.
+    pub(super) name: String,
+    /// `None` for stdin.
+    pub(super) path: Option<PathBuf>,
+    pub(super) text: String,
+}
+
+/// Returns the nearest folder with `.git`, else the working directory.
+pub(super) fn project_root(cwd: &Path) -> PathBuf {
+    let found = cwd.ancestors().find(|folder| folder.join(".git").exists());
+    found.unwrap_or(cwd).to_owned()
+}
+
+/// Finds the file and reads it.
+pub(super) fn read(typed: Option<&Path>, cwd: &Path, root: &Path) -> Result<Source, CliError> {
+    let (name, path) = match typed {
+        Some(path) if path == Path::new("-") => ("stdin".to_owned(), None),
+        Some(path) => (path.display().to_string(), Some(cwd.join(path))),
+        None => {
+            let place = only_place(root)?;
+            (place.to_owned(), Some(root.join(place)))
+        }
+    };
+    let failed = |why: String| CliError::new(format!("cannot read `{name}`")).cause(why);
+    let bytes = match &path {
+        None => bounded(std::io::stdin().lock()),
+        Some(path) => open(path).and_then(bounded),
+    };
+    let bytes = bytes.map_err(|error| failed(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        failed(format!("line {line} is not valid UTF-8"))
+    })?;
+    Ok(Source { name, path, text })
+}
+
+/// Reads the file of variables that an entry names.
+pub(super) fn env_file(path: &Path) -> Result<String, String> {
+    let bytes = open(path).and_then(bounded);
+    let bytes = bytes.map_err(|error| format!("envFile `{}`: {error}", path.display()))?;
+    String::from_utf8(bytes).map_err(|_| format!("envFile `{}` is not UTF-8", path.display()))
+}
+
+fn only_place(root: &Path) -> Result<&'static str, CliError> {
+    let found: Vec<&str> = PLACES
+        .into_iter()
+        .filter(|place| root.join(place).is_file())
+        .collect();
+    match found.as_slice() {
+        [one] => Ok(one),
+        [] => Err(CliError::new(format!(
+            "there is no {} in `{}`",
+            PLACES.join(", "),
+            root.display()
+        ))
+        .hint("name the file: `codex mcp import PATH`")),
+        several => {
+            let names = several.join(", ");
+            Err(CliError::usage(format!("this project has {names}"))
+                .hint("name the one to import from"))
+        }
+    }
+}
+
+/// Opens a regular file; a pipe would wait for its other end.
+fn open(path: &Path) -> std::io::Result<std::fs::File> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    std::fs::File::open(path)
+}
+
+fn bounded(source: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    match bytes.len() as u64 > MAX_BYTES {
+        true => Err(std::io::Error::other("it is larger than 4 MiB")),
+        false => Ok(bytes),
+    }
+}
