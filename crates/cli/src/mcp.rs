@@ -13,6 +13,7 @@ mod list;
 pub(crate) mod live;
 mod login;
 mod logout;
+mod pins;
 mod remove;
 mod scope;
 mod switch;
@@ -64,6 +65,8 @@ pub(crate) enum Verb {
     Call(Leaf<call::CallArgs>),
     /// Check servers step by step
     Check(Leaf<check::CheckArgs>),
+    /// Show or approve what a server changed about its pinned tools
+    Pins(Leaf<pins::PinsArgs>),
     /// Take over servers from another client's file
     Import(Leaf<import::ImportArgs>),
     /// Write servers in another client's format
@@ -84,6 +87,7 @@ impl McpArgs {
             Verb::Tools(leaf) => &leaf.overrides,
             Verb::Call(leaf) => &leaf.overrides,
             Verb::Check(leaf) => &leaf.overrides,
+            Verb::Pins(leaf) => &leaf.overrides,
             Verb::Import(leaf) => &leaf.overrides,
             Verb::Export(leaf) => &leaf.overrides,
         };
@@ -135,6 +139,10 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Call(leaf) => {
             let loaded = crate::load(invocation)?;
             live(&loaded, async |context| call::run(leaf.args, context).await)
+        }
+        Verb::Pins(leaf) => {
+            let loaded = crate::load(invocation)?;
+            live(&loaded, async |context| pins::run(leaf.args, context).await)
         }
         Verb::Import(leaf) => import::run(&leaf.args, invocation),
         Verb::Export(leaf) => export::run(&leaf.args, invocation),

@@ -56,6 +56,8 @@ pub struct McpServerConfig {
     pub scopes: Option<Vec<String>>,
     /// `${VAR}` is expanded in this entry.
     pub expand_env: bool,
+    /// Tools that are not what they were at their first use are held back.
+    pub pin_tools: bool,
     /// Where the entry stands; `None` for one that was made by hand.
     pub source: Option<Origin>,
     /// What is odd in the entry and does not stop it; empty for one that was made by hand.
@@ -115,6 +117,7 @@ impl McpServerConfig {
             startup_readiness: StartupReadiness::Catalog,
             scopes: None,
             expand_env: false,
+            pin_tools: false,
             source: None,
             warnings: Vec::new(),
         }

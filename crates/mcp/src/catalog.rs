@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::filter::{FilterVerdict, judge_tool};
 use crate::naming::ToolNamer;
 use crate::notice::{McpNotice, quoted};
+use crate::pins::PinnedTools;
 use crate::schema::parameters_for_model;
 
 /// How to be rid of the notice about a tool that cannot be used.
@@ -44,6 +45,8 @@ pub struct ServerTools {
     pub tools: Vec<CatalogTool>,
     /// The tools that are not on offer, by name, each with its reason.
     pub hidden: Vec<HiddenTool>,
+    /// How its list compares with its pins; `None` without `pin_tools`.
+    pub pinned: Option<Arc<PinnedTools>>,
 }
 
 /// A tool on offer.
@@ -95,6 +98,8 @@ pub enum HiddenReason {
     Filter(&'static str),
     /// The tool cannot be used.
     Invalid(String),
+    /// The tool is not what was pinned.
+    Held(String),
 }
 
 impl ToolCatalog {
@@ -186,6 +191,7 @@ impl ToolCatalog {
                 has_skills: listing.has_skills,
                 tools,
                 hidden: listing.hidden.clone(),
+                pinned: listing.pinned.clone(),
             });
         }
         catalog.note_spellings();
@@ -219,6 +225,7 @@ pub(crate) struct ServerListing {
     pub(crate) has_skills: bool,
     pub(crate) offered: Vec<OfferedTool>,
     pub(crate) hidden: Vec<HiddenTool>,
+    pub(crate) pinned: Option<Arc<PinnedTools>>,
     /// What the user must hear about this list, each once.
     pub(crate) complaints: Vec<McpNotice>,
 }
@@ -234,10 +241,16 @@ pub(crate) struct OfferedTool {
 
 impl ServerListing {
     /// Applies filters and checks to what a server listed.
-    pub(crate) fn new(config: &McpServerConfig, info: &ServerInfo, list: ToolList) -> Self {
+    pub(crate) fn new(
+        config: &McpServerConfig,
+        info: &ServerInfo,
+        list: ToolList,
+        pinned: Option<PinnedTools>,
+    ) -> Self {
         let mut listing = Self {
             instructions: info.instructions.clone(),
             has_skills: info.has_skills(),
+            pinned: pinned.map(Arc::new),
             ..Self::default()
         };
         let server = &config.name;
@@ -259,6 +272,11 @@ impl ServerListing {
             listing
                 .complaints
                 .push(McpNotice::about(server, text).of_tool(&name));
+        }
+        if let Some(pinned) = &listing.pinned {
+            let is_wanted = |tool: &str| is_wanted(&tool.to_owned());
+            let complaint = pinned.complaint(server, is_wanted);
+            listing.complaints.extend(complaint);
         }
         let unmatched = crate::filter::unmatched(config, |name| {
             definitions.contains_key(name) || list.rejected.iter().any(|tool| tool.name == name)
@@ -292,6 +310,15 @@ impl ServerListing {
     fn take(&mut self, config: &McpServerConfig, name: String, definition: ToolDefinition) {
         if let FilterVerdict::Off(by) = judge_tool(&config.tools, &name) {
             self.filter_out(by, name, Some(definition));
+            return;
+        }
+        if let Some(why) = self.pinned.as_ref().and_then(|pinned| pinned.held(&name)) {
+            // All of them are told in one sentence.
+            self.hidden.push(HiddenTool {
+                name,
+                reason: HiddenReason::Held(why),
+                definition: Some(Arc::new(definition)),
+            });
             return;
         }
         match parameters_for_model(&definition.input_schema, config.tool_input_schema_max_bytes) {

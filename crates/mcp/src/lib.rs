@@ -13,6 +13,7 @@ mod filter;
 mod manager;
 mod naming;
 mod notice;
+mod pins;
 mod resolve;
 mod schema;
 mod settings;
@@ -36,6 +37,7 @@ pub use filter::{FilterVerdict, judge_tool};
 pub use manager::{AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus};
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
+pub use pins::{Drift, PinError, PinnedTools, ToolPins};
 pub use resolve::{
     EndpointError, HeadersHelper, Resolved, http_client, inherited_variables, resolve_endpoint,
 };

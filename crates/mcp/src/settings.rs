@@ -12,6 +12,7 @@ use codex_rmcp_client::{ClientInfo, Elicitation, ElicitationReply, Probe};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::auth::McpAuth;
+use crate::pins::ToolPins;
 
 /// Which servers run and how; `codex-runtime` makes it from the config.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct McpSettings {
     pub http: HttpClient,
     /// The logins; without them a server that wants one is only told as refusing.
     pub auth: Option<McpAuth>,
+    /// Where the pins of tools are; without it the tools of servers with `pin_tools` are held back.
+    pub pins: Option<ToolPins>,
     /// Which era of the protocol is tried first with stdio servers; HTTP servers always negotiate.
     pub probe: Probe,
     /// What happens when a server asks the user something.
@@ -55,6 +58,7 @@ impl McpSettings {
             client,
             http,
             auth: None,
+            pins: None,
             probe: Probe::default(),
             elicitation: ElicitationPolicy::default(),
             list_changes: ListChanges::default(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use codex_config::{Config, Constrained, Enablement, Feature, OffReason};
 use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
 use codex_http::HttpClient;
-use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings};
+use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings, ToolPins};
 use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
@@ -323,6 +323,7 @@ impl Loaded {
         );
         settings.auth = Some(auth.renewing_through(self.deputy.clone()));
         settings.elicitation = options.elicitation.clone();
+        settings.pins = Some(ToolPins::of(&self.home));
         settings
     }
 

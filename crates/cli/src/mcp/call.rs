@@ -239,6 +239,14 @@ fn input_schema(catalog: &ToolCatalog, tool: &ToolRef) -> Result<Value, CliError
             EXIT_POLICY,
             format!("{} is off ({by})", name(&tool.server)),
         )),
+        Some(HiddenReason::Held(why)) => Err(CliError::with_code(
+            EXIT_POLICY,
+            format!("{} is held back: {why}", name(&tool.server)),
+        )
+        .hint(format!(
+            "`codex mcp pins {}` shows what differs, and with --approve accepts it",
+            tool.server
+        ))),
         Some(HiddenReason::Invalid(why)) => Err(CliError::with_code(
             EXIT_CATALOG,
             format!("{} cannot be used", name(&tool.server)),

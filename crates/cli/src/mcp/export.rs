@@ -162,6 +162,7 @@ fn dropped(server: &McpServerConfig) -> Vec<&'static str> {
             server.tool_input_schema_max_bytes.is_some(),
         ),
         ("scopes", server.scopes.is_some()),
+        ("pin_tools", server.pin_tools),
     ];
     let set = keys.into_iter().filter(|(_, is_set)| *is_set);
     set.map(|(key, _)| key).collect()

@@ -13,7 +13,7 @@ use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
     ClientInfo, Deputy, ElicitationPolicy, FailedStep, KeyringPatience, McpAuth, McpHandle,
-    McpManager, McpNotice, McpSettings, ServerState, StartFailure,
+    McpManager, McpNotice, McpSettings, ServerState, StartFailure, ToolPins,
 };
 use codex_protocol::ServerName;
 use tokio::sync::mpsc;
@@ -168,6 +168,7 @@ impl LiveServers {
         );
         settings.auth = Some(auth.renewing_through(context.deputy.clone()));
         settings.elicitation = elicitation;
+        settings.pins = Some(ToolPins::of(&context.home));
         settings
     }
 

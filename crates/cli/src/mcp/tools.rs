@@ -37,7 +37,7 @@ pub(crate) struct ToolsArgs {
     /// Limit of each server's start [default: its startup_timeout_sec]
     #[arg(long, value_name = "SECS", value_parser = super::call::parse_seconds)]
     timeout: Option<Duration>,
-    /// Show the tools, too, that a filter or a bad schema turns off
+    /// Show the tools, too, that a filter, a bad schema or a pin turns off
     #[arg(long)]
     show_hidden: bool,
 }
@@ -192,6 +192,7 @@ impl ToolRow {
         let (state, reason) = match &tool.reason {
             HiddenReason::Filter(by) => ("off", (*by).to_owned()),
             HiddenReason::Invalid(why) => ("invalid", why.clone()),
+            HiddenReason::Held(why) => ("held", why.clone()),
         };
         let definition = tool.definition.as_deref();
         let input_schema = definition
@@ -245,7 +246,7 @@ fn table(rows: &[ToolRow]) -> String {
     lines.extend(rows.iter().map(|row| {
         // A fault is a sentence: beside the state it would make the column wider than the screen.
         let (state, description) = match (row.state, &row.reason) {
-            ("invalid", Some(why)) => (row.state.to_owned(), Some(why.as_str())),
+            ("invalid" | "held", Some(why)) => (row.state.to_owned(), Some(why.as_str())),
             _ => (row.state_cell(), row.description.as_deref()),
         };
         let description = description.or(row.title.as_deref()).unwrap_or("-");

@@ -28,5 +28,6 @@ mod mcp_login;
 mod mcp_login_faults;
 mod mcp_login_keyring;
 mod mcp_logout;
+mod mcp_pins;
 mod mcp_switch;
 mod policy;

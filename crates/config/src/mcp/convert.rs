@@ -102,6 +102,7 @@ pub(crate) fn to_raw(server: &McpServerConfig) -> RawMcpServer {
         startup_readiness: (server.startup_readiness != StartupReadiness::default())
             .then_some(server.startup_readiness),
         expand_env: some_if(server.expand_env),
+        pin_tools: some_if(server.pin_tools),
         tools: (!server.tool_settings.is_empty()).then(|| server.tool_settings.clone()),
         ..RawMcpServer::default()
     };
@@ -161,6 +162,7 @@ fn base(name: ServerName, raw: &RawMcpServer) -> McpServerConfig {
         startup_readiness: raw.startup_readiness.unwrap_or_default(),
         scopes: raw.scopes.clone(),
         expand_env: raw.expand_env.unwrap_or_default(),
+        pin_tools: raw.pin_tools.unwrap_or_default(),
         ..McpServerConfig::new(name, transport(raw))
     }
 }

@@ -106,6 +106,10 @@ pub(crate) struct RawMcpServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("default" = false)))]
     pub(crate) expand_env: Option<bool>,
+    /// Hold back tools that are not what they were at their first use, until they are approved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("default" = false)))]
+    pub(crate) pin_tools: Option<bool>,
     /// Anything but `local` turns the server off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) environment_id: Option<String>,

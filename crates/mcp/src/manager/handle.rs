@@ -329,10 +329,19 @@ impl McpHandle {
             .find(|hidden| hidden.name == tool.tool)
             .map(|hidden| &hidden.reason)
         {
-            Some(HiddenReason::Invalid(why)) if catalog.get(tool).is_none() => {
+            Some(HiddenReason::Invalid(why) | HiddenReason::Held(why))
+                if catalog.get(tool).is_none() =>
+            {
                 Err(CallError::Hidden {
                     tool: tool.clone(),
                     why: why.clone(),
+                })
+            }
+            // What was not listed was not judged.
+            None if self.config(&tool.server)?.pin_tools && catalog.get(tool).is_none() => {
+                Err(CallError::Hidden {
+                    tool: tool.clone(),
+                    why: "it is not among the pinned tools of its server".to_owned(),
                 })
             }
             _ => Ok(()),

@@ -26,6 +26,7 @@ use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
 use crate::notice::{McpNotice, quoted};
+use crate::pins::ToolPins;
 use crate::resolve::{Resolved, http_client, resolve_endpoint};
 use crate::settings::{ListChanges, McpSettings};
 
@@ -382,7 +383,15 @@ impl ServerTask {
     }
 
     async fn publish_list(&mut self, connection: &Connection, list: ToolList) {
-        let mut listing = ServerListing::new(&self.config, connection.client.info(), list);
+        let pinned = match self.config.pin_tools {
+            true => {
+                let (pins, tools) = (self.settings.pins.as_ref(), list.tools.clone());
+                Some(ToolPins::judged(pins, &self.config.name, tools).await)
+            }
+            false => None,
+        };
+        let info = connection.client.info();
+        let mut listing = ServerListing::new(&self.config, info, list, pinned);
         for complaint in std::mem::take(&mut listing.complaints) {
             self.say_once(complaint).await;
         }

@@ -14,7 +14,8 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use codex_mcp::{CallContext, ElicitationPolicy, ServerState, StartError};
+use codex_host::{AbsPath, CodexHome};
+use codex_mcp::{CallContext, ElicitationPolicy, ServerState, StartError, ToolPins};
 use codex_protocol::McpOutcome;
 use codex_test_support::{FakeStdio, Journal, process_lives, wait_until_gone};
 use serde_json::json;
@@ -330,6 +331,45 @@ async fn a_changed_list_becomes_a_new_snapshot() {
         ["mcp__x__change_tools", "mcp__x__fresh"]
     );
     assert_eq!(world.stop().await, [] as [&str; 0]);
+}
+
+#[tokio::test]
+async fn a_tool_that_joins_a_pinned_server_is_held_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = CodexHome::at(AbsPath::new(folder.path()).unwrap());
+    let mut server = stdio("x", &FakeStdio::new().tools(["change_tools"]));
+    server.pin_tools = true;
+    let pins = ToolPins::of(&home);
+    let mut world = World::start_with([server], |settings| settings.pins = Some(pins));
+    world.ready(None).await.unwrap();
+    let mut catalogs = world.handle.catalogs();
+    world
+        .call("x", "change_tools", json!({"name": "fresh"}))
+        .await
+        .unwrap();
+    let server = support::name("x");
+    let held = catalogs.wait_for(|catalog| {
+        catalog
+            .server(&server)
+            .is_some_and(|tools| tools.hidden.iter().any(|tool| tool.name == "fresh"))
+    });
+    drop(
+        tokio::time::timeout(LIMIT, held)
+            .await
+            .expect("in time")
+            .unwrap(),
+    );
+    assert_eq!(world.flat_names(), ["mcp__x__change_tools"]);
+    for tool in ["fresh", "never_listed"] {
+        let refused = world.call("x", tool, json!({})).await.unwrap_err();
+        assert!(refused.to_string().contains("pinned"), "{refused}");
+    }
+    assert_eq!(
+        world.stop().await,
+        [
+            "the tools of MCP server `x` are not those that were pinned: `fresh` is new; what differs is held back"
+        ]
+    );
 }
 
 #[tokio::test]

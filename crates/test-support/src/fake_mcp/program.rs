@@ -288,6 +288,11 @@ fn parse(mut args: impl Iterator<Item = String>) -> (Script, Manners) {
         };
         match name.as_str() {
             "--tools" => script.tools = value().split(',').map(str::to_owned).collect(),
+            "--describe" => {
+                let value = value();
+                let (name, text) = value.split_once('=').expect("NAME=TEXT");
+                script.descriptions.push((name.to_owned(), text.to_owned()));
+            }
             "--count" => script.count = number(&value()),
             "--page-size" => script.page_size = Some(number(&value())),
             "--endless-pages" => script.endless_pages = true,

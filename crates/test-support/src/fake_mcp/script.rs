@@ -45,6 +45,8 @@ pub(crate) struct Script {
     pub(crate) forced_version: Option<String>,
     /// Names of [`tools`]; empty means `echo`.
     pub(crate) tools: Vec<String>,
+    /// Descriptions instead of the usual ones, by name.
+    pub(crate) descriptions: Vec<(String, String)>,
     /// As many more tools `tool_0`, `tool_1`, …
     pub(crate) count: usize,
     pub(crate) page_size: Option<usize>,
@@ -167,7 +169,14 @@ impl Script {
             .into_iter()
             .chain(counted)
             .chain(late)
-            .map(|name| tools::definition(&name))
+            .map(|name| {
+                let mut tool = tools::definition(&name);
+                let own = self.descriptions.iter().find(|(known, _)| *known == name);
+                if let Some((_, text)) = own {
+                    tool["description"] = text.as_str().into();
+                }
+                tool
+            })
             .collect()
     }
 

@@ -59,6 +59,11 @@ impl FakeStdio {
         self.with("--tools", &names.join(","))
     }
 
+    /// Describes a tool in other words.
+    pub fn describe(self, tool: &str, text: &str) -> Self {
+        self.with("--describe", &format!("{tool}={text}"))
+    }
+
     /// Offers this many tools `tool_0`, `tool_1`, … (and `echo` only when named).
     pub fn tool_count(self, count: usize) -> Self {
         self.with("--count", &count.to_string())

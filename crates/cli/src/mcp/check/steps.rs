@@ -403,10 +403,11 @@ fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) 
             _ => Step::fail(id, "interrupted"),
         };
     };
-    let (mut off, mut invalid) = (Vec::new(), Vec::new());
+    let (mut off, mut invalid, mut held) = (Vec::new(), Vec::new(), Vec::new());
     for tool in &tools.hidden {
         match &tool.reason {
             HiddenReason::Filter(by) => off.push(json!({"name": tool.name, "reason": by})),
+            HiddenReason::Held(why) => held.push(json!({"name": tool.name, "reason": why})),
             HiddenReason::Invalid(why) => {
                 invalid.push(json!({"name": tool.name, "reason": why}));
             }
@@ -420,7 +421,7 @@ fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) 
     let n_on = tools.tools.len();
     let s = if n_on == 1 { "" } else { "s" };
     let mut words = format!("{n_on} tool{s}");
-    for (list, state) in [(&off, "off"), (&invalid, "invalid")] {
+    for (list, state) in [(&off, "off"), (&invalid, "invalid"), (&held, "held")] {
         if !list.is_empty() {
             words.push_str(&format!(", {} {state}", list.len()));
         }
@@ -433,6 +434,7 @@ fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) 
     step.detail("tools", n_on)
         .detail("off", off)
         .detail("invalid", invalid)
+        .detail("held", held)
         .detail("schema_bytes", n_bytes)
         .warn(sentences(notices))
 }

@@ -1,0 +1,580 @@
+//! Tools that stay what they were when their user first saw them (`pin_tools = true`).
+//!
+//! A server can change the description of a tool at any time, and a description is read by the model as
+//! if it were the user's. With pins the first list of a server is written down, and whatever differs
+//! from it later is held back until somebody has looked at it. Everything here fails closed: pins that
+//! cannot be read or written hold back every tool of their server.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::time::Duration;
+
+use codex_host::{AbsPath, CodexHome, FileLock, PrivateFile};
+use codex_protocol::ServerName;
+use codex_rmcp_client::ToolDefinition;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::notice::{McpNotice, quoted};
+
+/// Version of the file.
+const VERSION: u64 = 1;
+/// How long another process may hold the lock.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// The largest file that is read.
+const MAX_FILE: u64 = 64 * 1024 * 1024;
+/// So many tools are named in a notice.
+const MAX_TOLD: usize = 8;
+/// What a server can change about a tool, by the protocol's names.
+const PINNED_KEYS: [&str; 5] = [
+    "title",
+    "description",
+    "inputSchema",
+    "outputSchema",
+    "annotations",
+];
+
+/// Where pins are kept; cheap to clone, and nothing is read before a server needs it.
+#[derive(Debug, Clone)]
+pub struct ToolPins {
+    file: AbsPath,
+    lock: AbsPath,
+}
+
+/// One difference between the pinned tools of a server and those of now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Drift {
+    /// A tool is not what it was.
+    Changed {
+        /// Its name.
+        tool: String,
+        /// What it was, as JSON.
+        before: String,
+        /// What it is.
+        after: String,
+    },
+    /// A tool has another name.
+    Renamed {
+        /// The name that is gone.
+        from: String,
+        /// Its name now.
+        tool: String,
+    },
+    /// A tool is there that was not.
+    New {
+        /// Its name.
+        tool: String,
+        /// What it is, as JSON.
+        after: String,
+    },
+    /// A tool is gone.
+    Removed {
+        /// Its name.
+        tool: String,
+    },
+}
+
+/// The list of a server with `pin_tools`, judged.
+#[derive(Debug, Clone)]
+pub struct PinnedTools {
+    /// What differs from the pins.
+    pub drift: Result<Vec<Drift>, PinError>,
+    /// The list, for [`ToolPins::approve`].
+    pub tools: Vec<ToolDefinition>,
+}
+
+impl PinnedTools {
+    /// Says why a tool is held back, if it is.
+    pub(crate) fn held(&self, tool: &str) -> Option<String> {
+        match &self.drift {
+            Ok(drift) => {
+                let own = drift.iter().find(|drift| drift.held() == Some(tool));
+                own.map(Drift::what)
+            }
+            Err(error) => Some(error.to_string()),
+        }
+    }
+
+    /// Tells the drift of the tools that the user wants, in one sentence.
+    pub(crate) fn complaint(
+        &self,
+        server: &ServerName,
+        is_wanted: impl Fn(&str) -> bool,
+    ) -> Option<McpNotice> {
+        let drift = match &self.drift {
+            Ok(drift) => drift,
+            Err(error) => {
+                let text = format!("every tool of MCP server `{server}` is held back: {error}");
+                return Some(McpNotice::about(server, text));
+            }
+        };
+        let told: Vec<&Drift> = drift
+            .iter()
+            .filter(|drift| is_wanted(drift.tool()))
+            .collect();
+        if told.is_empty() {
+            return None;
+        }
+        let mut words: Vec<String> = told
+            .iter()
+            .take(MAX_TOLD)
+            .map(|drift| format!("`{}` is {}", quoted(drift.tool()), drift.short()))
+            .collect();
+        if told.len() > MAX_TOLD {
+            words.push(format!("{} more", told.len() - MAX_TOLD));
+        }
+        let held = match told.iter().any(|drift| drift.held().is_some()) {
+            true => "; what differs is held back",
+            false => "",
+        };
+        let text = format!(
+            "the tools of MCP server `{server}` are not those that were pinned: {}{held}",
+            words.join(", ")
+        );
+        Some(McpNotice {
+            hints: vec![format!(
+                "`codex mcp pins {server}` shows what differs, and with --approve accepts it"
+            )],
+            ..McpNotice::about(server, text)
+        })
+    }
+}
+
+/// Why pins cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the pins of tools in `{file}` cannot be {deed}: {why}")]
+pub struct PinError {
+    file: String,
+    deed: &'static str,
+    why: String,
+}
+
+impl PinError {
+    fn no_place() -> Self {
+        Self {
+            file: "its place".to_owned(),
+            deed: "used",
+            why: "nobody knows where it is".to_owned(),
+        }
+    }
+}
+
+impl Drift {
+    /// Returns the tool that is held back; a tool that is gone needs no holding.
+    pub fn held(&self) -> Option<&str> {
+        match self {
+            Self::Changed { tool, .. } | Self::Renamed { tool, .. } | Self::New { tool, .. } => {
+                Some(tool)
+            }
+            Self::Removed { .. } => None,
+        }
+    }
+
+    /// Says what became of the tool, as the rest of a sentence about it.
+    pub fn what(&self) -> String {
+        match self {
+            Self::Changed { .. } => "changed since it was pinned".to_owned(),
+            Self::Renamed { from, .. } => format!("renamed from `{from}` since it was pinned"),
+            Self::New { .. } => "new since the tools were pinned".to_owned(),
+            Self::Removed { .. } => "gone since it was pinned".to_owned(),
+        }
+    }
+
+    fn short(&self) -> String {
+        match self {
+            Self::Changed { .. } => "changed".to_owned(),
+            Self::Renamed { from, .. } => format!("`{}` under another name", quoted(from)),
+            Self::New { .. } => "new".to_owned(),
+            Self::Removed { .. } => "gone".to_owned(),
+        }
+    }
+
+    /// Returns the tool that it is about.
+    pub fn tool(&self) -> &str {
+        match self {
+            Self::Changed { tool, .. }
+            | Self::Renamed { tool, .. }
+            | Self::New { tool, .. }
+            | Self::Removed { tool } => tool,
+        }
+    }
+}
+
+/// What is pinned of one tool, or would be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Pin {
+    sha256: String,
+    definition: Value,
+}
+
+impl Pin {
+    fn of(tool: &ToolDefinition) -> Self {
+        let mut definition = Map::new();
+        for key in PINNED_KEYS {
+            if let Some(value) = tool.raw.get(key).filter(|value| !value.is_null()) {
+                definition.insert(key.to_owned(), sorted(value));
+            }
+        }
+        let definition = Value::Object(definition);
+        let hash = Sha256::digest(definition.to_string());
+        let sha256 = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { sha256, definition }
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        Some(Self {
+            sha256: value.get("sha256")?.as_str()?.to_owned(),
+            definition: value.get("definition")?.clone(),
+        })
+    }
+
+    fn text(&self) -> String {
+        // A value always has a text.
+        serde_json::to_string_pretty(&self.definition).unwrap_or_default()
+    }
+}
+
+/// Another order of keys is no other tool.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let ordered: BTreeMap<&String, &Value> = map.iter().collect();
+            let pairs = ordered.into_iter();
+            Value::Object(
+                pairs
+                    .map(|(key, value)| (key.clone(), sorted(value)))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
+
+type Pins = BTreeMap<String, Pin>;
+
+impl ToolPins {
+    /// Keeps pins in the user's directory.
+    pub fn of(home: &CodexHome) -> Self {
+        Self {
+            file: home.join("mcp-tool-pins.json"),
+            lock: home.join(".mcp-tool-pins.lock"),
+        }
+    }
+
+    /// Returns the file.
+    pub fn file(&self) -> &AbsPath {
+        &self.file
+    }
+
+    /// Judges a list beside the work of others; without any pins everything is held back.
+    pub(crate) async fn judged(
+        pins: Option<&Self>,
+        server: &ServerName,
+        tools: Vec<ToolDefinition>,
+    ) -> PinnedTools {
+        let Some(pins) = pins.cloned() else {
+            let drift = Err(PinError::no_place());
+            return PinnedTools { drift, tools };
+        };
+        let server = server.clone();
+        let judging = tokio::task::spawn_blocking(move || {
+            let drift = pins.judge(&server, &tools);
+            PinnedTools { drift, tools }
+        });
+        judging.await.unwrap_or_else(|_| PinnedTools {
+            drift: Err(PinError::no_place()),
+            tools: Vec::new(),
+        })
+    }
+
+    /// Compares a list with the pins of its server; the first list of a server becomes its pins. Blocks.
+    pub fn judge<'t>(
+        &self,
+        server: &ServerName,
+        tools: impl IntoIterator<Item = &'t ToolDefinition>,
+    ) -> Result<Vec<Drift>, PinError> {
+        let now = pins_of(tools);
+        if let Some(pinned) = pinned(&self.read()?, server) {
+            return pinned
+                .map(|pinned| drift(&pinned, &now))
+                .ok_or_else(|| self.unreadable());
+        }
+        let _lock = self.locked()?;
+        // Another process may have been first.
+        let mut document = self.read()?;
+        if let Some(pinned) = pinned(&document, server) {
+            return pinned
+                .map(|pinned| drift(&pinned, &now))
+                .ok_or_else(|| self.unreadable());
+        }
+        self.write(&mut document, server, &now)?;
+        Ok(Vec::new())
+    }
+
+    /// Makes a list the pins of its server. Blocks.
+    pub fn approve<'t>(
+        &self,
+        server: &ServerName,
+        tools: impl IntoIterator<Item = &'t ToolDefinition>,
+    ) -> Result<(), PinError> {
+        let _lock = self.locked()?;
+        let mut document = self.read()?;
+        self.write(&mut document, server, &pins_of(tools))
+    }
+
+    fn locked(&self) -> Result<FileLock, PinError> {
+        let lock = FileLock::acquire(&self.lock, LOCK_LIMIT);
+        lock.map_err(|error| self.failed("changed", error.to_string()))
+    }
+
+    fn read(&self) -> Result<Map<String, Value>, PinError> {
+        let failed = |error: std::io::Error| self.failed("read", error.to_string());
+        match std::fs::metadata(&self.file) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
+            Err(error) => return Err(failed(error)),
+            Ok(facts) if !facts.is_file() => {
+                return Err(self.failed("read", "it is no regular file".to_owned()));
+            }
+            Ok(_) => {}
+        }
+        let file = std::fs::File::open(&self.file).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        if bytes.len() as u64 > MAX_FILE {
+            return Err(self.failed("read", "it is too large".to_owned()));
+        }
+        let document: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| self.failed("read", error.to_string()))?;
+        match document {
+            Value::Object(document) if document.get("version") == Some(&json!(VERSION)) => {
+                Ok(document)
+            }
+            _ => Err(self.unreadable()),
+        }
+    }
+
+    fn write(
+        &self,
+        document: &mut Map<String, Value>,
+        server: &ServerName,
+        pins: &Pins,
+    ) -> Result<(), PinError> {
+        let tools: Map<String, Value> = pins
+            .iter()
+            .map(|(name, pin)| {
+                let value = json!({"sha256": pin.sha256, "definition": pin.definition});
+                (name.clone(), value)
+            })
+            .collect();
+        document.insert("version".to_owned(), json!(VERSION));
+        let servers = document
+            .entry("servers")
+            .or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(servers) = servers else {
+            return Err(self.unreadable());
+        };
+        servers.insert(server.to_string(), json!({ "tools": tools }));
+        let failed = |why: String| self.failed("written", why);
+        let text =
+            serde_json::to_vec_pretty(document).map_err(|error| failed(error.to_string()))?;
+        PrivateFile::replace(&self.file, &text).map_err(|error| failed(error.to_string()))
+    }
+
+    fn failed(&self, deed: &'static str, why: String) -> PinError {
+        PinError {
+            file: self.file.to_string(),
+            deed,
+            why,
+        }
+    }
+
+    fn unreadable(&self) -> PinError {
+        self.failed(
+            "read",
+            "it is not in the form that this version writes".to_owned(),
+        )
+    }
+}
+
+/// Finds the pins of a server: `None` without any, `Some(None)` when they cannot be read.
+fn pinned(document: &Map<String, Value>, server: &ServerName) -> Option<Option<Pins>> {
+    let own = document.get("servers")?.get(server.as_str())?;
+    let read = || {
+        let tools = own.get("tools")?.as_object()?;
+        let pins = tools.iter();
+        pins.map(|(name, value)| Some((name.clone(), Pin::read(value)?)))
+            .collect()
+    };
+    Some(read())
+}
+
+fn pins_of<'t>(tools: impl IntoIterator<Item = &'t ToolDefinition>) -> Pins {
+    let mut pins = Pins::new();
+    for tool in tools {
+        // The first of two tools of one name is the one that is used.
+        pins.entry(tool.name.clone())
+            .or_insert_with(|| Pin::of(tool));
+    }
+    pins
+}
+
+/// Compares; a tool that only has another name is told as such.
+fn drift(pinned: &Pins, now: &Pins) -> Vec<Drift> {
+    let mut gone: Vec<&String> = pinned
+        .keys()
+        .filter(|name| !now.contains_key(*name))
+        .collect();
+    let mut drift = Vec::new();
+    for (name, pin) in now {
+        let tool = name.clone();
+        match pinned.get(name) {
+            Some(before) if before.sha256 == pin.sha256 => {}
+            Some(before) => drift.push(Drift::Changed {
+                tool,
+                before: before.text(),
+                after: pin.text(),
+            }),
+            None => {
+                let old = gone
+                    .iter()
+                    .position(|old| pinned[*old].sha256 == pin.sha256);
+                drift.push(match old {
+                    Some(place) => Drift::Renamed {
+                        from: gone.remove(place).clone(),
+                        tool,
+                    },
+                    None => Drift::New {
+                        tool,
+                        after: pin.text(),
+                    },
+                });
+            }
+        }
+    }
+    drift.extend(
+        gone.into_iter()
+            .map(|tool| Drift::Removed { tool: tool.clone() }),
+    );
+    drift
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(name: &str, description: &str) -> ToolDefinition {
+        let raw = json!({"name": name, "description": description,
+            "inputSchema": {"type": "object", "properties": {}}});
+        ToolDefinition {
+            name: name.to_owned(),
+            title: None,
+            description: Some(description.to_owned()),
+            input_schema: raw["inputSchema"].clone(),
+            output_schema: None,
+            annotations: codex_protocol::ToolAnnotations::default(),
+            meta: None,
+            raw,
+        }
+    }
+
+    fn pins() -> (tempfile::TempDir, ToolPins, ServerName) {
+        let folder = tempfile::tempdir().unwrap();
+        let home = CodexHome::at(AbsPath::new(folder.path()).unwrap());
+        (folder, ToolPins::of(&home), ServerName::from_config("s"))
+    }
+
+    fn told(drift: &[Drift]) -> Vec<String> {
+        let words = drift
+            .iter()
+            .map(|drift| format!("{}: {}", drift.tool(), drift.what()));
+        words.collect()
+    }
+
+    #[test]
+    fn the_first_list_is_pinned_and_what_differs_later_is_told() {
+        let (_folder, pins, server) = pins();
+        let first = [
+            tool("a", "one"),
+            tool("b", "two"),
+            tool("c", "three"),
+            tool("d", "four"),
+        ];
+        assert_eq!(pins.judge(&server, &first).unwrap(), []);
+        assert_eq!(pins.judge(&server, &first).unwrap(), []);
+        let later = [
+            tool("a", "other"),
+            tool("bb", "two"),
+            tool("d", "four"),
+            tool("e", "five"),
+        ];
+        let drift = pins.judge(&server, &later).unwrap();
+        assert_eq!(
+            told(&drift),
+            [
+                "a: changed since it was pinned",
+                "bb: renamed from `b` since it was pinned",
+                "e: new since the tools were pinned",
+                "c: gone since it was pinned",
+            ]
+        );
+        let held: Vec<_> = drift.iter().filter_map(Drift::held).collect();
+        assert_eq!(held, ["a", "bb", "e"]);
+        // Judging again changes nothing, approving does.
+        assert_eq!(pins.judge(&server, &later).unwrap().len(), 4);
+        pins.approve(&server, &later).unwrap();
+        assert_eq!(pins.judge(&server, &later).unwrap(), []);
+        // Another server has pins of its own.
+        let other = ServerName::from_config("t");
+        assert_eq!(pins.judge(&other, &first).unwrap(), []);
+        assert_eq!(pins.judge(&server, &later).unwrap(), []);
+    }
+
+    #[test]
+    fn everything_that_a_model_or_a_user_sees_is_pinned() {
+        let (_folder, pins, server) = pins();
+        let plain = tool("a", "one");
+        pins.judge(&server, [&plain]).unwrap();
+        for (key, value) in [
+            ("title", json!("A")),
+            ("description", json!("two")),
+            (
+                "inputSchema",
+                json!({"type": "object", "properties": {"x": {}}}),
+            ),
+            ("outputSchema", json!({"type": "object"})),
+            ("annotations", json!({"readOnlyHint": true})),
+        ] {
+            let mut changed = plain.clone();
+            changed.raw[key] = value;
+            assert_eq!(pins.judge(&server, [&changed]).unwrap().len(), 1, "{key}");
+        }
+        let mut reordered = plain.clone();
+        reordered.raw["inputSchema"] = json!({"properties": {}, "type": "object"});
+        assert_eq!(pins.judge(&server, [&reordered]).unwrap(), []);
+    }
+
+    #[test]
+    fn pins_that_cannot_be_read_are_an_error_and_stay() {
+        let (_folder, pins, server) = pins();
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{"version":1,"servers":{"s":{"tools":[]}}}"#,
+        ] {
+            PrivateFile::replace(pins.file(), text.as_bytes()).unwrap();
+            let error = pins
+                .judge(&server, [&tool("a", "one")])
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("mcp-tool-pins.json` cannot be read"),
+                "{error}"
+            );
+            assert_eq!(std::fs::read_to_string(pins.file()).unwrap(), text);
+        }
+    }
+}
