@@ -112,7 +112,8 @@ pub(crate) struct Dpop {
 }
 
 impl<'a> Client<'a> {
-    /// The client of a login: a configured secret beats the one of a registration.
+    /// The client of a login: the secret of its record, which a registration or the user gave, beats
+    /// one from the config.
     pub(crate) fn of(record: &'a ClientRecord, settings: &'a ClientSettings) -> Self {
         let configured = settings.pre_registered.as_ref();
         let configured = configured.filter(|client| client.client_id == record.client_id);

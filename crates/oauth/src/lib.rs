@@ -62,7 +62,7 @@ pub use login::{
 };
 pub use metadata::{MetadataError, ResourceMetadata, ServerMetadata};
 pub use record::{ClientKind, ClientRecord, OAuthTokens, RecordError, ServerKey, StoredLogin};
-pub use refresh::{RefreshError, RefreshTransaction, Renewed};
+pub use refresh::{RefreshError, RefreshTransaction, Renewed, Unsaved};
 pub use registration::RegistrationError;
 pub use revocation::{Revocation, revoke};
 pub use scopes::{ScopeChoice, ScopeSource, ScopeWish, Scopes, choose_scopes};

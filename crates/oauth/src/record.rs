@@ -116,6 +116,16 @@ pub struct OAuthTokens {
     pub client: Option<ClientRecord>,
 }
 
+impl ClientRecord {
+    /// Whether this may be the client of a login: the same id, and of the same issuer as far as
+    /// both say it. One whose secret was given before any login belongs to the first.
+    pub(crate) fn may_be_of(&self, login: &StoredLogin) -> bool {
+        let issuer = login.issuer.as_ref();
+        self.client_id == login.client_id
+            && (self.issuer.is_empty() || issuer.is_none_or(|issuer| *issuer == self.issuer))
+    }
+}
+
 impl OAuthTokens {
     /// Whether the access token can be sent now.
     pub fn is_valid(&self, now: Timestamp) -> bool {

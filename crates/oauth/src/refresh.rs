@@ -11,6 +11,7 @@ use std::time::Duration;
 use codex_host::Secret;
 use codex_http::HttpClient;
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::client_auth::method_of_metadata;
@@ -57,8 +58,28 @@ pub enum RefreshError {
 pub struct Renewed {
     /// The login.
     pub tokens: OAuthTokens,
-    /// Why the new tokens could not be stored. They work in this process and are lost after it.
-    pub unsaved: Option<String>,
+    /// Set when the new tokens could not be stored. They work in this process and are lost after it.
+    pub unsaved: Option<Unsaved>,
+}
+
+/// Why tokens are not in the store, and what is there in their place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsaved {
+    /// Why.
+    pub why: String,
+    /// The refresh token that they came for. Once the store has another one or none, somebody has
+    /// logged in again or out, and these tokens are nobody's any more.
+    pub replaced: Option<Secret>,
+}
+
+impl Renewed {
+    /// Whether these tokens are still to be stored over what the store has now.
+    pub(crate) fn replaces(&self, stored: Option<&OAuthTokens>) -> bool {
+        let unsaved = self.unsaved.as_ref();
+        unsaved
+            .zip(stored)
+            .is_some_and(|(unsaved, stored)| stored.login.refresh_token == unsaved.replaced)
+    }
 }
 
 /// Renews one login. Cloning is cheap.
@@ -68,6 +89,8 @@ pub struct RefreshTransaction {
     store: LoginStore,
     client: ClientSettings,
     services: Services,
+    /// Whether a deputy has begun, so that our end does not stop the renewal.
+    at_deputy: watch::Sender<bool>,
 }
 
 impl RefreshTransaction {
@@ -83,6 +106,7 @@ impl RefreshTransaction {
             store,
             client,
             services,
+            at_deputy: watch::Sender::new(false),
         }
     }
 
@@ -99,8 +123,16 @@ impl RefreshTransaction {
         &self.client
     }
 
-    pub(crate) fn has_deputy(&self) -> bool {
-        self.services.deputy.is_some()
+    /// Says that a deputy has begun, or has ended.
+    #[cfg(unix)]
+    pub(crate) fn set_at_deputy(&self, is_at_deputy: bool) {
+        self.at_deputy.send_replace(is_at_deputy);
+    }
+
+    /// Waits until a deputy has begun: one may decline or not start, and then all is done here.
+    pub(crate) async fn begun_by_deputy(&self) {
+        // It cannot fail while `self` holds the sender.
+        let _ = self.at_deputy.subscribe().wait_for(|it| *it).await;
     }
 
     pub(crate) fn http(&self) -> &HttpClient {
@@ -126,12 +158,12 @@ impl RefreshTransaction {
     /// Renews the login, unless somebody else did: a stored token that is valid and is not `stale`
     /// (the one that was due or refused) is returned without a request.
     ///
-    /// `held` are tokens of an earlier renewal that could not be stored. Do not drop the future:
-    /// between answer and store that loses the login.
+    /// `held` is an earlier renewal that could not be stored; it counts as long as the store has the
+    /// login that it renewed. Do not drop the future: between answer and store that loses the login.
     pub async fn run(
         &self,
         stale: &Secret,
-        held: Option<OAuthTokens>,
+        held: Option<Renewed>,
     ) -> Result<Renewed, RefreshError> {
         let lock = self
             .store
@@ -142,20 +174,67 @@ impl RefreshTransaction {
         let is_news = |tokens: &OAuthTokens| {
             tokens.login.access_token != *stale && tokens.is_valid(self.now())
         };
-        if let Some(tokens) = stored.clone().filter(is_news) {
-            let unsaved = None;
-            return Ok(Renewed { tokens, unsaved });
+        let held = held.filter(|held| held.replaces(stored.as_ref()));
+        if let Some(held) = &held
+            && is_news(&held.tokens)
+        {
+            // Its caller was gone before it could use them.
+            return Ok(self.store_late(&lock, held.clone()).await);
         }
-        let Some(mut tokens) = held.or(stored) else {
-            return Err(login_required("there is none", false));
+        let (mut tokens, replaced) = match (held, stored) {
+            (Some(held), _) => (held.tokens, held.unsaved.and_then(|it| it.replaced)),
+            (None, Some(tokens)) if is_news(&tokens) => {
+                let unsaved = None;
+                return Ok(Renewed { tokens, unsaved });
+            }
+            (None, Some(tokens)) => {
+                let replaced = tokens.login.refresh_token.clone();
+                (tokens, replaced)
+            }
+            (None, None) => return Err(login_required("there is none", false)),
+        };
+        let Some(sent) = tokens.login.refresh_token.clone() else {
+            return Err(login_required("it cannot be renewed", true));
         };
         self.complete(&mut tokens).await?;
+        let mut renewed = self.exchange_somewhere(&lock, tokens).await?;
+        // What was sent may itself never have reached the store.
+        if let Some(unsaved) = &mut renewed.unsaved
+            && unsaved.replaced.as_ref() == Some(&sent)
+        {
+            unsaved.replaced = replaced;
+        }
+        Ok(renewed)
+    }
+
+    async fn exchange_somewhere(
+        &self,
+        lock: &KeyLock,
+        tokens: OAuthTokens,
+    ) -> Result<Renewed, RefreshError> {
         if let Some(deputy) = &self.services.deputy
-            && let Some(outcome) = deputy.exchange(self, &lock, &tokens).await
+            && let Some(outcome) = deputy.exchange(self, lock, &tokens).await
         {
             return outcome;
         }
-        self.exchange(&lock, tokens).await
+        self.exchange(lock, tokens).await
+    }
+
+    /// Stores what could not be stored before, unless somebody has logged in again or out.
+    pub(crate) async fn save_held(&self, held: Renewed, limit: Duration) -> Result<(), StoreError> {
+        let lock = self.store.lock(&self.key, limit).await?;
+        let stored = self.store.load(&self.key).await?;
+        if held.replaces(stored.as_ref()) {
+            self.store.save(&lock, &held.tokens).await?;
+        }
+        Ok(())
+    }
+
+    async fn store_late(&self, lock: &KeyLock, held: Renewed) -> Renewed {
+        let Renewed { tokens, unsaved } = held;
+        let saved = self.store.save(lock, &tokens).await;
+        let unsaved = unsaved.filter(|_| saved.is_err());
+        Renewed { tokens, unsaved }
     }
 
     /// Asks with these tokens and stores what comes: the part that must not be cut in two.
@@ -165,7 +244,7 @@ impl RefreshTransaction {
         tokens: OAuthTokens,
     ) -> Result<Renewed, RefreshError> {
         match self.ask(&tokens).await {
-            Ok(answer) => Ok(self.keep(lock, merged(tokens, answer)).await),
+            Ok(answer) => Ok(self.keep(lock, tokens, answer).await),
             Err(TokenRequestError::Denied { code, .. }) if code == "invalid_grant" => {
                 self.after_invalid_grant(lock, tokens).await
             }
@@ -215,7 +294,7 @@ impl RefreshTransaction {
         tokens.client = Some(ClientRecord {
             token_endpoint: Some(server.token_endpoint.clone()),
             revocation_endpoint: server.revocation_endpoint.clone(),
-            ..known.unwrap_or_else(|| ClientRecord {
+            ..bound_to(&server.issuer, known).unwrap_or_else(|| ClientRecord {
                 issuer: server.issuer.clone(),
                 client_id: login.client_id.clone(),
                 client_secret: None,
@@ -274,12 +353,15 @@ impl RefreshTransaction {
     }
 
     /// Stores what came, before anybody uses it.
-    async fn keep(&self, lock: &KeyLock, tokens: OAuthTokens) -> Renewed {
+    async fn keep(&self, lock: &KeyLock, old: OAuthTokens, answer: TokenAnswer) -> Renewed {
+        let replaced = old.login.refresh_token.clone();
+        let tokens = merged(old, answer);
         let saved = self.store.save(lock, &tokens).await;
-        Renewed {
-            unsaved: saved.err().map(|error| error.sentence()),
-            tokens,
-        }
+        let unsaved = saved.err().map(|error| Unsaved {
+            why: error.sentence(),
+            replaced,
+        });
+        Renewed { tokens, unsaved }
     }
 
     /// The refresh token is used up. A program that does not lock may have put another one there;
@@ -296,7 +378,7 @@ impl RefreshTransaction {
         }) {
             self.complete(&mut newer).await?;
             match self.ask(&newer).await {
-                Ok(answer) => return Ok(self.keep(lock, merged(newer, answer)).await),
+                Ok(answer) => return Ok(self.keep(lock, newer, answer).await),
                 Err(TokenRequestError::Denied { code, .. }) if code == "invalid_grant" => {
                     return Err(self.end(lock, newer).await);
                 }
@@ -342,6 +424,17 @@ impl RefreshTransaction {
     }
 }
 
+/// A secret that was given before any login belongs to the first issuer.
+fn bound_to(issuer: &str, client: Option<ClientRecord>) -> Option<ClientRecord> {
+    client.map(|client| match client.issuer.is_empty() {
+        true => ClientRecord {
+            issuer: issuer.to_owned(),
+            ..client
+        },
+        false => client,
+    })
+}
+
 fn merged(mut tokens: OAuthTokens, answer: TokenAnswer) -> OAuthTokens {
     let login = &mut tokens.login;
     login.access_token = answer.access_token;
@@ -369,9 +462,6 @@ fn sorted(error: TokenRequestError) -> RefreshError {
                 _ => None,
             },
         },
-        TokenRequestError::Client(why) if why == "there is no refresh token" => {
-            login_required("it cannot be renewed", true)
-        }
         _ => RefreshError::Refused(why),
     }
 }

@@ -116,8 +116,8 @@ impl LoginStore {
             client => client?,
         };
         // A client of another login tells nothing about this one: the reference may have replaced
-        // the login and knows nothing of our second record.
-        let client = client.filter(|client| client.client_id == login.client_id);
+        // the login and knows nothing of our second record. Ids of two issuers may be the same.
+        let client = client.filter(|client| client.may_be_of(&login));
         let Some(mut client) = client else {
             let client = None;
             return Ok(Some(OAuthTokens { login, client }));

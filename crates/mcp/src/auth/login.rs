@@ -350,6 +350,13 @@ impl McpAuth {
             // A secret that was given before any login belongs to the first issuer.
             known.issuer.clone_from(&discovery.server.issuer);
         }
+        if let (Some(known), Some(pre)) = (&mut known_client, &client.pre_registered)
+            && known.client_id == pre.client_id
+            && spec.client_secret.is_some()
+        {
+            // What is given now beats what was kept before.
+            known.client_secret.clone_from(&spec.client_secret);
+        }
         let resolved = resolve_endpoint(server, &self.0.env, cwd)?;
         // The published name goes out byte for byte: servers compare it so.
         let published = discovery.resource.as_ref();

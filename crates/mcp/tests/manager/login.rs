@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use codex_config::{CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, PeerHttp};
-use codex_host::{AbsPath, CodexHome, Env};
+use codex_config::{
+    CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, OAuthConfig, PeerHttp,
+};
+use codex_host::{AbsPath, CodexHome, Env, Secret};
 use codex_http::HttpClient;
 use codex_mcp::{
     AuthState, CallError, ConnectionError, KeyringPatience, LoginSpec, McpAuth, Revocation,
@@ -305,6 +307,32 @@ async fn two_servers_with_one_url_have_a_login_each() {
     world.ready(None).await.unwrap();
     assert_eq!(world.flat_names(), ["mcp__other__whoami"]);
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_secret_that_is_given_now_beats_the_one_that_was_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, mut config) = provider(AuthSettings::default());
+    auth.register("me", Some("new-hush"), &[]);
+    if let McpTransport::StreamableHttp(transport) = &mut config.transport {
+        transport.oauth = Some(OAuthConfig {
+            client_id: Some("me".to_owned()),
+            ..OAuthConfig::default()
+        });
+    }
+    let (logins, cancel) = (logins(folder.path()), CancellationToken::new());
+    let kept = logins.keep_client_secret(&config, Secret::new("old-hush"));
+    kept.await.unwrap();
+    let given = LoginSpec {
+        client_secret: Some(Secret::new("new-hush")),
+        ..LoginSpec::new(config.clone())
+    };
+    // The second login finds in the store what the first was given.
+    for spec in [given, LoginSpec::new(config)] {
+        auth.approve_device();
+        let code = logins.begin_device(spec, Path::new("/"), &cancel);
+        code.await.unwrap().finish(LIMIT, &cancel).await.unwrap();
+    }
 }
 
 #[tokio::test]

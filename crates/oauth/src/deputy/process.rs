@@ -40,6 +40,7 @@ impl Deputy {
             let why = format!("the process that renews the login {why}");
             Some(Err(RefreshError::Transient { why, after: None }))
         };
+        refresh.set_at_deputy(true);
         let mut answer = Vec::new();
         let mut reader = (&mut socket).take(MAX_MESSAGE);
         let outcome = match timeout(WORK_LIMIT, reader.read_to_end(&mut answer)).await {
@@ -50,6 +51,7 @@ impl Deputy {
                 None => broke_off("ended without an answer"),
             },
         };
+        refresh.set_at_deputy(false);
         // What takes longer is reaped by the runtime.
         let _ = timeout(END_LIMIT, child.wait()).await;
         outcome

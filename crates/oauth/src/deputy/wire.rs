@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AuthMethod, ClientRecord, ClientSettings, KeyLock, LoginStore, OAuthTokens, PreRegistered,
-    RefreshError, RefreshTransaction, Renewed, ServerKey, Services, StoredLogin,
+    RefreshError, RefreshTransaction, Renewed, ServerKey, Services, StoredLogin, Unsaved,
 };
 
 /// A login has some 5 KB.
@@ -53,11 +53,17 @@ struct RawTokens {
 }
 
 #[derive(Serialize, Deserialize)]
+struct RawUnsaved {
+    why: String,
+    replaced: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum RawAnswer {
     Renewed {
         tokens: RawTokens,
-        unsaved: Option<String>,
+        unsaved: Option<RawUnsaved>,
     },
     LoginRequired {
         why: String,
@@ -174,7 +180,10 @@ pub(crate) fn answer(outcome: Result<Renewed, RefreshError>) -> Option<SecretJso
     let raw = match outcome {
         Ok(Renewed { tokens, unsaved }) => RawAnswer::Renewed {
             tokens: write(&tokens, Timestamp::UNIX_EPOCH)?,
-            unsaved,
+            unsaved: unsaved.map(|Unsaved { why, replaced }| RawUnsaved {
+                why,
+                replaced: replaced.map(|token| token.expose().to_owned()),
+            }),
         },
         Err(RefreshError::LoginRequired { why, had_login }) => {
             RawAnswer::LoginRequired { why, had_login }
@@ -198,6 +207,10 @@ pub(crate) fn read_answer(
     Some(match SecretJson::from_text(text).ok()?.parse().ok()? {
         RawAnswer::Renewed { tokens, unsaved } => {
             let tokens = read(key, tokens)?;
+            let unsaved = unsaved.map(|RawUnsaved { why, replaced }| Unsaved {
+                why,
+                replaced: replaced.map(Secret::new),
+            });
             Ok(Renewed { tokens, unsaved })
         }
         RawAnswer::LoginRequired { why, had_login } => {
@@ -333,7 +346,10 @@ mod tests {
         let rows = [
             Ok(Renewed {
                 tokens: tokens(&key),
-                unsaved: Some("disk full".into()),
+                unsaved: Some(Unsaved {
+                    why: "disk full".into(),
+                    replaced: Some(Secret::new("rt0")),
+                }),
             }),
             Err(RefreshError::LoginRequired {
                 why: "w".into(),
@@ -352,6 +368,7 @@ mod tests {
             assert_eq!(format!("{read:?}"), format!("{row:?}"));
             if let (Ok(read), Ok(row)) = (read, row) {
                 assert_eq!(read.tokens, row.tokens);
+                assert_eq!(read.unsaved, row.unsaved);
             }
         }
         assert!(read_answer(&key, b"{\"renewed\":".to_vec()).is_none());

@@ -5,21 +5,21 @@
 //! the server's answer and the store. Questions to the user are asked without that lock.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use codex_credentials::{Notice, SecretStore};
 use codex_host::Secret;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use super::{
     AccessToken, BoxFuture, LoginWanted, Rejection, Retry, TokenError, TokenSource, WhyLogin,
 };
 use crate::refresh::Renewed;
-use crate::{Challenge, OAuthTokens, RefreshError, RefreshTransaction, Scopes, ServerKey};
+use crate::{Challenge, OAuthTokens, RefreshError, RefreshTransaction, Scopes, ServerKey, Unsaved};
 
 /// How often the store is looked at while a login is missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -47,6 +47,8 @@ pub struct StoredTokenSource {
     /// Held while the user is asked, so that he is asked once.
     asking: Mutex<StepUps>,
     tasks: TaskTracker,
+    /// The last renewal, if the store does not have it. Whoever waited for it may be gone.
+    held: Arc<StdMutex<Option<Renewed>>>,
     warnings: StdMutex<Vec<String>>,
 }
 
@@ -76,8 +78,6 @@ struct Current {
     token: AccessToken,
     /// How long before its end a token is due.
     skew: SignedDuration,
-    /// Whether the store does not have it.
-    is_unsaved: bool,
 }
 
 impl Current {
@@ -91,7 +91,6 @@ impl Current {
             skew: life.map_or(MAX_SKEW, |life| MAX_SKEW.min(life / 10)),
             token: refresh.access_token(&tokens),
             tokens,
-            is_unsaved: false,
         }
     }
 
@@ -136,6 +135,7 @@ impl StoredTokenSource {
             state: Mutex::default(),
             asking: Mutex::default(),
             tasks: TaskTracker::new(),
+            held: Arc::default(),
             warnings: StdMutex::default(),
         })
     }
@@ -161,29 +161,32 @@ impl StoredTokenSource {
     }
 
     /// Waits for a renewal under way and stores what could not be stored before. Call it before
-    /// the process ends. A renewal by a deputy goes on without us: it is waited for only shortly.
+    /// the process ends. A renewal that a deputy has begun goes on without us: it is waited for only
+    /// shortly.
     pub async fn settle(&self, limit: Duration) {
-        let limit = match self.refresh.has_deputy() {
-            true => limit.min(WAIT_FOR_DEPUTY),
-            false => limit,
-        };
         self.tasks.close();
         let work = async {
             self.tasks.wait().await;
-            let mut state = self.state.lock().await;
-            let Some(current) = state.current.as_mut().filter(|current| current.is_unsaved) else {
-                return;
-            };
-            let store = self.refresh.store();
-            let Ok(lock) = store.lock(self.key(), limit).await else {
-                return;
-            };
-            if store.save(&lock, &current.tokens).await.is_ok() {
-                current.is_unsaved = false;
+            let held = self.held().clone();
+            if let Some(held) = held
+                && self.refresh.save_held(held, limit).await.is_ok()
+            {
+                *self.held() = None;
             }
         };
-        let _ = timeout(limit, work).await;
+        let deputy = async {
+            self.refresh.begun_by_deputy().await;
+            sleep(WAIT_FOR_DEPUTY).await;
+        };
+        tokio::select! {
+            _ = timeout(limit, work) => {}
+            () = deputy => {}
+        }
         self.tasks.reopen();
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Renewed>> {
+        lock(&self.held)
     }
 
     /// Returns the token of the login that is known, whether the server takes it or not.
@@ -260,8 +263,14 @@ impl StoredTokenSource {
                     && known.tokens.login.refresh_token == tokens.login.refresh_token
             })
         };
+        let held = self.held().clone();
+        // What could not be stored is newer than what it came for.
+        if held.is_some_and(|held| held.replaces(found.as_ref())) {
+            return Ok(());
+        }
         // A login that was refused heals only by another one.
         if let Some(tokens) = found.filter(|tokens| !is_same(tokens)) {
+            *self.held() = None;
             *state = State {
                 looked: state.looked,
                 is_refused: !tokens.is_usable(now),
@@ -275,20 +284,22 @@ impl StoredTokenSource {
     /// Renews in a task of its own and takes over what came.
     async fn renew(&self, state: &mut State, stale: &Secret) -> Result<(), RefreshError> {
         let (refresh, stale) = (self.refresh.clone(), stale.clone());
-        let held = state.current.as_ref().filter(|current| current.is_unsaved);
-        let held = held.map(|current| current.tokens.clone());
-        let task = self
-            .tasks
-            .spawn(async move { refresh.run(&stale, held).await });
+        let slot = Arc::clone(&self.held);
+        let task = self.tasks.spawn(async move {
+            let held = lock(&slot).clone();
+            let outcome = refresh.run(&stale, held).await;
+            if let Ok(renewed) = &outcome {
+                *lock(&slot) = Some(renewed.clone()).filter(|it| it.unsaved.is_some());
+            }
+            outcome
+        });
         let outcome = task.await.unwrap_or_else(|error| {
             let why = format!("the renewal broke off: {error}");
             Err(RefreshError::Transient { why, after: None })
         });
         match outcome {
             Ok(Renewed { tokens, unsaved }) => {
-                let mut current = Current::new(tokens, &self.refresh);
-                current.is_unsaved = unsaved.is_some();
-                if let Some(why) = unsaved {
+                if let Some(Unsaved { why, .. }) = unsaved {
                     self.warn(format!(
                         "the renewed login of MCP server `{}` could not be stored: {why}",
                         self.key().name
@@ -296,7 +307,7 @@ impl StoredTokenSource {
                 }
                 *state = State {
                     looked: state.looked,
-                    current: Some(current),
+                    current: Some(Current::new(tokens, &self.refresh)),
                     ..State::default()
                 };
                 Ok(())
@@ -451,6 +462,10 @@ impl StoredTokenSource {
             warnings.push(warning);
         }
     }
+}
+
+fn lock(slot: &StdMutex<Option<Renewed>>) -> MutexGuard<'_, Option<Renewed>> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl TokenSource for StoredTokenSource {

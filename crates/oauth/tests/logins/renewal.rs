@@ -1,11 +1,11 @@
 //! The refresh transaction and every answer that it may get.
 
 use codex_host::Secret;
-use codex_oauth::{Deputy, OAuthTokens, RefreshError};
+use codex_oauth::{Deputy, OAuthTokens, RefreshError, Renewed};
 use codex_test_support::{AuthFault, AuthSettings, Gate};
 use serde_json::{Value, json};
 
-use crate::world::{World, limited, store_at};
+use crate::world::{Blocked, World, limited, store_at};
 
 async fn renewed(world: &World, stale: &OAuthTokens) -> Result<OAuthTokens, RefreshError> {
     let outcome = limited(world.refresh().run(&stale.login.access_token, None)).await;
@@ -251,6 +251,22 @@ async fn a_login_of_another_program_is_renewed_by_the_servers_metadata() {
 }
 
 #[tokio::test]
+async fn a_client_of_another_issuer_is_no_client_of_this_login() {
+    let world = World::plain();
+    let mut old = world.log_in().await;
+    let client = old.client.as_mut().unwrap();
+    client.issuer = "https://earlier.example".to_owned();
+    client.token_endpoint = Some("https://earlier.example/token".parse().unwrap());
+    client.client_secret = Some(Secret::new("of another issuer"));
+    world.save(&old).await;
+    assert_eq!(world.stored().await.client, None);
+    let new = renewed(&world, &old).await.unwrap();
+    let client = new.client.unwrap();
+    assert_eq!(client.issuer, world.auth.issuer());
+    assert_eq!(client.client_secret, None);
+}
+
+#[tokio::test]
 async fn a_refresh_token_goes_to_nobody_but_its_issuer() {
     let world = World::plain();
     let mut old = world.log_in().await;
@@ -300,36 +316,69 @@ async fn without_any_login_there_is_nothing_to_renew() {
     assert_eq!(store_at(&other).load(&world.key).await.unwrap(), None);
 }
 
+/// Renews while nothing can be written, and gives the store back as it was.
+async fn unsaved(world: &World, stale: &OAuthTokens) -> Renewed {
+    let gate = Gate::new();
+    let n_asked = world.auth.requests("/token").len();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let task = tokio::task::spawn({
+        let (refresh, stale) = (world.refresh(), stale.login.access_token.clone());
+        async move { refresh.run(&stale, None).await }
+    });
+    while world.auth.requests("/token").len() == n_asked {
+        tokio::task::yield_now().await;
+    }
+    let blocked = Blocked::new(world);
+    gate.open();
+    let renewed = limited(task).await.unwrap().unwrap();
+    drop(blocked);
+    assert!(renewed.unsaved.is_some());
+    renewed
+}
+
 #[tokio::test]
 async fn tokens_that_cannot_be_stored_are_used_and_stored_later() {
     let world = World::plain();
     let old = world.log_in().await;
-    let file = world.home.path().join(".credentials.json");
-    let kept = world.home.path().join("kept");
-    let gate = Gate::new();
-    world.auth.script("/token", AuthFault::Hold(gate.clone()));
-    let task = tokio::task::spawn({
-        let (refresh, stale) = (world.refresh(), old.login.access_token.clone());
-        async move { refresh.run(&stale, None).await }
-    });
-    while world.auth.requests("/token").len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    // A directory where the file should be: nothing can be written.
-    std::fs::rename(&file, &kept).unwrap();
-    std::fs::create_dir(&file).unwrap();
-    gate.open();
-    let renewed = limited(task).await.unwrap().unwrap();
-    assert!(renewed.unsaved.is_some());
-    std::fs::remove_dir(&file).unwrap();
-    std::fs::rename(&kept, &file).unwrap();
+    let held = unsaved(&world, &old).await;
     // The stored refresh token is used up; what is held goes on.
-    let stale = renewed.tokens.login.access_token.clone();
-    let next = limited(world.refresh().run(&stale, Some(renewed.tokens)))
+    let stale = held.tokens.login.access_token.clone();
+    let next = limited(world.refresh().run(&stale, Some(held)))
         .await
         .unwrap();
     assert_eq!(next.unsaved, None);
     assert_eq!(world.stored().await, next.tokens);
+}
+
+#[tokio::test]
+async fn tokens_that_could_not_be_stored_yield_to_a_newer_login() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let held = unsaved(&world, &old).await;
+    let newer = world.log_in().await;
+    let n_asked = world.auth.requests("/token").len();
+    let stale = held.tokens.login.access_token.clone();
+    let next = limited(world.refresh().run(&stale, Some(held)))
+        .await
+        .unwrap();
+    assert_eq!(next.tokens, newer);
+    assert_eq!(world.auth.requests("/token").len(), n_asked);
+    assert_eq!(world.stored().await, newer);
+}
+
+#[tokio::test]
+async fn tokens_that_could_not_be_stored_do_not_revive_a_login() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    let held = unsaved(&world, &old).await;
+    world.log_out().await;
+    let stale = held.tokens.login.access_token.clone();
+    let error = limited(world.refresh().run(&stale, Some(held))).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "a new login is needed: there is none"
+    );
+    assert_eq!(world.store.load(&world.key).await.unwrap(), None);
 }
 
 /// A shell as deputy: descriptor 0 is its conversation with us.

@@ -1,19 +1,23 @@
 //! Tokens per request.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use codex_host::{Clock, Secret};
 use codex_oauth::{
-    AccessToken, Challenge, LoginWanted, Rejection, Retry, Scopes, StoredTokenSource, TokenError,
-    TokenSource, WhyLogin,
+    AccessToken, Challenge, Deputy, LoginWanted, Rejection, Retry, Scopes, SigningKey,
+    StoredTokenSource, TokenError, TokenSource, WhyLogin,
 };
 use codex_test_support::{AuthFault, AuthSettings, Gate};
 use jiff::ToSpan;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use crate::world::{LONG, World, limited};
+use crate::world::{Blocked, LONG, World, limited};
 
 fn source(world: &World) -> Arc<StoredTokenSource> {
     StoredTokenSource::new(world.refresh(), None)
@@ -171,19 +175,7 @@ async fn a_cancelled_call_does_not_take_the_renewal_along() {
     let login = world.log_in().await;
     let source = source(&world);
     let first = token(&source).await;
-    let gate = Gate::new();
-    world.auth.script("/token", AuthFault::Hold(gate.clone()));
-    let call = tokio::task::spawn({
-        let (source, first) = (Arc::clone(&source), first.clone());
-        async move {
-            source
-                .rejected(Some(&first), &refused(401, "Bearer", false))
-                .await
-        }
-    });
-    while world.auth.requests("/token").len() < 2 {
-        tokio::task::yield_now().await;
-    }
+    let (call, gate) = renewing(&world, &source, &first).await;
     call.abort();
     gate.open();
     limited(source.settle(LONG)).await;
@@ -194,6 +186,121 @@ async fn a_cancelled_call_does_not_take_the_renewal_along() {
             .auth
             .knows(stored.login.refresh_token.unwrap().expose())
     );
+}
+
+#[tokio::test]
+async fn what_a_cancelled_call_could_not_store_is_used_by_the_next_one() {
+    let world = World::plain();
+    world.log_in().await;
+    let source = source(&world);
+    let first = token(&source).await;
+    let (call, gate) = renewing(&world, &source, &first).await;
+    let blocked = Blocked::new(&world);
+    call.abort();
+    gate.open();
+    // It cannot store them either.
+    limited(source.settle(LONG)).await;
+    drop(blocked);
+    let again = limited(source.rejected(Some(&first), &refused(401, "Bearer", false))).await;
+    assert_eq!(again, Retry::Again);
+    assert_ne!(token(&source).await, first);
+    assert_eq!(world.auth.requests("/token").len(), 2);
+    let stored = world.stored().await.login;
+    assert_eq!(token(&source).await, bearer(&stored.access_token));
+}
+
+#[tokio::test]
+async fn the_end_stores_what_could_not_be_stored_unless_somebody_logged_in_or_out() {
+    for between in ["nothing", "login", "logout"] {
+        let world = World::plain();
+        world.log_in().await;
+        let source = source(&world);
+        let first = token(&source).await;
+        let (call, gate) = renewing(&world, &source, &first).await;
+        let blocked = Blocked::new(&world);
+        gate.open();
+        assert_eq!(limited(call).await.unwrap(), Retry::Again);
+        drop(blocked);
+        let renewed = token(&source).await;
+        let expected = match between {
+            "login" => Some(world.log_in().await.login.access_token),
+            "logout" => {
+                world.log_out().await;
+                None
+            }
+            _ => Some(Secret::new("")),
+        };
+        limited(source.settle(LONG)).await;
+        let stored = world.store.load(&world.key).await.unwrap();
+        let stored = stored.map(|tokens| tokens.login.access_token);
+        match between {
+            "nothing" => assert_eq!(stored.as_ref().map(bearer), Some(renewed)),
+            _ => assert_eq!(stored, expected, "{between}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_renewal_that_no_deputy_does_is_waited_for_longer() {
+    let mut world = World::plain();
+    let login = world.log_in().await;
+    // A private key stays in this process: the deputy declines.
+    world.client.signing_key = Some(signing_key());
+    world.services.deputy = Some(Deputy {
+        program: "/nowhere/codex".into(),
+        args: Vec::new(),
+    });
+    let source = source(&world);
+    let first = token(&source).await;
+    let (call, gate) = renewing(&world, &source, &first).await;
+    let mut end = Box::pin(source.settle(LONG));
+    assert!(has_not_ended(&mut end).await);
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5)).await;
+    tokio::time::resume();
+    assert!(has_not_ended(&mut end).await, "the token is not stored yet");
+    gate.open();
+    limited(end).await;
+    assert_eq!(limited(call).await.unwrap(), Retry::Again);
+    let stored = world.stored().await;
+    assert_ne!(stored.login.access_token, login.login.access_token);
+}
+
+/// Begins a renewal whose answer waits for the gate.
+async fn renewing(
+    world: &World,
+    source: &Arc<StoredTokenSource>,
+    sent: &AccessToken,
+) -> (JoinHandle<Retry>, Gate) {
+    let gate = Gate::new();
+    world.auth.script("/token", AuthFault::Hold(gate.clone()));
+    let n_asked = world.auth.requests("/token").len();
+    let (source, sent) = (Arc::clone(source), sent.clone());
+    let call = tokio::task::spawn(async move {
+        let rejection = refused(401, "Bearer", false);
+        source.rejected(Some(&sent), &rejection).await
+    });
+    while world.auth.requests("/token").len() == n_asked {
+        tokio::task::yield_now().await;
+    }
+    (call, gate)
+}
+
+async fn has_not_ended(work: &mut (impl Future<Output = ()> + Unpin)) -> bool {
+    tokio::select! {
+        biased;
+        () = work => false,
+        () = std::future::ready(()) => true,
+    }
+}
+
+fn signing_key() -> SigningKey {
+    let algorithm = &ring::signature::ECDSA_P256_SHA256_FIXED_SIGNING;
+    let random = ring::rand::SystemRandom::new();
+    let der = ring::signature::EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
+    let inside = STANDARD.encode(der.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{inside}\n-----END PRIVATE KEY-----\n");
+    SigningKey::from_pem(&Secret::new(pem)).unwrap()
 }
 
 #[tokio::test]

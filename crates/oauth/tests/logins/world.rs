@@ -1,6 +1,7 @@
 //! One user, one server, one store.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use codex_credentials::{KeyringBackend, SecretStore, StorePolicy, StoreSettings};
@@ -103,6 +104,13 @@ impl World {
         self.store.save(&lock, tokens).await.unwrap();
     }
 
+    /// Deletes the login, as another process would.
+    pub(crate) async fn log_out(&self) {
+        let store = store_at(&self.home);
+        let lock = store.lock(&self.key, LONG).await.unwrap();
+        assert!(store.delete(&lock).await.had_login);
+    }
+
     /// Logs in by browser and stores the login.
     pub(crate) async fn log_in(&self) -> OAuthTokens {
         let (outcome, _) = self.finish(self.pending().await).await;
@@ -118,6 +126,30 @@ impl World {
     pub(crate) fn refresh(&self) -> RefreshTransaction {
         let (key, store) = (self.key.clone(), store_at(&self.home));
         RefreshTransaction::new(key, store, self.client.clone(), self.services.clone())
+    }
+}
+
+/// As long as it lives, a directory stands where the file of logins should be: nothing can be
+/// read or written. Then the file is back as it was.
+pub(crate) struct Blocked {
+    file: PathBuf,
+    kept: PathBuf,
+}
+
+impl Blocked {
+    pub(crate) fn new(world: &World) -> Self {
+        let file = world.home.path().join(".credentials.json");
+        let kept = world.home.path().join("kept");
+        std::fs::rename(&file, &kept).unwrap();
+        std::fs::create_dir(&file).unwrap();
+        Self { file, kept }
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        std::fs::remove_dir(&self.file).unwrap();
+        std::fs::rename(&self.kept, &self.file).unwrap();
     }
 }
 
