@@ -32,11 +32,17 @@ pub(crate) async fn all(invocation: Invocation) -> Vec<Check> {
     match loaded {
         Ok(loaded) => {
             checks.push(auth(&loaded, &env));
+            checks.push(policy(&loaded));
             checks.push(mcp_config(&loaded).await);
             checks.push(mcp_credentials(&loaded).await);
         }
         Err(_) => {
-            for id in ["auth.credentials", "mcp.config", "mcp.credentials"] {
+            for id in [
+                "auth.credentials",
+                "mcp.config",
+                "mcp.credentials",
+                "policy.requirements",
+            ] {
                 let check = Check::new(id, Category::Configuration);
                 checks.push(check.status(Status::Skip, "the configuration cannot be loaded"));
             }
@@ -117,6 +123,42 @@ fn auth(loaded: &Loaded, env: &Env) -> Check {
                 format!("{} is not set", candidates.join(" or ")),
             )
             .remedy("set it to a key of the provider"),
+    }
+}
+
+/// What the machine requires, and whether all of it can be read.
+fn policy(loaded: &Loaded) -> Check {
+    let requirements = &loaded.config.requirements;
+    let check = Check::new("policy.requirements", Category::Configuration);
+    let sources: Vec<String> = requirements
+        .sources()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    if sources.is_empty() {
+        return check.ok("none");
+    }
+    let words = match requirements.mcp().is_active() {
+        true => "MCP servers are limited to a list",
+        false => "no list of MCP servers",
+    };
+    let problems = requirements.problems().iter().map(ToString::to_string);
+    let problems: Vec<String> = problems.collect();
+    let n_problems = problems.len();
+    let check = check
+        .ok(words)
+        .list("sources", sources)
+        .list("problems", problems);
+    let remedy = "tell the administrator of this machine";
+    match (requirements.refusal(), n_problems) {
+        (Some(refusal), _) => check
+            .status(Status::Fail, refusal.to_string())
+            .remedy(remedy),
+        (None, 0) => check,
+        (None, n) => {
+            let words = format!("{words}; {n} entries cannot be read and allow nothing");
+            check.status(Status::Fail, words).remedy(remedy)
+        }
     }
 }
 

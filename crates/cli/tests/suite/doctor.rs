@@ -1,6 +1,6 @@
 //! `codex doctor`: each check by its id, whatever else is wrong.
 
-use codex_test_support::{CommandOutput, FakeStdio, TestHome};
+use codex_test_support::{CommandOutput, FakeStdio, TestHome, private_etc};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -41,6 +41,7 @@ fn a_sound_home_has_no_failure() {
             "mcp.config",
             "mcp.credentials",
             "network.env",
+            "policy.requirements",
             "state.paths",
             "terminal.env",
         ]
@@ -72,7 +73,7 @@ fn the_screen_groups_the_checks_and_counts_them() {
         "\nConfiguration\n",
         "\nConnectivity\n",
         "  [XX] mcp.config: codex mcp check NAME tells more\n",
-        "  [XX] mcp.config        2 of 2 servers to look at\n",
+        "  [XX] mcp.config           2 of 2 servers to look at\n",
         "         docs: program not found on PATH: `no-such-program`\n",
         "         docs: [CODEX_HOME]/config.toml:4:1: `headers` is ignored. Did you mean `http_headers`?\n",
         "         bad: [CODEX_HOME]/config.toml:6:11: invalid type: integer `3`, expected a string\n",
@@ -97,6 +98,24 @@ fn a_config_that_cannot_be_read_fails_its_check_only() {
     );
     assert_eq!(check(&home, "mcp.config").1["status"], "skipped");
     assert_eq!(check(&home, "state.paths").1["status"], "ok");
+}
+
+#[test]
+fn requirements_that_cannot_be_read_are_named() {
+    if !private_etc() {
+        return;
+    }
+    let home = TestHome::with_config(STORE);
+    let text = "[mcp_server_allowlist.docs]\ncommand = \"docs-mcp\"\n[mcp_server_allowlist.bad]\n";
+    home.write_system_file("requirements.toml", text);
+    let (exit, policy) = check(&home, "policy.requirements");
+    assert_eq!(
+        (exit, &policy["status"]),
+        (Some(1), &"fail".into()),
+        "{policy}"
+    );
+    let problem = policy["details"]["problems"][0].as_str().unwrap();
+    assert!(problem.contains("requirements.toml:3:"), "{policy}");
 }
 
 #[test]
