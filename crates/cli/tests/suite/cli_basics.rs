@@ -51,10 +51,9 @@ fn a_command_of_the_reference_that_is_not_there_says_so() {
         hint: run `codex exec PROMPT` for one turn
         [exit 1]
         ");
-    assert_snapshot!(home.codex(["mcp", "disable", "docs"]).run(), @"
+    assert_snapshot!(home.codex(["mcp", "export", "docs"]).run(), @"
         [stderr]
-        Error: codex mcp disable is not available yet
-        hint: set `enabled` in the server's entry of the config file
+        Error: codex mcp export is not available yet
         [exit 1]
         ");
 }

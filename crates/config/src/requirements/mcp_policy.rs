@@ -26,6 +26,8 @@ struct List {
     rules: BTreeMap<String, Rules>,
     /// Who restricts servers that no rule names.
     source: RequirementsSource,
+    /// Why a server that no rule names may not run.
+    unlisted: &'static str,
 }
 
 /// The rules of one name, at most one of each spelling.
@@ -81,6 +83,7 @@ impl McpPolicy {
         Self(Some(Arc::new(List {
             rules: BTreeMap::new(),
             source,
+            unlisted: "the requirements cannot be read",
         })))
     }
 
@@ -119,7 +122,13 @@ impl McpPolicy {
             }
             is_closed |= closes;
         }
-        Self(source.map(|source| Arc::new(List { rules, source })))
+        Self(source.map(|source| {
+            Arc::new(List {
+                rules,
+                source,
+                unlisted: "its name is not listed",
+            })
+        }))
     }
 
     /// Returns whether servers are restricted.
@@ -141,7 +150,7 @@ impl McpPolicy {
             broken,
         };
         let Some(Rules(rules)) = list.rules.get(server.name.as_str()) else {
-            return refused(None, "its name is not listed".to_owned(), false);
+            return refused(None, list.unlisted.to_owned(), false);
         };
         for rule in rules.iter().flatten() {
             match &rule.identity {

@@ -468,7 +468,7 @@ fn a_file_that_cannot_be_read_turns_every_server_off_and_lets_no_thread_start() 
     ");
     assert_eq!(
         machine.servers(),
-        "docs: requirements: its name is not listed\n"
+        "docs: requirements: the requirements cannot be read\n"
     );
     assert!(machine.loaded().config.requirements.refusal().is_some());
     for bytes in [&b"\xff"[..], &vec![b'#'; 50_000_000]] {
