@@ -92,8 +92,14 @@ impl CliError {
         }
     }
 
+    /// Ends with this exit code instead.
+    pub(crate) fn and_code(mut self, code: u8) -> Self {
+        self.kind = Kind::Failed(code);
+        self
+    }
+
     /// Takes an error with all its sources.
-    fn chain(error: &dyn std::error::Error, hints: &[String]) -> Self {
+    pub(crate) fn chain(error: &dyn std::error::Error, hints: &[String]) -> Self {
         let causes = std::iter::successors(error.source(), |cause| cause.source());
         Self {
             causes: causes.map(ToString::to_string).collect(),

@@ -13,6 +13,7 @@ mod not_yet;
 mod quiet;
 #[cfg(unix)]
 mod renewal;
+mod sandbox;
 mod table;
 mod tree;
 
@@ -32,6 +33,10 @@ use crate::tree::{Cli, Command};
 const MAX_NOTICE_LINES: usize = 20;
 
 fn main() -> ExitCode {
+    // The helper of the sandbox forks: nothing else may have been started.
+    if let Some(code) = codex_linux_sandbox::run_if_asked(std::env::args_os().skip(1)) {
+        return ExitCode::from(code);
+    }
     #[cfg(unix)]
     if renewal::is_ordered() {
         return renewal::run();
@@ -59,6 +64,10 @@ fn main() -> ExitCode {
         Some(Command::Doctor(args)) => {
             let overrides = cli.overrides.then(args.overrides.clone());
             process(overrides, Frontend::Cli).and_then(|invocation| doctor::run(&args, invocation))
+        }
+        Some(Command::Sandbox(args)) => {
+            let (overrides, args) = args.split(cli.overrides);
+            process(overrides, Frontend::Cli).and_then(|invocation| sandbox::run(args, invocation))
         }
         None => Err(CliError::not_available("the interactive interface")
             .hint("run `codex exec PROMPT` for one turn, or `codex --help`")),

@@ -28,7 +28,6 @@ const COMMANDS: &[&str] = &[
     "remote-control",
     "resume",
     "review",
-    "sandbox",
     "unarchive",
     "update",
 ];

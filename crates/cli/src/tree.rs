@@ -11,6 +11,7 @@ use crate::completion::CompletionArgs;
 use crate::doctor::DoctorArgs;
 use crate::features::FeaturesArgs;
 use crate::mcp::McpArgs;
+use crate::sandbox::SandboxArgs;
 
 /// Codex: an agent on your machine, with the tools of your MCP servers
 #[derive(Debug, Parser)]
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Features(FeaturesArgs),
     /// Look for what keeps Codex from working here
     Doctor(DoctorArgs),
+    /// Run a command in the sandbox
+    Sandbox(SandboxArgs),
 }
 
 // No doc comment: clap would take it as the description of each command.

@@ -23,6 +23,8 @@ mod lookup;
 #[cfg(unix)]
 mod raise;
 #[cfg(unix)]
+mod replace;
+#[cfg(unix)]
 mod session;
 mod spec;
 mod stderr;
@@ -33,6 +35,8 @@ pub use exit::Exit;
 pub use head_tail::{HeadTail, Kept};
 #[cfg(unix)]
 pub use raise::end_by_signal;
+#[cfg(unix)]
+pub use replace::replace_process;
 #[cfg(unix)]
 pub use session::{Session, Terminal, WriteError};
 pub use spec::{ChildSpec, SpawnError};

@@ -1,5 +1,7 @@
 //! How much the agent may do without asking.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 /// When a person is asked.
@@ -17,7 +19,7 @@ pub enum AskForApproval {
     Never,
 }
 
-/// What commands may touch.
+/// What commands may touch, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SandboxMode {
@@ -37,6 +39,75 @@ impl SandboxMode {
             Self::ReadOnly => "read-only",
             Self::WorkspaceWrite => "workspace-write",
             Self::DangerFullAccess => "danger-full-access",
+        }
+    }
+}
+
+/// What commands may touch, in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SandboxPolicy {
+    /// Read anything, write nothing.
+    ReadOnly {
+        /// Commands may use the network.
+        network_access: bool,
+    },
+    /// Write below some directories.
+    WorkspaceWrite(WorkspaceWrite),
+    /// No sandbox.
+    DangerFullAccess,
+}
+
+/// What may be written besides the working directory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WorkspaceWrite {
+    /// Further directories; relative ones count from the working directory.
+    pub writable_roots: Vec<PathBuf>,
+    /// Commands may use the network.
+    pub network_access: bool,
+    /// `$TMPDIR` may not be written.
+    pub exclude_tmpdir_env_var: bool,
+    /// `/tmp` may not be written.
+    pub exclude_slash_tmp: bool,
+}
+
+impl SandboxPolicy {
+    /// Makes the policy of a mode; `workspace` counts only in `workspace-write`.
+    pub fn of_mode(mode: SandboxMode, workspace: WorkspaceWrite) -> Self {
+        match mode {
+            SandboxMode::ReadOnly => Self::ReadOnly {
+                network_access: false,
+            },
+            SandboxMode::WorkspaceWrite => Self::WorkspaceWrite(workspace),
+            SandboxMode::DangerFullAccess => Self::DangerFullAccess,
+        }
+    }
+
+    /// Returns the policy with the network open.
+    #[must_use]
+    pub fn with_network(mut self) -> Self {
+        match &mut self {
+            Self::ReadOnly { network_access } => *network_access = true,
+            Self::WorkspaceWrite(workspace) => workspace.network_access = true,
+            Self::DangerFullAccess => {}
+        }
+        self
+    }
+
+    /// Returns its mode.
+    pub fn mode(&self) -> SandboxMode {
+        match self {
+            Self::ReadOnly { .. } => SandboxMode::ReadOnly,
+            Self::WorkspaceWrite(_) => SandboxMode::WorkspaceWrite,
+            Self::DangerFullAccess => SandboxMode::DangerFullAccess,
+        }
+    }
+
+    /// Whether commands may use the network.
+    pub fn network_access(&self) -> bool {
+        match self {
+            Self::ReadOnly { network_access } => *network_access,
+            Self::WorkspaceWrite(workspace) => workspace.network_access,
+            Self::DangerFullAccess => true,
         }
     }
 }

@@ -11,6 +11,7 @@ mod load;
 mod project;
 mod provider;
 mod redaction;
+mod sandbox;
 mod start;
 mod threads;
 

@@ -28,7 +28,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     ("keyring-core", &["codex-credentials"]),
     ("landlock", &["codex-linux-sandbox"]),
     ("libc", &["xtask"]),
-    ("nix", &["codex-process"]),
+    ("nix", &["codex-process", "codex-linux-sandbox"]),
     ("opentelemetry", &["codex-otel"]),
     ("portable-pty", &["codex-process"]),
     ("ratatui", &["codex-tui"]),

@@ -31,3 +31,5 @@ mod mcp_logout;
 mod mcp_pins;
 mod mcp_switch;
 mod policy;
+#[cfg(target_os = "linux")]
+mod sandbox;

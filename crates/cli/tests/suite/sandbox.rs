@@ -1,0 +1,95 @@
+//! `codex sandbox`: the command line and the ways in which a command ends. That the sandbox holds is
+//! shown by `tests/escapes.rs`.
+
+use codex_test_support::{CommandOutput, TestHome};
+use insta::assert_snapshot;
+
+/// Everything else that could be written lies in `/tmp`, as the test does itself.
+const ONLY_CWD: &str =
+    "[sandbox_workspace_write]\nexclude_slash_tmp = true\nexclude_tmpdir_env_var = true\n";
+
+fn shell(home: &TestHome, flags: &[&str], script: &str) -> CommandOutput {
+    let words = [&["sandbox"], flags, &["--", "sh", "-c", script]].concat();
+    home.codex(words).run()
+}
+
+#[test]
+fn without_a_mode_nothing_can_be_written() {
+    let home = TestHome::new();
+    let output = shell(
+        &home,
+        &[],
+        "touch x; cat /etc/hostname >/dev/null && exit 3",
+    );
+    assert_snapshot!(output, @"
+    [stderr]
+    touch: cannot touch 'x': Read-only file system
+    [exit 3]
+    ");
+}
+
+#[test]
+fn workspace_write_opens_the_directory_but_not_git_and_codex() {
+    let home = TestHome::with_config(ONLY_CWD);
+    std::fs::create_dir(home.cwd().join(".git")).unwrap();
+    let script = "echo in > x; touch .git/hook; mkdir .codex; touch ../out; env | grep ^CODEX_SAN";
+    let output = shell(&home, &["--full-auto"], script);
+    assert_snapshot!(output, @"
+    CODEX_SANDBOX_NETWORK_DISABLED=1
+    [stderr]
+    touch: cannot touch '.git/hook': Read-only file system
+    mkdir: cannot create directory ‘.codex’: File exists
+    touch: cannot touch '../out': Read-only file system
+    [exit 0]
+    ");
+    let left: Vec<_> = std::fs::read_dir(home.cwd()).unwrap().flatten().collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn the_configured_mode_and_further_directories_count() {
+    let home = TestHome::with_config(&format!("sandbox_mode = \"workspace-write\"\n{ONLY_CWD}"));
+    let more = home.path().join("more");
+    std::fs::create_dir(&more).unwrap();
+    let flags = ["--add-dir", more.to_str().unwrap()];
+    let output = shell(&home, &flags, "touch a ../more/b");
+    assert_snapshot!(output, @"[exit 0]");
+    assert!(more.join("b").exists());
+}
+
+#[test]
+fn full_access_is_no_sandbox() {
+    let home = TestHome::new();
+    let output = shell(&home, &["-s", "danger-full-access"], "touch ../out");
+    assert_snapshot!(output, @"[exit 0]");
+}
+
+#[test]
+fn the_signal_that_ended_the_command_is_ours_too() {
+    let home = TestHome::new();
+    assert_eq!(shell(&home, &[], "kill -USR1 $$").signal(), Some(10));
+}
+
+#[test]
+fn a_command_that_is_not_there_is_told_from_one_that_fails() {
+    let home = TestHome::new().env("PATH", "/usr/bin:/bin");
+    assert_snapshot!(home.codex(["sandbox", "no-such-program"]).run(), @"
+    [stderr]
+    Error: program not found on PATH: `no-such-program`
+    hint: PATH of the program is `/usr/bin:/bin`
+    hint: install `no-such-program`, or give its full path
+    [exit 127]
+    ");
+}
+
+#[test]
+fn the_whole_disk_is_no_workspace() {
+    let home = TestHome::new();
+    let command = home.codex(["sandbox", "--full-auto", "true"]);
+    assert_snapshot!(command.current_dir("/").run(), @"
+    [stderr]
+    Error: `/` cannot be a writable root of the sandbox
+    hint: work in a directory of your own, or list smaller `writable_roots`
+    [exit 1]
+    ");
+}

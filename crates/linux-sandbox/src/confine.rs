@@ -1,0 +1,72 @@
+//! The doors that a process closes behind itself: capabilities, privileges, Landlock, seccomp.
+//!
+//! Landlock is required beside the mounts too: a descriptor that was opened outside can be opened
+//! again for writing through `/proc/self/fd`, on the mount of outside where nothing is read-only.
+
+use std::path::{Path, PathBuf};
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    RulesetError, RulesetStatus, Scope,
+};
+use nix::sys::prctl::set_no_new_privs;
+
+use crate::failure::{Failure, Step};
+use crate::filter::{self, Sockets};
+use crate::sys::drop_capabilities;
+
+/// What is known and tested; older kernels enforce what they know of it.
+const KNOWN: ABI = ABI::V7;
+
+/// What the process keeps.
+#[derive(Debug)]
+pub(crate) struct Keep {
+    /// Files, and directories with all below, that it may write.
+    pub(crate) writable: Vec<PathBuf>,
+    /// Devices, and directories with all below, that it may use in every way.
+    pub(crate) devices: Vec<PathBuf>,
+    pub(crate) sockets: Sockets,
+}
+
+/// Closes everything else, for ever and for all children.
+pub(crate) fn confine(keep: &Keep) -> Result<(), Failure> {
+    drop_capabilities().step("give up capabilities")?;
+    set_no_new_privs().step("give up new privileges")?;
+    match restrict_files(keep) {
+        Ok(RulesetStatus::NotEnforced) => {
+            let why = "the kernel has no Landlock (Linux 5.13 with `landlock` in its list of LSMs)";
+            return Err(Failure::new("Landlock", why));
+        }
+        Ok(_) => {}
+        Err(error) => return Err(Failure::new("Landlock", error.to_string())),
+    }
+    filter::install(keep.sockets)
+}
+
+fn restrict_files(keep: &Keep) -> Result<RulesetStatus, RulesetError> {
+    let mut ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(KNOWN))?
+        .scope(Scope::from_all(KNOWN))?
+        .create()?;
+    ruleset = allow(ruleset, Path::new("/"), AccessFs::from_read(KNOWN))?;
+    for path in keep.writable.iter().chain(&keep.devices) {
+        ruleset = allow(ruleset, path, AccessFs::from_all(KNOWN))?;
+    }
+    Ok(ruleset.restrict_self()?.ruleset)
+}
+
+fn allow<R: RulesetCreatedAttr>(
+    ruleset: R,
+    path: &Path,
+    access: BitFlags<AccessFs>,
+) -> Result<R, RulesetError> {
+    // What is gone by now cannot be written either.
+    let Ok(file) = PathFd::new(path) else {
+        return Ok(ruleset);
+    };
+    let access = match path.is_dir() {
+        true => access,
+        false => access & AccessFs::from_file(KNOWN),
+    };
+    ruleset.add_rule(PathBeneath::new(file, access))
+}

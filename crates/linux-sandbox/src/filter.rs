@@ -1,0 +1,210 @@
+//! The system calls that nobody inside may make.
+//!
+//! A list of what is denied, not of what is allowed: commands are arbitrary programs. On it stand
+//! the ways around the other walls (mounts, namespaces, io_uring, which no filter sees), the ways
+//! to things without a path (keys, sockets of other kinds, the keyboard of the terminal), and parts
+//! of the kernel that are of no use to a command.
+//!
+//! Traps. `sendto` must stay: Python's asyncio wakes its loop with it and waits for ever when it
+//! fails. `clone3` takes its flags through a pointer that a filter cannot follow; with "no such
+//! call" every libc takes `clone` instead; so with `openat2` and its mode. Calls of the x32 kind have numbers of their own.
+
+use nix::libc::{self, c_int, c_long};
+use seccompiler::{
+    BackendError, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch, sock_filter,
+};
+
+use crate::failure::Failure;
+
+/// Which sockets can be made. Pairs of connected unix sockets always can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sockets {
+    /// None.
+    None,
+    /// IPv4, IPv6, and what lists the interfaces.
+    Internet,
+}
+
+const DENIED: &[c_long] = &[
+    // Mounts and namespaces.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_chroot,
+    // Files without a path.
+    libc::SYS_open_by_handle_at,
+    // Keys that belong to the user or the session.
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    // Parts of the kernel that a command does not need.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_fanotify_init,
+    libc::SYS_quotactl,
+    libc::SYS_acct,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_reboot,
+    libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_syslog,
+];
+
+/// Answered with "no such call", so that programs take their other way.
+const UNKNOWN: &[c_long] = &[
+    libc::SYS_clone3,
+    libc::SYS_openat2,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
+
+const NEW_NAMESPACES: &[c_int] = &[
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWNET,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWCGROUP,
+];
+
+/// Calls that can make a program run as its owner, and the argument that says so. Such a program in
+/// a writable root would run as this user for everybody else on the machine.
+const MODES: &[(c_long, u8)] = &[
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_chmod, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_creat, 1),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mknod, 1),
+    (libc::SYS_fchmod, 1),
+    (libc::SYS_fchmodat, 2),
+    (libc::SYS_fchmodat2, 2),
+    (libc::SYS_openat, 3),
+    (libc::SYS_mknodat, 2),
+];
+
+/// Puts words into the keyboard of a terminal, or moves its selection.
+const TERMINAL_INPUT: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
+
+/// Installs the filter for this process and its children.
+pub(crate) fn install(sockets: Sockets) -> Result<(), Failure> {
+    let failed = |error: String| Failure::new("seccomp", error);
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(e.to_string()))?;
+    let filters = [
+        (denied(sockets), libc::EPERM),
+        (whole_calls(UNKNOWN), libc::ENOSYS),
+    ];
+    for (rules, errno) in filters {
+        let filter = rules.and_then(|rules| {
+            let answer = SeccompAction::Errno(errno.cast_unsigned());
+            SeccompFilter::new(
+                rules.into_iter().collect(),
+                SeccompAction::Allow,
+                answer,
+                arch,
+            )
+        });
+        let filter = filter.and_then(TryInto::<Vec<sock_filter>>::try_into);
+        let mut program = filter.map_err(|e| failed(e.to_string()))?;
+        if cfg!(target_arch = "x86_64") {
+            program.splice(0..0, no_x32());
+        }
+        seccompiler::apply_filter(&program).map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
+}
+
+type Rules = Vec<(i64, Vec<SeccompRule>)>;
+
+fn whole_calls(calls: &[c_long]) -> Result<Rules, BackendError> {
+    Ok(calls.iter().map(|call| (*call, Vec::new())).collect())
+}
+
+fn denied(sockets: Sockets) -> Result<Rules, BackendError> {
+    let mut rules = whole_calls(DENIED)?;
+    let namespaces = NEW_NAMESPACES.iter().map(|flag| {
+        let flag = u64::from(flag.cast_unsigned());
+        rule([is(0, SeccompCmpOp::MaskedEq(flag), flag)?])
+    });
+    for (call, mode) in MODES {
+        let wanted = u64::from(libc::S_ISUID);
+        let set_user = rule([is(*mode, SeccompCmpOp::MaskedEq(wanted), wanted)?])?;
+        rules.push((*call, vec![set_user]));
+    }
+    rules.push((libc::SYS_clone, namespaces.collect::<Result<_, _>>()?));
+    let terminal = TERMINAL_INPUT
+        .iter()
+        .map(|request| rule([is(1, SeccompCmpOp::Eq, *request)?]));
+    rules.push((libc::SYS_ioctl, terminal.collect::<Result<_, _>>()?));
+    let pairs = rule([is(0, SeccompCmpOp::Ne, family(libc::AF_UNIX))?])?;
+    rules.push((libc::SYS_socketpair, vec![pairs]));
+    rules.push((libc::SYS_socket, socket_rules(sockets)?));
+    Ok(rules)
+}
+
+/// No rules at all deny the call whatever its arguments are.
+fn socket_rules(sockets: Sockets) -> Result<Vec<SeccompRule>, BackendError> {
+    if sockets == Sockets::None {
+        return Ok(Vec::new());
+    }
+    let other_family = rule([
+        is(0, SeccompCmpOp::Ne, family(libc::AF_INET))?,
+        is(0, SeccompCmpOp::Ne, family(libc::AF_INET6))?,
+        is(0, SeccompCmpOp::Ne, family(libc::AF_NETLINK))?,
+    ])?;
+    let other_netlink = rule([
+        is(0, SeccompCmpOp::Eq, family(libc::AF_NETLINK))?,
+        is(2, SeccompCmpOp::Ne, family(libc::NETLINK_ROUTE))?,
+    ])?;
+    Ok(vec![other_family, other_netlink])
+}
+
+fn family(number: c_int) -> u64 {
+    u64::from(number.cast_unsigned())
+}
+
+fn is(argument: u8, how: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {
+    // The kernel looks at the lower half only of what it takes as an `int`.
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
+}
+
+fn rule<const N: usize>(all_of: [SeccompCondition; N]) -> Result<SeccompRule, BackendError> {
+    SeccompRule::new(all_of.into())
+}
+
+/// "If the number has the bit of x32, there is no such call", in front of a program.
+fn no_x32() -> [sock_filter; 3] {
+    const X32_BIT: u32 = 0x4000_0000;
+    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jf, k| sock_filter { code, jt: 0, jf, k };
+    [
+        step(LOAD_NUMBER, 0, 0),
+        step(JUMP_IF_AT_LEAST, 1, X32_BIT),
+        step(
+            RETURN,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned(),
+        ),
+    ]
+}

@@ -1,0 +1,28 @@
+//! From the configured sandbox to a policy.
+
+use std::path::PathBuf;
+
+use codex_protocol::{SandboxMode, SandboxPolicy, WorkspaceWrite};
+
+use crate::load::Loaded;
+
+impl Loaded {
+    /// Returns the policy of the run: a typed mode wins over the configured one, and without either
+    /// it is `read-only`. `add_dirs` are writable besides the configured roots.
+    pub fn sandbox_policy(
+        &self,
+        typed: Option<SandboxMode>,
+        add_dirs: impl IntoIterator<Item = PathBuf>,
+    ) -> SandboxPolicy {
+        let mode = typed.or(self.config.sandbox_mode).unwrap_or_default();
+        let configured = &self.config.sandbox_workspace_write;
+        let mut workspace = WorkspaceWrite {
+            writable_roots: configured.writable_roots.clone(),
+            network_access: configured.network_access,
+            exclude_tmpdir_env_var: configured.exclude_tmpdir_env_var,
+            exclude_slash_tmp: configured.exclude_slash_tmp,
+        };
+        workspace.writable_roots.extend(add_dirs);
+        SandboxPolicy::of_mode(mode, workspace)
+    }
+}

@@ -1,0 +1,159 @@
+//! From a policy to lists of real paths: what may be written, and what inside of it may not.
+//!
+//! The agent's own files (`.codex`) and git's (`.git`: hooks and config are programs that run
+//! outside of the sandbox later) stay read-only in every root. A name that is missing may not be
+//! created either. Where a working directory lies inside of another root, say below `/tmp`, the
+//! directories between are roots of their own, so that none of them can be moved away and replaced.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use codex_host::{CodexHome, Env};
+use codex_protocol::{SandboxPolicy, WorkspaceWrite};
+
+use crate::{SandboxError, git};
+
+const GIT: &str = ".git";
+const CODEX: &str = ".codex";
+
+/// What a command may touch; everything may be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Access {
+    /// Directories that may be written.
+    pub(crate) writable: Vec<PathBuf>,
+    /// What exists inside of them and may not.
+    pub(crate) read_only: Vec<PathBuf>,
+    /// What does not exist inside of them and may not be created.
+    pub(crate) absent: Vec<PathBuf>,
+    pub(crate) network: bool,
+}
+
+/// Looks at the disk. `None` means no sandbox at all.
+pub(crate) fn of_policy(
+    policy: &SandboxPolicy,
+    cwd: &Path,
+    env: &Env,
+) -> Result<Option<Access>, SandboxError> {
+    let mut access = Access {
+        network: policy.network_access(),
+        ..Access::default()
+    };
+    match policy {
+        SandboxPolicy::DangerFullAccess => return Ok(None),
+        SandboxPolicy::ReadOnly { .. } => {}
+        SandboxPolicy::WorkspaceWrite(workspace) => access.open(workspace, cwd, env)?,
+    }
+    Ok(Some(access))
+}
+
+impl Access {
+    fn open(
+        &mut self,
+        workspace: &WorkspaceWrite,
+        cwd: &Path,
+        env: &Env,
+    ) -> Result<(), SandboxError> {
+        let no_cwd = |source| SandboxError::NoCwd {
+            cwd: cwd.to_owned(),
+            source,
+        };
+        let mut workspaces = vec![cwd.canonicalize().map_err(no_cwd)?];
+        let configured = workspace.writable_roots.iter();
+        // One list serves many machines: a root that is not here is no root.
+        workspaces.extend(configured.filter_map(|root| cwd.join(root).canonicalize().ok()));
+        for root in workspaces.iter().chain(&temporary(workspace, env)) {
+            self.add_root(root)?;
+        }
+        for workspace in &workspaces {
+            self.pin_between(workspace);
+        }
+        for root in self.writable.clone() {
+            let is_workspace = workspaces.contains(&root);
+            let has_repository = root.ancestors().any(|above| above.join(GIT).exists());
+            // An empty `.git` below a repository would hide its root from search tools.
+            self.protect(&root.join(GIT), is_workspace && !has_repository);
+            self.protect(&root.join(CODEX), is_workspace);
+        }
+        if let Ok(home) = CodexHome::find(env) {
+            self.protect(home.path(), false);
+        }
+        Ok(())
+    }
+
+    fn add_root(&mut self, root: &Path) -> Result<(), SandboxError> {
+        let is_switches = ["/proc", "/sys"].iter().any(|dir| root.starts_with(dir));
+        if root.parent().is_none() || is_switches {
+            let root = root.to_owned();
+            return Err(SandboxError::BadRoot { root });
+        }
+        // Inside there is a `/dev` of its own, with a `shm` that may be written.
+        let is_device = cfg!(target_os = "linux") && root.starts_with("/dev");
+        if !is_device && !self.writable.iter().any(|known| known == root) {
+            self.writable.push(root.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes the directories between a workspace and an outer root roots as well.
+    fn pin_between(&mut self, workspace: &Path) {
+        for above in workspace.ancestors().skip(1) {
+            let is_inside = self
+                .writable
+                .iter()
+                .any(|root| above.starts_with(root) && above != root);
+            if is_inside && !self.writable.iter().any(|known| known == above) {
+                self.writable.push(above.to_owned());
+            }
+        }
+    }
+
+    /// Keeps a path as it is. What is missing is kept missing when `hold` says so.
+    fn protect(&mut self, path: &Path, hold: bool) {
+        let facts = match path.symlink_metadata() {
+            Ok(facts) => facts,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if hold {
+                    self.absent.push(path.to_owned());
+                }
+                return;
+            }
+            // It is there, and cannot be looked at.
+            Err(_) => return self.keep(path.to_owned()),
+        };
+        self.keep(path.to_owned());
+        if facts.is_symlink()
+            && let Ok(target) = path.canonicalize()
+        {
+            self.keep(target);
+        }
+        if path.is_file() {
+            for folder in git::folders(path) {
+                self.keep(folder);
+            }
+        }
+    }
+
+    fn keep(&mut self, path: PathBuf) {
+        let is_writable = self.writable.iter().any(|root| path.starts_with(root));
+        if is_writable && !self.read_only.contains(&path) {
+            self.read_only.push(path);
+        }
+    }
+}
+
+fn temporary(workspace: &WorkspaceWrite, env: &Env) -> Vec<PathBuf> {
+    let mut roots = Vec::new();
+    if !workspace.exclude_tmpdir_env_var
+        && let Some(folder) = env.non_empty("TMPDIR")
+        && Path::new(folder).is_absolute()
+    {
+        roots.extend(Path::new(folder).canonicalize());
+    }
+    if !workspace.exclude_slash_tmp && cfg!(unix) {
+        roots.extend(Path::new("/tmp").canonicalize());
+    }
+    roots
+}
+
+#[cfg(test)]
+mod tests;
