@@ -155,6 +155,8 @@ fn denied(sockets: Sockets) -> Result<Rules, BackendError> {
         .iter()
         .map(|request| rule([is(1, SeccompCmpOp::Eq, *request)?]));
     rules.push((libc::SYS_ioctl, terminal.collect::<Result<_, _>>()?));
+    let other_process = rule([is(0, SeccompCmpOp::Ne, 0)?])?;
+    rules.push((libc::SYS_prlimit64, vec![other_process]));
     let pairs = rule([is(0, SeccompCmpOp::Ne, family(libc::AF_UNIX))?])?;
     rules.push((libc::SYS_socketpair, vec![pairs]));
     rules.push((libc::SYS_socket, socket_rules(sockets)?));
