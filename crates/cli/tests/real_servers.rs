@@ -210,6 +210,29 @@ fn the_reference_server_is_called_over_http() {
 }
 
 #[test]
+fn real_servers_work_in_a_sandbox_without_network() {
+    let Some(parts) = RealParts::find() else {
+        return;
+    };
+    let home = TestHome::new();
+    add_time(&home, &parts);
+    add_everything(&home, &parts);
+    for mode in ["read-only", "workspace-write"] {
+        let server = |name: &str| format!("mcp_servers.{name}.sandbox=\"{mode}\"");
+        let (time, everything) = (server("time"), server("everything"));
+        let call = |words: &[&str]| {
+            let fixed = ["-c", &time, "-c", &everything, "mcp", "call"];
+            let output = home.codex(fixed.iter().chain(words)).limit(LIMIT).run();
+            output.success().stdout
+        };
+        let now = call(&["time", "get_current_time", "-a", "timezone=Europe/Paris"]);
+        assert!(now.contains("Europe/Paris"), "{mode}: {now}");
+        let sum = call(&["everything", "get-sum", "-a", "a=2", "-a", "b=40"]);
+        assert!(sum.contains("42"), "{mode}: {sum}");
+    }
+}
+
+#[test]
 fn every_real_server_passes_its_check() {
     let Some(parts) = RealParts::find() else {
         return;

@@ -51,8 +51,8 @@ pub use layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
 pub use mcp::{
     CredentialsStore, Enablement, EntryWarning, EnvVar, EnvVarSource, HttpAuth, HttpTransport,
-    McpServerConfig, McpTransport, OAuthConfig, OAuthGrant, OffReason, PeerHttp, StartupReadiness,
-    StdioTransport, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
+    McpServerConfig, McpTransport, OAuthConfig, OAuthGrant, OffReason, PeerHttp, ServerSandbox,
+    StartupReadiness, StdioTransport, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 pub use notice::{Notice, Severity};
 pub use project::Project;

@@ -6,6 +6,7 @@
 pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod raw;
+mod sandbox;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,8 @@ use codex_protocol::{ServerName, ToolApprovalMode};
 use serde::{Deserialize, Serialize};
 
 use crate::Origin;
+
+pub use sandbox::ServerSandbox;
 
 /// How long a server may take to start when nothing is configured.
 const DEFAULT_STARTUP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -180,6 +183,8 @@ pub struct StdioTransport {
     pub cwd_base: Option<PathBuf>,
     /// It gets our whole environment instead of the short list.
     pub inherit_env: bool,
+    /// What it may touch; `None`: what we may.
+    pub sandbox: Option<ServerSandbox>,
 }
 
 /// A variable that is copied into a child's environment.

@@ -15,7 +15,7 @@ use crate::Stage;
 use crate::config_raw::{NOT_YET_KEYS, QUIET_KEYS, RawApprovalPolicy, RawConfig, RawUpdatePlan};
 use crate::features::Feature;
 use crate::mcp::raw::{RawMcpServer, variant_names};
-use crate::{EnvVar, EnvVarSource};
+use crate::{EnvVar, EnvVarSource, ServerSandbox};
 
 mod tests;
 
@@ -152,6 +152,34 @@ impl JsonSchema for EnvVar {
                         "source": described(source.into(), "Where its value comes from."),
                     },
                     "required": ["name"],
+                },
+            ],
+        })
+    }
+}
+
+impl JsonSchema for ServerSandbox {
+    fn schema_name() -> Cow<'static, str> {
+        "ServerSandbox".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        let mode = json!({ "type": "string", "enum": ["read-only", "workspace-write"] });
+        let roots = json!({ "type": "array", "items": { "type": "string" } });
+        let network = json!({ "type": "boolean", "default": false });
+        json_schema!({
+            "description": "A mode, or a table with it.",
+            "anyOf": [
+                mode,
+                {
+                    "type": "object",
+                    "properties": {
+                        "mode": described(mode.clone(), "What it may write."),
+                        "writable_roots": described(roots, "Further directories that it may write."),
+                        "network_access": described(network, "It may use the network."),
+                    },
+                    "required": ["mode"],
+                    "additionalProperties": false,
                 },
             ],
         })

@@ -6,6 +6,7 @@
 mod environment;
 mod helper;
 mod peer;
+mod sandbox;
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use codex_host::{Env, Secret};
 use codex_http::PeerError;
 use codex_protocol::ServerName;
 use codex_rmcp_client::{Hint, HttpEndpoint, RequestAuth, ServerEndpoint, StdioLaunch};
+use codex_sandbox::SandboxError;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -104,6 +106,14 @@ pub enum EndpointError {
         /// Which setting, and why.
         error: PeerError,
     },
+    /// The server cannot be held as its entry says.
+    #[error("MCP server '{server}' cannot be put into its sandbox")]
+    Sandbox {
+        /// The server.
+        server: ServerName,
+        /// Why.
+        source: SandboxError,
+    },
     /// The entry asks for something that this version cannot do.
     #[error("`{key}` of MCP server '{server}' is not available in this version")]
     NotAvailable {
@@ -123,6 +133,7 @@ impl EndpointError {
                     "set {variable} in the environment that codex is started from"
                 )]
             }
+            Self::Sandbox { source, .. } => source.hints(),
             Self::RemoteVariable { .. } => vec!["remove `source = \"remote\"`".to_owned()],
             Self::BadUrl { .. }
             | Self::BadHeader { .. }
@@ -279,6 +290,7 @@ fn resolve_stdio(
             .map(|arg| lookup.text(arg))
             .collect::<Result<_, _>>()?,
         env: Env::from_pairs(env),
+        sandbox: sandbox::plan(lookup, stdio.sandbox.as_ref(), &cwd)?,
         cwd,
     };
     Ok(Resolved {

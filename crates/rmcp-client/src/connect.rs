@@ -166,7 +166,12 @@ impl<'a> Plan<'a> {
         let server = &self.options.server;
         let spec = ChildSpec::new(&launch.program, launch.env.clone(), &launch.cwd)
             .args(launch.args.iter());
-        let mut tree = ProcessTree::spawn(&spec).map_err(|error| {
+        let spec = match &launch.sandbox {
+            Some(plan) => plan.wrap(spec),
+            None => Ok(spec),
+        };
+        let tree = spec.and_then(|spec| ProcessTree::spawn(&spec));
+        let mut tree = tree.map_err(|error| {
             let not_found = matches!(
                 error,
                 SpawnError::NotOnPath { .. } | SpawnError::NotFound { .. }
@@ -210,7 +215,7 @@ impl<'a> Plan<'a> {
         let outcome = tokio::select! {
             biased;
             outcome = serving => outcome,
-            exit = &mut exited => return Err(Attempt::OtherEra(self.exited(exit))),
+            exit = &mut exited => return Err(Attempt::OtherEra(self.exited(launch, exit))),
         };
         let error = match outcome {
             Some(Ok(service)) => {
@@ -241,7 +246,7 @@ impl<'a> Plan<'a> {
         | ClientInitializeError::TransportError { .. } = &error
             && let Ok(exit) = timeout(EXIT_LIMIT, exited).await
         {
-            return Err(Attempt::OtherEra(self.exited(exit)));
+            return Err(Attempt::OtherEra(self.exited(launch, exit)));
         }
         let attempt = self.handshake_failure(error, self.stderr_tail());
         self.end_process().await;
@@ -255,11 +260,12 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn exited(&self, exit: Exit) -> ConnectError {
+    fn exited(&self, launch: &StdioLaunch, exit: Exit) -> ConnectError {
         ConnectError::Exited {
             server: self.options.server.clone(),
             status: exit.to_string(),
             stderr_tail: self.stderr_tail(),
+            sandboxed: launch.sandbox.is_some(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use codex_host::{Env, Secret};
 use codex_oauth::TokenSource;
+use codex_sandbox::SpawnPlan;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
@@ -29,6 +30,8 @@ pub struct StdioLaunch {
     pub env: Env,
     /// The child's working directory.
     pub cwd: PathBuf,
+    /// What holds it; `None`: nothing.
+    pub sandbox: Option<SpawnPlan>,
 }
 
 /// How to reach an HTTP server.

@@ -39,6 +39,8 @@ pub enum ConnectError {
         status: String,
         /// The last lines it wrote to stderr.
         stderr_tail: String,
+        /// It ran in a sandbox.
+        sandboxed: bool,
     },
     /// The server did not get ready in time.
     #[error(
@@ -144,6 +146,14 @@ impl ConnectError {
     pub fn hints(&self) -> Vec<Hint> {
         match self {
             Self::Spawn { hints, .. } => hints.clone(),
+            Self::Exited {
+                server,
+                sandboxed: true,
+                ..
+            } => vec![format!(
+                "its sandbox may lack what it needs: network_access or writable_roots of \
+                 `sandbox` in [mcp_servers.{server}]"
+            )],
             Self::Exited { .. } => {
                 vec!["run the server's command by hand to see what it needs".to_owned()]
             }

@@ -332,6 +332,7 @@ fn transport(args: &AddArgs, headers: Headers, loaded: &Loaded) -> Result<McpTra
             .map(|cwd| loaded.cwd.join(cwd).into_path_buf()),
         cwd_base: None,
         inherit_env: false,
+        sandbox: None,
     }))
 }
 

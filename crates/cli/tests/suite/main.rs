@@ -32,4 +32,6 @@ mod mcp_pins;
 mod mcp_switch;
 mod policy;
 #[cfg(target_os = "linux")]
+mod mcp_sandbox;
+#[cfg(target_os = "linux")]
 mod sandbox;

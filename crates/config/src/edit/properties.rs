@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use codex_host::Secret;
-use codex_protocol::ToolApprovalMode;
+use codex_protocol::{SandboxMode, ToolApprovalMode};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
-use crate::{EnvVar, EnvVarSource, McpTransport, OAuthConfig, ToolFilter, ToolSettings};
+use crate::{
+    EnvVar, EnvVarSource, McpTransport, OAuthConfig, ServerSandbox, ToolFilter, ToolSettings,
+};
 
 /// A piece of a file that belongs together, with the server it is about.
 #[derive(Debug, Clone)]
@@ -146,18 +148,32 @@ fn transport() -> impl Strategy<Value = McpTransport> {
         vec(env_var, 0..3),
         option::of("/[a-z]{1,5}"),
         any::<bool>(),
+        option::of((any::<bool>(), vec("/[a-z]{1,5}", 0..3), any::<bool>())),
     );
-    let stdio = stdio.prop_map(|(command, args, env, env_vars, cwd, inherit_env)| {
-        let mut server = McpServerConfig::stdio(ServerName::from_config("b"), command);
-        if let McpTransport::Stdio(stdio) = &mut server.transport {
-            stdio.args = args;
-            stdio.env = secrets(env);
-            stdio.env_vars = env_vars;
-            stdio.cwd = cwd.map(PathBuf::from);
-            stdio.inherit_env = inherit_env;
-        }
-        server.transport
-    });
+    let stdio = stdio.prop_map(
+        |(command, args, env, env_vars, cwd, inherit_env, sandbox)| {
+            let mut server = McpServerConfig::stdio(ServerName::from_config("b"), command);
+            if let McpTransport::Stdio(stdio) = &mut server.transport {
+                stdio.args = args;
+                stdio.env = secrets(env);
+                stdio.env_vars = env_vars;
+                stdio.cwd = cwd.map(PathBuf::from);
+                stdio.inherit_env = inherit_env;
+                stdio.sandbox = sandbox.map(|(writes, roots, network_access)| match writes {
+                    true => ServerSandbox {
+                        writable_roots: roots.into_iter().map(PathBuf::from).collect(),
+                        network_access,
+                        ..ServerSandbox::of_mode(SandboxMode::WorkspaceWrite)
+                    },
+                    false => ServerSandbox {
+                        network_access,
+                        ..ServerSandbox::of_mode(SandboxMode::ReadOnly)
+                    },
+                });
+            }
+            server.transport
+        },
+    );
     let http = (
         table(),
         table(),

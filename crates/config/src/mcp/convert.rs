@@ -117,6 +117,7 @@ pub(crate) fn to_raw(server: &McpServerConfig) -> RawMcpServer {
                 .as_ref()
                 .map(|path| path.to_string_lossy().into_owned());
             raw.inherit_env = some_if(stdio.inherit_env);
+            raw.sandbox = stdio.sandbox.clone();
         }
         McpTransport::StreamableHttp(http) => {
             raw.url = Some(http.url.clone());
@@ -177,6 +178,7 @@ fn transport(raw: &RawMcpServer) -> McpTransport {
             cwd: raw.cwd.as_ref().map(Into::into),
             cwd_base: None,
             inherit_env: raw.inherit_env.unwrap_or_default(),
+            sandbox: raw.sandbox.clone(),
         });
     }
     McpTransport::StreamableHttp(Box::new(HttpTransport {
@@ -236,6 +238,7 @@ fn refuse_mixtures(raw: &RawMcpServer) -> Result<(), EntryError> {
                 ("env_vars", raw.env_vars.is_some()),
                 ("cwd", raw.cwd.is_some()),
                 ("inherit_env", raw.inherit_env.is_some()),
+                ("sandbox", raw.sandbox.is_some()),
             ];
             if let Some(key) = given(&stdio_only) {
                 return Err(EntryError::new(

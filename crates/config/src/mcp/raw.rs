@@ -13,7 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    EnvVar, EnvVarSource, HttpAuth, OAuthGrant, PeerHttp, StartupReadiness,
+    EnvVar, EnvVarSource, HttpAuth, OAuthGrant, PeerHttp, ServerSandbox, StartupReadiness,
     TokenEndpointAuthMethod, ToolSettings,
 };
 
@@ -40,6 +40,9 @@ pub(crate) struct RawMcpServer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(test, schemars(extend("default" = false)))]
     pub(crate) inherit_env: Option<bool>,
+    /// What the server may touch: `read-only`, `workspace-write`, or a table with more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sandbox: Option<ServerSandbox>,
     /// Absolute http or https URL of a streamable HTTP server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,

@@ -36,6 +36,7 @@ fn stdio_endpoint(server: &FakeStdio) -> ServerEndpoint {
         args: server.args().to_vec(),
         env: Env::default(),
         cwd: "/".into(),
+        sandbox: None,
     })
 }
 

@@ -79,6 +79,7 @@ async fn a_program_that_is_not_there_is_named() {
         args: Vec::new(),
         env: Env::default(),
         cwd: "/".into(),
+        sandbox: None,
     });
     let error = connect_with(endpoint, options()).await.unwrap_err();
     assert_snapshot!(error, @"MCP server `fake` could not be started: program not found: `/nowhere/server`");

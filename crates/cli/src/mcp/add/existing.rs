@@ -40,7 +40,7 @@ pub(super) fn keep(
 
     let own_kind = std::mem::discriminant(&new.transport) == std::mem::discriminant(&old.transport);
     let is_kept = |key: &&String| {
-        let of_other_kind = matches!(key.as_str(), "inherit_env" | "http") && !own_kind;
+        let of_other_kind = matches!(key.as_str(), "inherit_env" | "sandbox" | "http") && !own_kind;
         let gone = match key.as_str() {
             "default_tools_approval_mode" => new.default_tools_approval_mode.is_none(),
             "tools" => new
@@ -86,10 +86,13 @@ fn kept_enablement(old: &McpServerConfig) -> codex_config::Enablement {
     }
 }
 
-/// Proxy, certificates and the inherited environment are no part of the endpoint.
+/// Proxy, certificates, the inherited environment and the sandbox are no part of the endpoint.
 fn with_peer_settings(mut new: McpTransport, old: &McpTransport) -> McpTransport {
     match (&mut new, old) {
-        (McpTransport::Stdio(new), McpTransport::Stdio(old)) => new.inherit_env = old.inherit_env,
+        (McpTransport::Stdio(new), McpTransport::Stdio(old)) => {
+            new.inherit_env = old.inherit_env;
+            new.sandbox.clone_from(&old.sandbox);
+        }
         (McpTransport::StreamableHttp(new), McpTransport::StreamableHttp(old)) => {
             new.http.clone_from(&old.http)
         }
