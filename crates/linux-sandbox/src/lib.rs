@@ -41,6 +41,8 @@ mod sys;
 
 use std::ffi::OsString;
 
+#[cfg(target_os = "linux")]
+pub use placeholder::is_placeholder;
 pub use rules::Rules;
 
 /// The first word of the command line that asks for the helper.

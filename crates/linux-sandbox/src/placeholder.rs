@@ -90,7 +90,8 @@ fn unwritable(path: &Path) -> bool {
     read_only || facts.uid() != geteuid().as_raw()
 }
 
-fn is_placeholder(path: &Path) -> bool {
+/// Whether an empty directory of ours is there, so that the name counts as missing.
+pub fn is_placeholder(path: &Path) -> bool {
     let marked = path
         .symlink_metadata()
         .is_ok_and(|facts| facts.is_dir() && facts.mode() & STICKY != 0);

@@ -120,6 +120,12 @@ impl Access {
             // It is there, and cannot be looked at.
             Err(_) => return self.keep(path.to_owned()),
         };
+        // Another command holds the place, and takes it away when it is the last to know of it.
+        #[cfg(target_os = "linux")]
+        if codex_linux_sandbox::is_placeholder(path) {
+            self.absent.push(path.to_owned());
+            return;
+        }
         self.keep(path.to_owned());
         if facts.is_symlink()
             && let Ok(target) = path.canonicalize()

@@ -34,6 +34,20 @@ pub fn fake_mcp_server() -> PathBuf {
         .clone()
 }
 
+/// Returns the helper of the sandbox, for processes that are not `codex` themselves.
+pub fn sandbox_helper() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND
+        .get_or_init(|| {
+            program(
+                "codex-linux-sandbox",
+                "codex-linux-sandbox",
+                "crates/linux-sandbox",
+            )
+        })
+        .clone()
+}
+
 /// Returns the root of the workspace.
 pub fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

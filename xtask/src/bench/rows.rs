@@ -113,7 +113,40 @@ pub(super) fn all() -> Vec<Row> {
             heavy: true,
             run: long_answer,
         },
+        Row {
+            name: "what the sandbox adds to a command",
+            limits: Limits {
+                cpu: Some(0.005),
+                ..Limits::default()
+            },
+            heavy: false,
+            run: sandbox_overhead,
+        },
     ]
+}
+
+/// The difference between the same command with and without sandbox, a mean of several runs:
+/// one of them takes but a few ticks of the clock by which the kernel counts CPU time.
+fn sandbox_overhead(subject: &Subject) -> Result<Sample> {
+    const RUNS: u32 = 5;
+    subject.configure("")?;
+    let run = |mode: &str| {
+        let mode = format!("sandbox_mode=\"{mode}\"");
+        subject.sample(&["sandbox", "-c", &mode, "--", "true"])
+    };
+    let (mut cpu, mut wall, mut peak_memory) = (0.0, 0.0, 0.0_f64);
+    for _ in 0..RUNS {
+        let (held, free) = (run("workspace-write")?, run("danger-full-access")?);
+        cpu += (held.cpu - free.cpu) / f64::from(RUNS);
+        wall += (held.wall - free.wall) / f64::from(RUNS);
+        peak_memory = peak_memory.max(held.peak_memory);
+    }
+    Ok(Sample {
+        wall,
+        cpu,
+        peak_memory,
+        first_request: None,
+    })
 }
 
 pub(super) fn one_turn(subject: &Subject) -> Result<Sample> {

@@ -29,9 +29,9 @@ mod mcp_login_faults;
 mod mcp_login_keyring;
 mod mcp_logout;
 mod mcp_pins;
-mod mcp_switch;
-mod policy;
 #[cfg(target_os = "linux")]
 mod mcp_sandbox;
+mod mcp_switch;
+mod policy;
 #[cfg(target_os = "linux")]
 mod sandbox;

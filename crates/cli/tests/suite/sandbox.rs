@@ -47,6 +47,31 @@ fn workspace_write_opens_the_directory_but_not_git_and_codex() {
 }
 
 #[test]
+fn a_protected_name_stays_protected_when_another_command_ends() {
+    let home = TestHome::with_config(ONLY_CWD);
+    let start = |script: &str| {
+        let words = ["sandbox", "--full-auto", "--", "sh", "-c", script];
+        let running = home.codex(words).spawn();
+        running.wait_for_stdout("up");
+        running
+    };
+    let wait = |file: &str| format!("echo up; while [ ! -e {file} ]; do sleep 0.02; done; ");
+    let first = start(&wait("end-first"));
+    let second = start(&(wait("try") + "mkdir .codex; touch .codex/config.toml"));
+    std::fs::write(home.cwd().join("end-first"), "").unwrap();
+    first.wait();
+    std::fs::write(home.cwd().join("try"), "").unwrap();
+    assert_snapshot!(second.wait(), @"
+    up
+    [stderr]
+    mkdir: cannot create directory ‘.codex’: File exists
+    touch: cannot touch '.codex/config.toml': Read-only file system
+    [exit 1]
+    ");
+    assert!(!home.cwd().join(".codex").exists());
+}
+
+#[test]
 fn the_configured_mode_and_further_directories_count() {
     let home = TestHome::with_config(&format!("sandbox_mode = \"workspace-write\"\n{ONLY_CWD}"));
     let more = home.path().join("more");

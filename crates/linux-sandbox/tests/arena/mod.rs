@@ -81,11 +81,11 @@ impl Arena {
     pub(crate) fn new(user: User) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        for name in ["outside/dir", "nest/work/.git", "bin"] {
+        for name in ["outside/dir", "nest/desk/.git", "bin"] {
             fs::create_dir_all(path.join(name)).unwrap();
         }
         fs::write(path.join("outside/secret"), UNTOUCHED).unwrap();
-        fs::write(path.join("nest/work/.git/config"), UNTOUCHED).unwrap();
+        fs::write(path.join("nest/desk/.git/config"), UNTOUCHED).unwrap();
         for (name, program) in PROGRAMS {
             fs::copy(program, path.join("bin").join(name)).unwrap();
         }
@@ -163,7 +163,7 @@ impl Arena {
             .args(&words[1..])
             .env("ARENA", path)
             .env("ATTEMPT", path.join("bin/attempt"))
-            .current_dir(path.join("nest/work"))
+            .current_dir(path.join("nest/desk"))
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -179,7 +179,7 @@ impl Arena {
 
     fn rules(&self) -> Rules {
         let nest = self.folder.path().join("nest");
-        let work = nest.join("work");
+        let work = nest.join("desk");
         Rules {
             read_only: vec![work.join(".git")],
             absent: vec![work.join(".codex")],
@@ -193,7 +193,7 @@ impl Arena {
     fn traces(&self) -> Vec<String> {
         let path = self.folder.path();
         let mut traces = Vec::new();
-        for folder in ["outside", "outside/dir", "nest", "nest/work/.git"] {
+        for folder in ["outside", "outside/dir", "nest", "nest/desk/.git"] {
             let Ok(entries) = fs::read_dir(path.join(folder)) else {
                 traces.push(format!("{folder} is gone"));
                 continue;
@@ -216,11 +216,11 @@ impl Arena {
             }
         }
         traces.sort();
-        let codex = path.join("nest/work/.codex");
+        let codex = path.join("nest/desk/.codex");
         if codex.join("config.toml").exists() || codex.is_symlink() {
             traces.push("a .codex was made".to_owned());
         }
-        let program = path.join("nest/work/program");
+        let program = path.join("nest/desk/program");
         if program
             .metadata()
             .is_ok_and(|facts| facts.mode() & 0o4000 != 0)

@@ -1,7 +1,7 @@
 //! One attempt to get out of the sandbox: `sandbox-attempt NAME`, for tests/escapes.rs.
 //!
 //! It exits with 0 when the attempt succeeded, and says on stderr why it did not. The arena is named
-//! by `ARENA`: `outside/secret` and `outside/dir` are what must not be touched, `work` may be
+//! by `ARENA`: `outside/secret` and `outside/dir` are what must not be touched, `nest/desk` may be
 //! written, and the files `*.port` and `*.sock` lead to listeners outside. `VICTIM` is a process outside.
 #![expect(
     unsafe_code,
@@ -208,7 +208,7 @@ fn outside(name: &str) -> PathBuf {
 }
 
 fn work(name: &str) -> PathBuf {
-    in_arena("nest/work").join(name)
+    in_arena("nest/desk").join(name)
 }
 
 fn victim() -> i32 {

@@ -71,6 +71,18 @@ fn what_exists_is_kept_and_what_is_missing_stays_missing() {
     assert!(!access.network);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_that_another_command_holds_counts_as_missing() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let disk = Disk::with(&["w/.git", "w/.codex"]);
+    fs::set_permissions(disk.at("w/.codex"), fs::Permissions::from_mode(0o1755)).unwrap();
+    let access = disk.access("w", without_tmp(), &[]);
+    assert_eq!(access.absent, [disk.at("w/.codex")]);
+    assert_eq!(access.read_only, [disk.at("w/.git")]);
+}
+
 #[test]
 fn below_a_repository_no_git_folder_is_invented() {
     let disk = Disk::with(&["w/.git", "w/sub"]);
