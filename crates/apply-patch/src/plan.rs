@@ -136,12 +136,7 @@ struct Touched {
 
 impl<T: FileTree> Overlay<'_, T> {
     fn apply(&mut self, op: &FileOp, cwd: &Path) -> Result<Change, PlanError<T::Error>> {
-        let (path, kind) = match op {
-            FileOp::Add { path, .. } => (path, ChangeKind::Add),
-            FileOp::Delete { path } => (path, ChangeKind::Delete),
-            FileOp::Update { path, .. } => (path, ChangeKind::Update),
-        };
-        let path = resolve(cwd, path);
+        let (path, kind) = op.subject(cwd);
         let mut moved_to = None;
         let file = self.file(&path)?;
         match op {
@@ -206,6 +201,18 @@ impl<T: FileTree> Overlay<'_, T> {
                 }))
             }
         }
+    }
+}
+
+impl FileOp {
+    /// Returns the absolute path that it is about, and what happens to it.
+    pub fn subject(&self, cwd: &Path) -> (PathBuf, ChangeKind) {
+        let (path, kind) = match self {
+            Self::Add { path, .. } => (path, ChangeKind::Add),
+            Self::Delete { path } => (path, ChangeKind::Delete),
+            Self::Update { path, .. } => (path, ChangeKind::Update),
+        };
+        (resolve(cwd, path), kind)
     }
 }
 

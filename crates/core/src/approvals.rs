@@ -3,7 +3,11 @@
 //! **Absent on purpose:** asking, waiting, and any knowledge of frontends. The engine turns
 //! [`Gate::Ask`] into a question or, where nobody can answer, into a refusal.
 
+use std::collections::HashSet;
+
 use codex_protocol::{AskForApproval, SandboxMode, ToolApprovalMode, ToolRef};
+use codex_tools::request::CommandRequest;
+use codex_tools::safety::{self, Safety};
 
 /// What is known about a tool when it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,20 +26,49 @@ pub enum Gate {
     /// It runs.
     Allow(AllowedBy),
     /// A person decides.
-    Ask,
+    Ask(AskedBy),
     /// It is refused; the sentence is for the model and the item.
     Deny(String),
 }
 
 /// Why a call runs without a question.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AllowedBy {
     /// `approval_mode = "approve"`.
+    #[error("`approval_mode = \"approve\"`")]
     Configured,
     /// The tool's annotation says that it only reads.
+    #[error("the tool says that it only reads")]
     ReadOnly,
     /// There is no sandbox and nobody is to be asked.
+    #[error("sandbox mode `danger-full-access`")]
     FullAccess,
+    /// The sandbox holds whatever it does.
+    #[error("the sandbox confines it")]
+    Sandbox,
+    /// The command is known to read only.
+    #[error("the command is known to read only")]
+    KnownSafe,
+    /// A person allowed it earlier in this thread.
+    #[error("it was approved earlier in this session")]
+    Remembered,
+}
+
+/// Why a person is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AskedBy {
+    /// The configured mode of an MCP tool.
+    #[error("the approval mode of the tool asks first")]
+    ToolMode,
+    /// The policy trusts nothing but what is known to be safe.
+    #[error("approval policy `untrusted` asks for all that is not known to read only")]
+    Untrusted,
+    /// The model wants it outside of the sandbox.
+    #[error("it is to run outside of the sandbox")]
+    Escalation,
+    /// No sandbox holds it, and it destroys.
+    #[error("it can destroy what cannot be brought back, and there is no sandbox")]
+    Dangerous,
 }
 
 /// Decides whether a call runs.
@@ -50,10 +83,89 @@ pub fn decide(facts: ToolFacts<'_>, approval: AskForApproval, sandbox: SandboxMo
         Auto | Writes | Prompt => match approval {
             AskForApproval::Never => Gate::Deny(refusal(facts.tool)),
             AskForApproval::Untrusted | AskForApproval::OnFailure | AskForApproval::OnRequest => {
-                Gate::Ask
+                Gate::Ask(AskedBy::ToolMode)
             }
         },
     }
+}
+
+/// What is known about a command before it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommandFacts {
+    /// What its words say.
+    pub safety: Safety,
+    /// The model wants it outside of the sandbox.
+    pub is_escalated: bool,
+    /// A person allowed the same command earlier in this thread.
+    pub is_remembered: bool,
+}
+
+impl CommandFacts {
+    /// Reads a request.
+    pub(crate) fn of(request: &CommandRequest, approved: &Approved) -> Self {
+        Self {
+            safety: safety::judge(&request.argv),
+            is_escalated: request.is_escalated,
+            is_remembered: approved.holds(&request.argv),
+        }
+    }
+}
+
+/// The commands that a person allowed for the rest of a thread, word by word.
+#[derive(Debug, Clone, Default)]
+pub struct Approved(HashSet<Vec<String>>);
+
+impl Approved {
+    /// Keeps a command.
+    pub fn remember(&mut self, argv: Vec<String>) {
+        self.0.insert(argv);
+    }
+
+    /// Whether this very command was kept.
+    pub fn holds(&self, argv: &[String]) -> bool {
+        self.0.contains(argv)
+    }
+}
+
+/// Decides whether a command runs, and by which rule.
+pub fn decide_command(facts: CommandFacts, approval: AskForApproval, sandbox: SandboxMode) -> Gate {
+    use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
+    let is_confined = sandbox != SandboxMode::DangerFullAccess;
+    if facts.is_remembered {
+        return Gate::Allow(AllowedBy::Remembered);
+    }
+    match (approval, facts.safety) {
+        (Never, _) if !is_confined => Gate::Allow(AllowedBy::FullAccess),
+        (Never, _) if facts.is_escalated => Gate::Deny(NO_ESCALATION.to_owned()),
+        (OnRequest | OnFailure | Untrusted, _) if is_confined && facts.is_escalated => {
+            Gate::Ask(AskedBy::Escalation)
+        }
+        (Untrusted, Safety::KnownSafe) => Gate::Allow(AllowedBy::KnownSafe),
+        (Untrusted, Safety::Unknown | Safety::Dangerous) => Gate::Ask(AskedBy::Untrusted),
+        (Never | OnRequest | OnFailure, _) if is_confined => Gate::Allow(AllowedBy::Sandbox),
+        (OnRequest | OnFailure, Safety::Dangerous) => Gate::Ask(AskedBy::Dangerous),
+        (Never | OnRequest | OnFailure, _) => Gate::Allow(AllowedBy::FullAccess),
+    }
+}
+
+/// Decides whether a patch may be applied; where it may write is the fence's affair.
+pub fn decide_patch(approval: AskForApproval, sandbox: SandboxMode) -> Gate {
+    match (approval, sandbox) {
+        (_, SandboxMode::ReadOnly) => Gate::Deny(NO_PATCH.to_owned()),
+        (AskForApproval::Untrusted, _) => Gate::Ask(AskedBy::Untrusted),
+        (_, SandboxMode::WorkspaceWrite) => Gate::Allow(AllowedBy::Sandbox),
+        (_, SandboxMode::DangerFullAccess) => Gate::Allow(AllowedBy::FullAccess),
+    }
+}
+
+const NO_ESCALATION: &str = "running outside of the sandbox requires approval, but approval policy \
+     is never; find a way within the sandbox or say what is missing";
+const NO_PATCH: &str = "the patch was rejected, no file was changed: sandbox mode `read-only` \
+     allows no writing; to allow it use `--sandbox workspace-write`";
+
+/// What is said where a person would be asked and no frontend can do it yet.
+pub(crate) fn cannot_ask(why: AskedBy) -> String {
+    format!("this call requires approval ({why}), and this frontend cannot ask")
 }
 
 /// Says why a call was refused and what allows it.
@@ -158,6 +270,88 @@ mod tests {
     }
 
     #[test]
+    fn every_row_of_the_table_of_commands() {
+        use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
+        use Safety::{Dangerous, KnownSafe, Unknown};
+        use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};
+        let command = |safety, is_escalated| CommandFacts {
+            safety,
+            is_escalated,
+            is_remembered: false,
+        };
+        let refused = || Gate::Deny(NO_ESCALATION.to_owned());
+        for confined in [ReadOnly, WorkspaceWrite] {
+            for safety in [KnownSafe, Unknown, Dangerous] {
+                let by = |approval, is_escalated| {
+                    decide_command(command(safety, is_escalated), approval, confined)
+                };
+                for approval in [Never, OnRequest, OnFailure] {
+                    assert_eq!(by(approval, false), Gate::Allow(AllowedBy::Sandbox));
+                }
+                assert_eq!(by(Never, true), refused());
+                for approval in [OnRequest, OnFailure, Untrusted] {
+                    assert_eq!(by(approval, true), Gate::Ask(AskedBy::Escalation));
+                }
+            }
+        }
+        for sandbox in [ReadOnly, WorkspaceWrite, DangerFullAccess] {
+            let by = |safety| decide_command(command(safety, false), Untrusted, sandbox);
+            assert_eq!(by(KnownSafe), Gate::Allow(AllowedBy::KnownSafe));
+            assert_eq!(by(Unknown), Gate::Ask(AskedBy::Untrusted));
+            assert_eq!(by(Dangerous), Gate::Ask(AskedBy::Untrusted));
+        }
+        for is_escalated in [false, true] {
+            let by = |safety, approval| {
+                decide_command(command(safety, is_escalated), approval, DangerFullAccess)
+            };
+            for safety in [KnownSafe, Unknown, Dangerous] {
+                assert_eq!(by(safety, Never), Gate::Allow(AllowedBy::FullAccess));
+            }
+            for approval in [OnRequest, OnFailure] {
+                assert_eq!(by(Unknown, approval), Gate::Allow(AllowedBy::FullAccess));
+                assert_eq!(by(Dangerous, approval), Gate::Ask(AskedBy::Dangerous));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_person_allowed_stays_allowed_word_by_word() {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut approved = Approved::default();
+        approved.remember(words("git push"));
+        assert!(approved.holds(&words("git push")));
+        assert!(!approved.holds(&words("git push --force")));
+        let facts = CommandFacts {
+            safety: Safety::Dangerous,
+            is_escalated: true,
+            is_remembered: true,
+        };
+        let gate = decide_command(facts, AskForApproval::Untrusted, SandboxMode::ReadOnly);
+        assert_eq!(gate, Gate::Allow(AllowedBy::Remembered));
+    }
+
+    #[test]
+    fn every_row_of_the_table_of_patches() {
+        use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
+        use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};
+        for approval in [Never, OnFailure, OnRequest, Untrusted] {
+            assert_eq!(
+                decide_patch(approval, ReadOnly),
+                Gate::Deny(NO_PATCH.to_owned())
+            );
+        }
+        for approval in [Never, OnFailure, OnRequest] {
+            let by = |sandbox| decide_patch(approval, sandbox);
+            assert_eq!(by(WorkspaceWrite), Gate::Allow(AllowedBy::Sandbox));
+            assert_eq!(by(DangerFullAccess), Gate::Allow(AllowedBy::FullAccess));
+        }
+        assert_eq!(
+            decide_patch(Untrusted, WorkspaceWrite),
+            Gate::Ask(AskedBy::Untrusted)
+        );
+    }
+
+    #[test]
     fn policies_with_a_person_ask_where_never_refuses() {
         use ToolApprovalMode::{Approve, Auto, Prompt, Writes};
         for approval in [
@@ -169,9 +363,9 @@ mod tests {
                 let gate = |mode, read_only| gate(mode, read_only, approval, sandbox);
                 assert_eq!(gate(Approve, false), Gate::Allow(AllowedBy::Configured));
                 assert_eq!(gate(Auto, true), Gate::Allow(AllowedBy::ReadOnly));
-                assert_eq!(gate(Auto, false), Gate::Ask);
-                assert_eq!(gate(Writes, false), Gate::Ask);
-                assert_eq!(gate(Prompt, true), Gate::Ask);
+                assert_eq!(gate(Auto, false), Gate::Ask(AskedBy::ToolMode));
+                assert_eq!(gate(Writes, false), Gate::Ask(AskedBy::ToolMode));
+                assert_eq!(gate(Prompt, true), Gate::Ask(AskedBy::ToolMode));
             }
         }
     }

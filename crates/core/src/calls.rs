@@ -13,6 +13,7 @@ use codex_model::{CallStatus, PromptItem};
 use codex_protocol::{
     EventKind, ItemDetails, ItemId, ItemStatus, McpOutcome, McpToolCall, ToolRef,
 };
+use codex_tools::request::Request;
 use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::approvals::{self, Gate, ToolFacts};
 use crate::conversation::ABORTED;
 use crate::events::EventSink;
+use crate::hands::{HandCall, Hands};
 use crate::output::{self, Spill};
 use crate::resources::{ResourceRequest, ResourceTools};
 use crate::settings::ThreadSettings;
@@ -29,7 +31,7 @@ use crate::tools::{OutputWire, Refused, Toolbox};
 /// A cancelled call that does not come back by itself is left behind after this.
 const CANCEL_GRACE: Duration = Duration::from_millis(500);
 /// What a cut call's item says.
-const INTERRUPTED: &str = "interrupted";
+pub(crate) const INTERRUPTED: &str = "interrupted";
 
 /// What every call of a thread needs.
 #[derive(Debug, Clone)]
@@ -39,6 +41,7 @@ pub(crate) struct CallServices {
     pub(crate) mcp: McpHandle,
     pub(crate) events: EventSink,
     pub(crate) spill_folder: std::path::PathBuf,
+    pub(crate) hands: Hands,
 }
 
 impl CallServices {
@@ -71,6 +74,8 @@ struct Slot {
 #[derive(Debug)]
 enum SlotState {
     Running(ItemId, Box<McpToolCall>),
+    /// A built-in tool, which shows its own item.
+    AtHand,
     Done(Done),
 }
 
@@ -89,7 +94,7 @@ impl Done {
         }
     }
 
-    fn failed(output: impl Into<CallOutput>) -> Self {
+    pub(crate) fn failed(output: impl Into<CallOutput>) -> Self {
         Self {
             output: output.into(),
             status: CallStatus::Failed,
@@ -156,7 +161,7 @@ impl Calls {
         let refusal = match approvals::decide(facts, settings.approval, settings.sandbox) {
             Gate::Allow(_) => None,
             Gate::Deny(why) => Some(why),
-            Gate::Ask => Some(cannot_ask(&tool.tool)),
+            Gate::Ask(_) => Some(cannot_ask(&tool.tool)),
         };
         if let Some(message) = refusal {
             let refused = Refused {
@@ -199,6 +204,23 @@ impl Calls {
         });
     }
 
+    /// Starts a call of a built-in tool.
+    pub(crate) fn start_hand(&mut self, call_id: String, wire: OutputWire, request: Request) {
+        let index = self.slots.len();
+        let hand = HandCall {
+            services: self.services.clone(),
+            cancel: self.cancel.clone(),
+            call_id: call_id.clone(),
+        };
+        self.running
+            .spawn(async move { (index, hand.run(request).await) });
+        self.slots.push(Slot {
+            call_id,
+            wire,
+            state: SlotState::AtHand,
+        });
+    }
+
     /// Waits for every call and returns the outputs in the order of the calls.
     pub(crate) async fn finish(mut self) -> Vec<PromptItem> {
         while let Some(joined) = self.running.join_next().await {
@@ -211,6 +233,7 @@ impl Calls {
         for slot in self.slots {
             let done = match slot.state {
                 SlotState::Done(done) => done,
+                SlotState::AtHand => Done::failed(ABORTED),
                 SlotState::Running(id, call) => {
                     let message = "the call stopped unexpectedly".to_owned();
                     end_item(&self.services.events, id, *call, Err(message)).await;
@@ -333,7 +356,7 @@ impl Work {
     }
 }
 
-async fn end_item(
+pub(crate) async fn end_item(
     events: &EventSink,
     id: ItemId,
     mut call: McpToolCall,

@@ -77,8 +77,8 @@ pub(crate) fn context_of(settings: &ThreadSettings) -> TurnContext {
         model: settings.model.clone(),
         approval: settings.approval,
         sandbox: settings.sandbox,
-        writable_roots: settings.writable_roots.clone(),
-        network_access: settings.network_access,
+        writable_roots: settings.workspace.writable_roots.clone(),
+        network_access: settings.workspace.network_access,
     }
 }
 
@@ -88,18 +88,25 @@ fn permissions(settings: &ThreadSettings) -> String {
             "`read-only`: files may be read, nothing may be written. The network is off.".to_owned()
         }
         SandboxMode::WorkspaceWrite => {
+            let workspace = &settings.workspace;
             let mut roots = vec![format!("`{}`", settings.cwd.display())];
-            roots.extend(
-                settings
-                    .writable_roots
-                    .iter()
-                    .map(|root| format!("`{}`", root.display())),
-            );
+            let configured = workspace.writable_roots.iter();
+            roots.extend(configured.map(|root| format!("`{}`", root.display())));
+            if !workspace.exclude_slash_tmp && cfg!(unix) {
+                roots.push("`/tmp`".to_owned());
+            }
+            if !workspace.exclude_tmpdir_env_var {
+                roots.push("`$TMPDIR`".to_owned());
+            }
             format!(
                 "`workspace-write`: files may be read; only below {} may they be written. The \
                  network is {}.",
                 roots.join(", "),
-                if settings.network_access { "on" } else { "off" }
+                if workspace.network_access {
+                    "on"
+                } else {
+                    "off"
+                }
             )
         }
         SandboxMode::DangerFullAccess => {
@@ -130,12 +137,16 @@ fn permissions(settings: &ThreadSettings) -> String {
 fn environment(settings: &ThreadSettings, now: Timestamp) -> String {
     let today = now.to_zoned(settings.timezone.clone()).date();
     let timezone = settings.timezone.iana_name().unwrap_or("UTC");
+    let shell = settings
+        .shell_path
+        .file_name()
+        .and_then(|name| name.to_str());
     format!(
         "<environment_context>\n  <cwd>{}</cwd>\n  <shell>{}</shell>\n  \
          <current_date>{today}</current_date>\n  <timezone>{timezone}</timezone>\n\
          </environment_context>",
         settings.cwd.display(),
-        settings.shell,
+        shell.unwrap_or("bash"),
     )
 }
 

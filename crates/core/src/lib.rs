@@ -11,6 +11,7 @@ mod calls;
 mod conversation;
 mod error;
 mod events;
+mod hands;
 mod instructions;
 mod models;
 mod output;
@@ -24,5 +25,7 @@ mod turn;
 
 pub use codex_model::ToolDialect;
 pub use error::StartError;
-pub use settings::{Begin, Storage, ThreadServices, ThreadSettings, WebSearchMode};
+pub use settings::{
+    Begin, BuiltInTools, CommandTools, Storage, ThreadServices, ThreadSettings, WebSearchMode,
+};
 pub use thread::{ThreadEnded, ThreadHandle, ThreadSender, start_thread};

@@ -14,6 +14,11 @@ pub(crate) fn default_effort(slug: &str) -> Option<&'static str> {
     is_known(slug).then_some("medium")
 }
 
+/// Whether the model was made to write a tool's input in a grammar.
+pub(crate) fn knows_grammars(slug: &str) -> bool {
+    is_known(slug)
+}
+
 fn is_known(slug: &str) -> bool {
     let prefixes = ["gpt-5", "gpt-6", "codex-"];
     prefixes.iter().any(|prefix| slug.starts_with(prefix))

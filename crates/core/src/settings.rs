@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_host::{Clock, CodexHome};
+use codex_host::{Clock, CodexHome, Env};
 use codex_mcp::McpSettings;
 use codex_model::{ModelBackend, ToolDialect};
-use codex_protocol::{AskForApproval, SandboxMode, ThreadId};
+use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, ThreadId, WorkspaceWrite};
 
 use crate::models;
 
@@ -30,10 +30,8 @@ pub struct ThreadSettings {
     pub approval: AskForApproval,
     /// What commands may touch.
     pub sandbox: SandboxMode,
-    /// What commands may write besides the working directory under `workspace-write`.
-    pub writable_roots: Vec<PathBuf>,
-    /// Whether commands may use the network under `workspace-write`.
-    pub network_access: bool,
+    /// What `workspace-write` opens besides the working directory.
+    pub workspace: WorkspaceWrite,
     /// Replaces the built-in base instructions.
     pub base_instructions: Option<String>,
     /// A further developer part of the first request.
@@ -54,6 +52,8 @@ pub struct ThreadSettings {
     pub service_tier: Option<String>,
     /// The hosted search of the provider; offered in [`ToolDialect::OpenAi`] only.
     pub web_search: WebSearchMode,
+    /// Which of the tools for the machine are offered.
+    pub tools: BuiltInTools,
     /// Whether the tool `update_plan` is offered.
     pub update_plan: bool,
     /// How long the first request waits for optional MCP servers; `None` = until each is ready or
@@ -63,8 +63,10 @@ pub struct ThreadSettings {
     pub stream_deltas: bool,
     /// Whether the thread is kept on disk.
     pub storage: Storage,
-    /// The user's shell, told to the model, such as `bash`.
-    pub shell: String,
+    /// The shell that runs commands, told to the model by its name.
+    pub shell_path: PathBuf,
+    /// What commands inherit.
+    pub env: Env,
     /// The user's time zone, told to the model together with today's date.
     pub timezone: jiff::tz::TimeZone,
     /// The name of the frontend, kept on disk, such as `codex_exec`.
@@ -83,8 +85,7 @@ impl ThreadSettings {
             dialect: ToolDialect::OpenAi,
             approval: AskForApproval::default(),
             sandbox: SandboxMode::default(),
-            writable_roots: Vec::new(),
-            network_access: false,
+            workspace: WorkspaceWrite::default(),
             base_instructions: None,
             developer_instructions: None,
             project_doc_max_bytes: 32 * 1024,
@@ -95,11 +96,13 @@ impl ThreadSettings {
             verbosity: None,
             service_tier: None,
             web_search: WebSearchMode::Cached,
+            tools: BuiltInTools::default(),
             update_plan: false,
             optional_startup_grace: None,
             stream_deltas: false,
             storage: Storage::Stored,
-            shell: "bash".to_owned(),
+            shell_path: PathBuf::from("/bin/bash"),
+            env: Env::default(),
             timezone: jiff::tz::TimeZone::UTC,
             originator: "codex".to_owned(),
             thread_source: None,
@@ -112,6 +115,11 @@ impl ThreadSettings {
         configured.or_else(|| models::default_effort(&self.model))
     }
 
+    /// Returns what commands may touch.
+    pub(crate) fn policy(&self) -> SandboxPolicy {
+        SandboxPolicy::of_mode(self.sandbox, self.workspace.clone())
+    }
+
     /// Returns the number of tokens beyond which the conversation is summarised.
     pub(crate) fn compaction_limit(&self) -> u64 {
         self.auto_compact_token_limit.unwrap_or_else(|| {
@@ -119,6 +127,47 @@ impl ThreadSettings {
             let window = window.unwrap_or_else(|| models::context_window(&self.model));
             window / 5 * 4
         })
+    }
+}
+
+/// The tools for the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuiltInTools {
+    /// How commands are run.
+    pub commands: CommandTools,
+    /// Whether files can be patched.
+    pub apply_patch: bool,
+    /// Whether pictures can be looked at.
+    pub view_image: bool,
+}
+
+/// How commands are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommandTools {
+    /// Not at all.
+    Absent,
+    /// In sessions that can outlast a call.
+    Sessions,
+    /// To their end, by the classic shell tool.
+    Classic,
+}
+
+impl BuiltInTools {
+    /// None of them.
+    pub const NONE: Self = Self {
+        commands: CommandTools::Absent,
+        apply_patch: false,
+        view_image: false,
+    };
+}
+
+impl Default for BuiltInTools {
+    fn default() -> Self {
+        Self {
+            commands: CommandTools::Sessions,
+            apply_patch: true,
+            view_image: true,
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::actor::{self, ActorState, ThreadActor};
 use crate::calls::CallServices;
 use crate::conversation::{Conversation, Journal, Recalled};
 use crate::events::EventSink;
+use crate::hands::Hands;
 use crate::resources::ResourceTools;
 use crate::settings::{Begin, Storage, ThreadServices, ThreadSettings};
 use crate::turn::TurnServices;
@@ -119,6 +120,8 @@ pub async fn start_thread(
         .base_instructions
         .as_deref()
         .unwrap_or(instructions::BASE);
+    let hands = Hands::new(services.home.path().as_path());
+    early_notices.extend(hands.undo_unfinished());
     let turn_services = TurnServices {
         thread: id,
         model: services.model,
@@ -128,6 +131,7 @@ pub async fn start_thread(
             settings: Arc::new(settings),
             resources: ResourceTools::of(&mcp),
             mcp,
+            hands,
             events: events.clone(),
             spill_folder: output::spill_folder(services.home.path().as_path(), id),
         },

@@ -8,11 +8,14 @@ use codex_api_types::{CallOutput, FunctionCall, NamespaceTool, ResponseItem, Too
 use codex_mcp::{CatalogTool, McpHandle, ServerTools, ToolCatalog};
 use codex_model::ToolDialect;
 use codex_protocol::TodoItem;
+use codex_tools::request::{self, Request};
+use codex_tools::specs::{self, PatchForm};
 use serde_json::{Map, Value};
 
+use crate::models;
 use crate::plan;
 use crate::resources::{self, ResourceRequest, ResourceTools};
-use crate::settings::{ThreadSettings, WebSearchMode};
+use crate::settings::{CommandTools, ThreadSettings, WebSearchMode};
 use crate::skills;
 
 /// So many characters of a server's own words describe its namespace.
@@ -35,12 +38,31 @@ impl Toolbox<'_> {
     pub(crate) fn specs(&self) -> Vec<ToolSpec> {
         let settings = self.settings;
         let mut specs = Vec::new();
+        match settings.tools.commands {
+            CommandTools::Sessions => {
+                specs.extend([specs::exec_command(), specs::write_stdin()]);
+            }
+            CommandTools::Classic => specs.push(specs::shell()),
+            CommandTools::Absent => {}
+        }
+        if settings.tools.apply_patch {
+            let form = match settings.dialect {
+                ToolDialect::OpenAi if models::knows_grammars(&settings.model) => {
+                    PatchForm::Freeform
+                }
+                ToolDialect::OpenAi | ToolDialect::Plain => PatchForm::Function,
+            };
+            specs.push(specs::apply_patch(form));
+        }
         if settings.update_plan {
             specs.push(ToolSpec::function(
                 plan::NAME,
                 plan::DESCRIPTION,
                 plan::parameters(),
             ));
+        }
+        if settings.tools.view_image {
+            specs.push(specs::view_image());
         }
         if self.resources == ResourceTools::Offered {
             specs.extend(resources::specs());
@@ -150,6 +172,8 @@ pub(crate) enum Route {
         /// For the item.
         arguments: Value,
     },
+    /// A built-in tool.
+    AtHand(Request),
     /// The plan changes.
     Plan(Vec<TodoItem>),
     /// Nothing can be run.
@@ -173,14 +197,18 @@ impl Toolbox<'_> {
         let (call_id, route) = match item {
             ResponseItem::FunctionCall(call) => (&call.call_id, self.function_call(call)),
             ResponseItem::CustomToolCall(call) => {
-                let input = Value::String(call.input.clone());
-                (&call.call_id, self.unsupported(None, &call.name, input))
-            }
-            ResponseItem::LocalShellCall(call) => {
-                let action = call.action.clone();
-                let route = self.unsupported(None, "local_shell_call", action);
+                let route = match call.name.as_str() {
+                    specs::APPLY_PATCH if self.settings.tools.apply_patch => {
+                        Route::AtHand(request::patch(call.input.clone()))
+                    }
+                    name => {
+                        let input = Value::String(call.input.clone());
+                        self.unsupported(None, name, input)
+                    }
+                };
                 (&call.call_id, route)
             }
+            ResponseItem::LocalShellCall(call) => (&call.call_id, self.local_shell(&call.action)),
             ResponseItem::Message(_)
             | ResponseItem::Reasoning(_)
             | ResponseItem::WebSearchCall(_)
@@ -254,6 +282,20 @@ impl Toolbox<'_> {
             let items = plan::parse(&call.arguments);
             return Some(items.map_or_else(|error| malformed(&error), Route::Plan));
         }
+        if self.offers_hand(&call.name) {
+            let shell = &self.settings.shell_path;
+            if let Some(read) = request::parse(&call.name, &call.arguments, shell) {
+                return Some(match read {
+                    Ok(request) => Route::AtHand(request),
+                    Err(error) => Route::Refused(Refused {
+                        server: OWN.to_owned(),
+                        tool: call.name.clone(),
+                        arguments: Value::String(call.arguments.clone()),
+                        message: error.to_string(),
+                    }),
+                });
+            }
+        }
         if self.resources == ResourceTools::Absent {
             return None;
         }
@@ -270,6 +312,32 @@ impl Toolbox<'_> {
             },
             Err(error) => malformed(&error),
         })
+    }
+
+    /// Whether a built-in tool of this name, or of another spelling of it, may be called.
+    fn offers_hand(&self, name: &str) -> bool {
+        let tools = self.settings.tools;
+        match name {
+            specs::APPLY_PATCH => tools.apply_patch,
+            specs::VIEW_IMAGE => tools.view_image,
+            name => request::runs_commands(name) && tools.commands != CommandTools::Absent,
+        }
+    }
+
+    fn local_shell(&self, action: &Value) -> Route {
+        const NAME: &str = "local_shell_call";
+        if self.settings.tools.commands == CommandTools::Absent {
+            return self.unsupported(None, NAME, action.clone());
+        }
+        match request::parse_local_shell(action, &self.settings.shell_path) {
+            Ok(request) => Route::AtHand(request),
+            Err(error) => Route::Refused(Refused {
+                server: OWN.to_owned(),
+                tool: NAME.to_owned(),
+                arguments: action.clone(),
+                message: error.to_string(),
+            }),
+        }
     }
 
     fn unsupported(&self, namespace: Option<&str>, name: &str, arguments: Value) -> Route {
@@ -292,7 +360,14 @@ impl Toolbox<'_> {
     }
 
     fn own_names(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
+        let tools = self.settings.tools;
+        let mut names = match tools.commands {
+            CommandTools::Sessions => vec![specs::EXEC_COMMAND, specs::WRITE_STDIN],
+            CommandTools::Classic => vec![specs::SHELL],
+            CommandTools::Absent => Vec::new(),
+        };
+        names.extend(tools.apply_patch.then_some(specs::APPLY_PATCH));
+        names.extend(tools.view_image.then_some(specs::VIEW_IMAGE));
         if self.settings.update_plan {
             names.push(plan::NAME);
         }

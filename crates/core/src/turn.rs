@@ -124,6 +124,8 @@ impl Turn {
     /// Runs to the end.
     pub(crate) async fn run(mut self) -> Ended {
         let outcome = self.rounds().await;
+        let services = &self.services.calls;
+        services.hands.running.end_all(&services.events).await;
         if let Some(Plan { id, items }) = self.plan.take() {
             let events = &self.services.calls.events;
             events.completed(id, ItemDetails::TodoList { items }).await;
@@ -278,6 +280,7 @@ impl Turn {
                 let work = Work::Resources(request);
                 calls.start(call_id, wire, call, work).await;
             }
+            Route::AtHand(request) => calls.start_hand(call_id, wire, request),
             Route::Refused(refused) => calls.refuse(call_id, wire, refused).await,
             Route::Plan(items) => {
                 self.show_plan(items).await;

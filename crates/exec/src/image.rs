@@ -3,25 +3,17 @@
 //! They are read and checked before any request, because a picture that cannot be read would otherwise
 //! become a sentence in the prompt that nobody asked for.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use codex_protocol::UserInput;
-use imagesize::ImageType;
-
-use crate::input::read_at_most;
-
-/// Largest picture.
-const LIMIT_MIB: u64 = 20;
+use codex_tools::picture::{self, PictureError};
 
 /// Why a picture cannot be sent.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read image `{}`: {why}", path.display())]
 pub(crate) struct ImageError {
     path: PathBuf,
-    why: String,
+    why: PictureError,
 }
 
 /// Reads the pictures that `-i` names, in the order of argv. Paths are taken as seen from `cwd`.
@@ -49,43 +41,22 @@ fn files(value: &str, cwd: &Path) -> Vec<String> {
 
 fn read(name: &str, cwd: &Path) -> Result<UserInput, ImageError> {
     let path = cwd.join(name);
-    let failed = |why: String| ImageError {
-        path: PathBuf::from(name),
-        why,
-    };
-    let metadata = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?;
-    if !metadata.is_file() {
-        return Err(failed("not a regular file".to_owned()));
-    }
-    let bytes = File::open(&path)
-        .and_then(|file| read_at_most(file, LIMIT_MIB))
-        .map_err(|error| failed(error.to_string()))?;
-    let media_type = media_type(&bytes).map_err(|why| failed(why.to_owned()))?;
-    let data_url = format!("data:{media_type};base64,{}", STANDARD.encode(&bytes));
-    Ok(UserInput::Image { path, data_url })
-}
-
-/// Returns the media type of a picture that providers take. Only the head is decoded: it holds the
-/// kind and the size, and the pixels are the provider's business.
-fn media_type(bytes: &[u8]) -> Result<&'static str, &'static str> {
-    const UNKNOWN: &str = "not a PNG, JPEG, GIF or WebP picture";
-    let media_type = match imagesize::image_type(bytes) {
-        Ok(ImageType::Png) => "image/png",
-        Ok(ImageType::Jpeg) => "image/jpeg",
-        Ok(ImageType::Gif) => "image/gif",
-        Ok(ImageType::Webp) => "image/webp",
-        Ok(_) | Err(_) => return Err(UNKNOWN),
-    };
-    match imagesize::blob_size(bytes) {
-        Ok(size) if size.width > 0 && size.height > 0 => Ok(media_type),
-        Ok(_) => Err("the picture has no pixels"),
-        Err(_) => Err("the picture is cut short"),
+    match picture::data_url(&path) {
+        Ok(data_url) => Ok(UserInput::Image { path, data_url }),
+        Err(why) => Err(ImageError {
+            path: PathBuf::from(name),
+            why,
+        }),
     }
 }
 
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use codex_tools::picture::LIMIT_MIB;
+
     use super::*;
 
     /// One transparent pixel.

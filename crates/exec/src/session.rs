@@ -402,11 +402,6 @@ fn early_notices(request: &Request, loaded: &mut Loaded) -> Vec<String> {
     if n_more > 0 {
         notices.push(format!("... and {n_more} more"));
     }
-    if !request.add_dirs.is_empty() {
-        notices.push(
-            "`--add-dir` has no effect yet: this version has no tool that writes files".to_owned(),
-        );
-    }
     notices
 }
 
@@ -430,6 +425,7 @@ fn start_options(request: &Request, begin: Begin) -> StartOptions {
         },
         approval: Some(AskForApproval::Never),
         sandbox: request.sandbox,
+        add_dirs: request.add_dirs.clone(),
         elicitation: match request.bypass {
             true => ElicitationPolicy::AcceptEmptyForms(NOBODY),
             false => ElicitationPolicy::Decline(NOBODY),

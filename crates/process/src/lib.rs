@@ -17,27 +17,23 @@ mod exit;
 mod group;
 #[cfg(unix)]
 mod guardian;
-#[cfg(unix)]
 mod head_tail;
 mod lookup;
 #[cfg(unix)]
 mod raise;
 #[cfg(unix)]
 mod replace;
-#[cfg(unix)]
 mod session;
 mod spec;
 mod stderr;
 mod tree;
 
 pub use exit::Exit;
-#[cfg(unix)]
 pub use head_tail::{HeadTail, Kept};
 #[cfg(unix)]
 pub use raise::end_by_signal;
 #[cfg(unix)]
 pub use replace::replace_process;
-#[cfg(unix)]
 pub use session::{Session, Terminal, WriteError};
 pub use spec::{ChildSpec, SpawnError};
 pub use stderr::StderrTail;

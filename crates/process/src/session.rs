@@ -3,16 +3,17 @@
 //! stdout and stderr are one pipe, or one terminal, so that their order is the order of writing. The
 //! stream is read all the time, whether or not anybody looks; of what was written the beginning and
 //! the end are kept. Without a terminal stdin is empty: a program that would ask must not hang.
+//! Terminals are there on Unix only.
 
-use std::fs::File;
 use std::future::Future;
-use std::os::fd::OwnedFd;
+#[cfg(unix)]
+use std::os::fd::OwnedFd as OwnedEnd;
+#[cfg(windows)]
+use std::os::windows::io::OwnedHandle as OwnedEnd;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::pty::{OpenptyResult, Winsize, openpty};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::sync::watch;
@@ -21,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::group::Leads;
 use crate::tree::Wiring;
-use crate::{ChildSpec, Exit, HeadTail, Kept, Ladder, ProcessTree, SpawnError, StopReport};
+use crate::{ChildSpec, Exit, HeadTail, Kept, ProcessTree, SpawnError};
 
 /// What is kept of the whole output.
 const ALL_LIMIT: usize = 512 * 1024;
@@ -29,6 +30,8 @@ const ALL_LIMIT: usize = 512 * 1024;
 const UNREAD_LIMIT: usize = 1024 * 1024;
 /// How long the stream may stay open after the tree has ended: a daemon may have inherited it.
 const STREAM_GRACE: Duration = Duration::from_millis(250);
+/// How long a killed command may take to go.
+const END_LIMIT: Duration = Duration::from_secs(2);
 /// How long a program may leave its input unread.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -159,10 +162,15 @@ impl Session {
         lock(&self.output).all.kept()
     }
 
-    /// Ends the command and everything it started.
-    pub async fn stop(self, ladder: Ladder) -> StopReport {
-        drop(self.input);
-        self.tree.stop(ladder).await
+    /// Ends the command and everything it started: SIGTERM, and SIGKILL after a while. Returns when
+    /// it is gone and its output complete, at most 2 s after the last signal.
+    pub async fn stop(&self, kill_after: Duration) -> Exit {
+        if let Some(exit) = self.try_exit() {
+            return exit;
+        }
+        self.tree.terminate(kill_after).await;
+        let ended = timeout(END_LIMIT, self.ended()).await;
+        ended.unwrap_or(Exit::Unknown)
     }
 }
 
@@ -182,8 +190,8 @@ async fn read(mut stream: ChildStdout, output: Arc<Mutex<Output>>) {
 
 /// Our ends of what a command reads and writes, and the command's.
 struct Ends {
-    stream: OwnedFd,
-    input: Option<OwnedFd>,
+    stream: OwnedEnd,
+    input: Option<OwnedEnd>,
     wiring: Wiring,
 }
 
@@ -203,29 +211,37 @@ impl Ends {
                     },
                 })
             }
-            Terminal::Own => {
-                let size = Winsize {
-                    ws_row: 24,
-                    ws_col: 80,
-                    ws_xpixel: 0,
-                    ws_ypixel: 0,
-                };
-                let OpenptyResult { master, slave } = openpty(&size, None)?;
-                for fd in [&master, &slave] {
-                    fcntl(fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
-                }
-                let slave = File::from(slave);
-                Ok(Self {
-                    input: Some(master.try_clone()?),
-                    stream: master,
-                    wiring: Wiring {
-                        stdin: slave.try_clone()?.into(),
-                        stdout: slave.try_clone()?.into(),
-                        stderr: slave.into(),
-                        leads: Leads::Session,
-                    },
-                })
-            }
+            #[cfg(unix)]
+            Terminal::Own => Self::terminal(),
+            #[cfg(not(unix))]
+            Terminal::Own => Err(std::io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    #[cfg(unix)]
+    fn terminal() -> std::io::Result<Self> {
+        use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+        use nix::pty::{OpenptyResult, Winsize, openpty};
+
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 80,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        let OpenptyResult { master, slave } = openpty(&size, None)?;
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+        }
+        Ok(Self {
+            input: Some(master.try_clone()?),
+            stream: master,
+            wiring: Wiring {
+                stdin: slave.try_clone()?.into(),
+                stdout: slave.try_clone()?.into(),
+                stderr: slave.into(),
+                leads: Leads::Session,
+            },
+        })
     }
 }

@@ -186,14 +186,24 @@ impl ProcessTree {
             let step = LastStep::StdinClosed;
             return StopReport { exit, step };
         }
-        self.group.signal(Stop::Term);
-        if let Ok(exit) = timeout(ladder.kill_after, self.exited()).await {
+        if let Some(exit) = self.terminate(ladder.kill_after).await {
             let step = LastStep::Terminated;
             return StopReport { exit, step };
         }
         let exit = self.kill().await;
         let step = LastStep::Killed;
         StopReport { exit, step }
+    }
+
+    /// Sends SIGTERM to the group, and SIGKILL after a while; returns the exit when the first was
+    /// enough.
+    pub(crate) async fn terminate(&self, kill_after: Duration) -> Option<Exit> {
+        self.group.signal(Stop::Term);
+        if let Ok(exit) = timeout(kill_after, self.exited()).await {
+            return Some(exit);
+        }
+        self.group.signal(Stop::Kill);
+        None
     }
 
     /// Kills the group at once and waits until it is gone, at most 2 s.

@@ -15,6 +15,11 @@ impl Loaded {
         add_dirs: impl IntoIterator<Item = PathBuf>,
     ) -> SandboxPolicy {
         let mode = typed.or(self.config.sandbox_mode).unwrap_or_default();
+        SandboxPolicy::of_mode(mode, self.workspace(add_dirs))
+    }
+
+    /// Returns what `workspace-write` opens besides the working directory.
+    pub(crate) fn workspace(&self, add_dirs: impl IntoIterator<Item = PathBuf>) -> WorkspaceWrite {
         let configured = &self.config.sandbox_workspace_write;
         let mut workspace = WorkspaceWrite {
             writable_roots: configured.writable_roots.clone(),
@@ -23,6 +28,6 @@ impl Loaded {
             exclude_slash_tmp: configured.exclude_slash_tmp,
         };
         workspace.writable_roots.extend(add_dirs);
-        SandboxPolicy::of_mode(mode, workspace)
+        workspace
     }
 }

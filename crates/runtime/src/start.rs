@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use codex_config::{Config, Constrained, Enablement, Feature, OffReason};
-use codex_core::{Begin, Storage, ThreadHandle, ThreadServices, ThreadSettings};
+use codex_core::{
+    Begin, BuiltInTools, CommandTools, Storage, ThreadHandle, ThreadServices, ThreadSettings,
+};
 use codex_http::HttpClient;
 use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings, ToolPins};
 use codex_model::{
@@ -30,6 +32,8 @@ pub struct StartOptions {
     pub approval: Option<AskForApproval>,
     /// What commands may touch, when it was typed.
     pub sandbox: Option<SandboxMode>,
+    /// Further directories that commands may write.
+    pub add_dirs: Vec<PathBuf>,
     /// What a server gets that asks the user.
     pub elicitation: ElicitationPolicy,
     /// Whether the thread is kept.
@@ -282,7 +286,10 @@ impl Loaded {
         settings.optional_startup_grace = (!grace.is_zero()).then_some(grace);
         settings.stream_deltas = options.stream_deltas;
         settings.storage = options.storage;
-        settings.shell = shell(self.env.non_empty("SHELL"));
+        settings.shell_path = codex_tools::environment::shell(&self.env);
+        settings.env = self.env.clone();
+        settings.tools = built_in_tools(config);
+        settings.workspace = self.workspace(options.add_dirs.iter().cloned());
         settings.timezone = jiff::tz::TimeZone::system();
         settings.thread_source.clone_from(&options.thread_source);
         Ok(settings)
@@ -387,8 +394,15 @@ fn whole_second(time: jiff::Timestamp) -> jiff::Timestamp {
     jiff::Timestamp::from_second(time.as_second()).unwrap_or(time)
 }
 
-/// Returns the name of the user's shell for the model.
-fn shell(variable: Option<&str>) -> String {
-    let name = variable.and_then(|path| Path::new(path).file_name()?.to_str());
-    name.unwrap_or("bash").to_owned()
+fn built_in_tools(config: &Config) -> BuiltInTools {
+    let is_on = |feature| config.features.enabled(feature);
+    BuiltInTools {
+        commands: match (is_on(Feature::ShellTool), is_on(Feature::UnifiedExec)) {
+            (false, _) => CommandTools::Absent,
+            (true, true) => CommandTools::Sessions,
+            (true, false) => CommandTools::Classic,
+        },
+        apply_patch: true,
+        view_image: is_on(Feature::ViewImage),
+    }
 }

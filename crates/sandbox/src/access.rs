@@ -46,6 +46,28 @@ pub(crate) fn of_policy(
     Ok(Some(access))
 }
 
+/// Where files may be written, for code of ours that writes in a command's stead.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct WritablePlaces {
+    /// Directories, as real paths.
+    pub roots: Vec<PathBuf>,
+    /// What inside of them stays as it is, or stays missing.
+    pub kept: Vec<PathBuf>,
+}
+
+/// Returns where files may be written under a policy; `None` = everywhere.
+pub fn writable_places(
+    policy: &SandboxPolicy,
+    cwd: &Path,
+    env: &Env,
+) -> Result<Option<WritablePlaces>, SandboxError> {
+    let access = of_policy(policy, cwd, env)?;
+    Ok(access.map(|access| WritablePlaces {
+        roots: access.writable,
+        kept: [access.read_only, access.absent].concat(),
+    }))
+}
+
 impl Access {
     fn open(
         &mut self,

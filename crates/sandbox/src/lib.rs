@@ -23,6 +23,7 @@ mod seatbelt;
 
 use std::path::PathBuf;
 
+pub use access::{WritablePlaces, writable_places};
 pub use plan::{SandboxType, SpawnPlan, plan};
 
 /// Why no program can be started under a policy.

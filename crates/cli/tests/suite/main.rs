@@ -9,6 +9,7 @@ mod cli_basics;
 mod doctor;
 mod exec_faults;
 mod exec_files;
+mod exec_hands;
 mod exec_login;
 mod exec_mcp;
 mod exec_prompt;

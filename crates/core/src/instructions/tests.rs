@@ -50,7 +50,7 @@ fn configured_words_and_agents_md_are_parts_of_their_own() {
     let mut settings = settings();
     settings.developer_instructions = Some("Be kind.".to_owned());
     settings.sandbox = SandboxMode::WorkspaceWrite;
-    settings.writable_roots = vec!["/tmp/extra".into()];
+    settings.workspace.writable_roots = vec!["/tmp/extra".into()];
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("AGENTS.md");
     #[expect(clippy::disallowed_methods, reason = "tests prepare files directly")]
@@ -59,7 +59,7 @@ fn configured_words_and_agents_md_are_parts_of_their_own() {
     assert_snapshot!(texts(&opening(&settings, agents_md.as_ref(), noon())), @"
     [developer]
     <permissions instructions>
-    Sandbox mode is `workspace-write`: files may be read; only below `/srv/app`, `/tmp/extra` may they be written. The network is off.
+    Sandbox mode is `workspace-write`: files may be read; only below `/srv/app`, `/tmp/extra`, `/tmp`, `$TMPDIR` may they be written. The network is off.
     Approval policy is `never`: nobody can be asked. A call that would need approval is refused; do not try it again, find another way or say what is missing.
     </permissions instructions>
     [developer]

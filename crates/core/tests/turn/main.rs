@@ -8,6 +8,7 @@
 
 mod calls;
 mod compaction;
+mod hands;
 mod mcp;
 mod provider;
 mod resources;

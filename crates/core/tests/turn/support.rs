@@ -157,6 +157,7 @@ impl Room {
         let mut settings = ThreadSettings::new(cwd, "gpt-5.5");
         settings.approval = AskForApproval::Never;
         settings.web_search = codex_core::WebSearchMode::Disabled;
+        settings.tools = codex_core::BuiltInTools::NONE;
         let model = Script {
             answers: Mutex::new(answers.into()),
             ..Script::default()
@@ -319,11 +320,7 @@ fn details(details: &ItemDetails) -> String {
         }
         ItemDetails::WebSearch(search) => format!("search {:?} {}", search.query, search.action),
         ItemDetails::McpToolCall(call) => {
-            let status = match call.status {
-                ItemStatus::InProgress => "runs",
-                ItemStatus::Completed => "done",
-                ItemStatus::Failed => "failed",
-            };
+            let status = status(call.status);
             let mut line = format!("{}/{} {} {status}", call.server, call.tool, call.arguments);
             if let Some(result) = &call.result {
                 let content = serde_json::to_string(&result.content).unwrap();
@@ -337,10 +334,34 @@ fn details(details: &ItemDetails) -> String {
             }
             line
         }
-        ItemDetails::CommandExecution(_)
-        | ItemDetails::FileChange(_)
-        | ItemDetails::Error { .. } => {
-            format!("{details:?}")
+        ItemDetails::CommandExecution(run) => {
+            let exit = run.exit_code.map(|code| format!(" exit={code}"));
+            format!(
+                "ran {:?} {}{} {:?}",
+                run.command,
+                status(run.status),
+                exit.unwrap_or_default(),
+                run.aggregated_output
+            )
         }
+        ItemDetails::FileChange(change) => {
+            let files = change.changes.iter();
+            let files = files.map(|file| format!("{:?} {}", file.kind, file.path.display()));
+            let files: Vec<String> = files.collect();
+            let mut line = format!("patch [{}] {}", files.join(", "), status(change.status));
+            if let Some(error) = &change.error {
+                line.push_str(&format!(" error={error}"));
+            }
+            line
+        }
+        ItemDetails::Error { .. } => format!("{details:?}"),
+    }
+}
+
+fn status(status: ItemStatus) -> &'static str {
+    match status {
+        ItemStatus::InProgress => "runs",
+        ItemStatus::Completed => "done",
+        ItemStatus::Failed => "failed",
     }
 }
