@@ -2,14 +2,16 @@
 //!
 //! | part | from | what for |
 //! |---|---|---|
-//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, authorization servers, driver of Chromium, Node 22 |
-//! | `python` | PyPI, `xtask/parts/python` | the time server, two more authorization servers with MCP servers |
+//! | `npm` | npm, `xtask/parts/npm` | conformance suite, reference MCP server, authorization servers, driver of Chromium, TypeScript SDK of `exec`, Node 22 |
+//! | `python` | PyPI, `xtask/parts/python` | the time server, two more authorization servers with MCP servers, Python SDK of `exec` |
 //! | `reference` | npm, `xtask/parts/reference` | the published binary, for `bench` only |
 //!
 //! Needed on the machine: `npm` with a Node, `python3` with `venv`, a Secret Service for the suite of
 //! the keyring, Chromium for one login, and `strace` for one row of `bench` (`parts/machine.rs`). Parts lie in the cache
 //! folder under a stamp of their lists, are made in a temporary folder and moved into place, so that
 //! two runs and a broken run do no harm.
+//! The TypeScript SDK wants the published binary of a few hundred MB; the list puts a tiny package in
+//! its place, because the SDK drives ours.
 //! The registries are those that npm and pip are set up for; the lock files name none.
 
 mod machine;
@@ -54,8 +56,8 @@ impl Part {
     /// The suites that need it.
     fn suites(self) -> &'static str {
         match self {
-            Self::Npm => "real servers, real logins, conformance",
-            Self::Python => "real servers, real logins",
+            Self::Npm => "real servers, real logins, the public SDKs, conformance",
+            Self::Python => "real servers, real logins, the public SDKs",
             Self::Reference => "bench",
         }
     }
