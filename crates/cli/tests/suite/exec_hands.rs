@@ -387,3 +387,46 @@ fn a_fork_bomb_of_output_is_bounded() {
         &told[..200]
     );
 }
+
+#[test]
+fn a_patch_that_was_killed_in_the_middle_is_undone_by_the_next_run() {
+    const N_FILES: usize = 120;
+    let provider = MockResponses::start();
+    let home = TestHome::with_provider(&provider, "");
+    let dir = home.cwd();
+    let update = |n: usize| format!("*** Update File: f{n}\n@@\n-old\n+new\n");
+    let body: String = (0..N_FILES).map(update).collect();
+    let mut n_in_the_middle = 0;
+    for n_prepared in [1, 40, 80, 110, 119] {
+        for n in 0..N_FILES {
+            std::fs::write(dir.join(format!("f{n}")), "old\n").unwrap();
+        }
+        provider.queue(patches("c1", body.trim_end()));
+        let running = json(&home, &["-s", "workspace-write", "hi"]).spawn();
+        let deadline = Instant::now() + LIMIT;
+        while beside(&dir, ".new") < n_prepared {
+            assert!(Instant::now() < deadline, "the patch is not applied");
+        }
+        running.kill();
+        drop(running.wait());
+        n_in_the_middle += usize::from(beside(&dir, ".old") > 0);
+
+        provider.otherwise(says("done"));
+        let next = json(&home, &["hi"]).run();
+        assert_eq!(next.exit(), Some(0), "{next}");
+        assert_eq!((beside(&dir, ".new"), beside(&dir, ".old")), (0, 0));
+        let contents = (0..N_FILES).map(|n| std::fs::read(dir.join(format!("f{n}"))).unwrap());
+        let n_new = contents.filter(|content| content == b"new\n").count();
+        assert!(n_new == 0 || n_new == N_FILES, "{n_new}");
+    }
+    assert!(n_in_the_middle > 0, "no kill came in the middle");
+}
+
+/// Counts the files that a patch puts beside its targets.
+fn beside(dir: &Path, suffix: &str) -> usize {
+    let names = std::fs::read_dir(dir).unwrap().flatten();
+    let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.starts_with(".codex-") && name.ends_with(suffix))
+        .count()
+}
