@@ -12,7 +12,11 @@ use crate::{step, workspace};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Each target with the folder of `fuzz/seeds` that it begins with.
-const TARGETS: [(&str, &str); 2] = [("config_load", "config"), ("config_edit", "config")];
+const TARGETS: [(&str, &str); 3] = [
+    ("config_load", "config"),
+    ("config_edit", "config"),
+    ("patch", "patch"),
+];
 
 /// What `cargo fuzz` passes too, without a sanitizer: our crates hold no unsafe code to sanitize.
 const COVERAGE: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
