@@ -69,7 +69,11 @@ impl SandboxArgs {
 pub(crate) fn run(args: SandboxArgs, invocation: Invocation) -> Result<u8, CliError> {
     let loaded = crate::load(invocation)?;
     let mode = args.mode();
-    let policy = loaded.sandbox_policy(mode, args.add_dir);
+    let mut notices = Vec::new();
+    let policy = loaded.sandbox_policy(mode, args.add_dir, &mut notices);
+    for notice in notices {
+        crate::say(&format!("warning: {notice}"))?;
+    }
     let policy = match args.network {
         true => policy.with_network(),
         false => policy,

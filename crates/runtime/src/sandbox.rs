@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use codex_protocol::{SandboxMode, SandboxPolicy, WorkspaceWrite};
 
 use crate::load::Loaded;
+use crate::start::allowed;
 
 impl Loaded {
     /// Returns the policy of the run: a typed mode wins over the configured one, and without either
-    /// it is `read-only`. `add_dirs` are writable besides the configured roots.
+    /// it is `read-only`. `add_dirs` are writable besides the configured roots. A mode that the
+    /// requirements do not allow is not taken, and a notice says so.
     pub fn sandbox_policy(
         &self,
         typed: Option<SandboxMode>,
         add_dirs: impl IntoIterator<Item = PathBuf>,
+        notices: &mut Vec<String>,
     ) -> SandboxPolicy {
-        let mode = typed.or(self.config.sandbox_mode).unwrap_or_default();
+        let mode = allowed(&self.config.sandbox_mode, typed, notices);
         SandboxPolicy::of_mode(mode, self.workspace(add_dirs))
     }
 

@@ -7,15 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use codex_host::Env;
-use codex_process::{ChildSpec, Exit, Ladder, LastStep, Session, SpawnError, Terminal};
+use codex_process::{ChildSpec, Exit, Session, SpawnError, Terminal};
 use codex_protocol::SandboxPolicy;
 use codex_sandbox::SpawnPlan;
 
 const LIMIT: Duration = Duration::from_secs(20);
-const FAST: Ladder = Ladder {
-    term_after: Duration::ZERO,
-    kill_after: Duration::from_millis(100),
-};
+const FAST: Duration = Duration::from_millis(100);
 
 fn read_only() -> SpawnPlan {
     let policy = SandboxPolicy::ReadOnly {
@@ -73,8 +70,7 @@ async fn a_command_that_ignores_sigterm_ends_with_its_daemon() {
         }
     })
     .await;
-    let report = limited(session.stop(FAST)).await;
-    assert_eq!(report.step, LastStep::Killed);
+    assert_eq!(limited(session.stop(FAST)).await, Exit::Signal(9));
     let begun = Instant::now();
     while lives(&daemon) {
         assert!(begun.elapsed() < LIMIT, "the daemon lives");
@@ -89,15 +85,7 @@ async fn a_command_that_handles_sigterm_chooses_its_exit() {
         Terminal::Absent,
     );
     wait_for(&session, "ready").await;
-    let patient = Ladder {
-        kill_after: LIMIT,
-        ..FAST
-    };
-    let report = limited(session.stop(patient)).await;
-    assert_eq!(
-        (report.exit, report.step),
-        (Exit::Code(9), LastStep::Terminated)
-    );
+    assert_eq!(limited(session.stop(LIMIT)).await, Exit::Code(9));
 }
 
 #[tokio::test]

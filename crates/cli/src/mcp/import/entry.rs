@@ -221,6 +221,7 @@ impl Reader {
             cwd,
             inherit_env: false,
             cwd_base: None,
+            sandbox: None,
         };
         (McpTransport::Stdio(stdio), expand)
     }
