@@ -51,11 +51,6 @@ fn a_command_of_the_reference_that_is_not_there_says_so() {
         hint: run `codex exec PROMPT` for one turn
         [exit 1]
         ");
-    assert_snapshot!(home.codex(["mcp", "export", "docs"]).run(), @"
-        [stderr]
-        Error: codex mcp export is not available yet
-        [exit 1]
-        ");
 }
 
 #[test]
