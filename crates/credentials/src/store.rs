@@ -1,5 +1,6 @@
 //! The policy over the two backends: where a record is read, written and deleted.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ pub struct SecretStore {
     collection: Collection,
     settings: StoreSettings,
     file: FileBackend,
+    /// Whether the keyring ever had a record of this collection.
+    keyring_gave: AtomicBool,
     notices: Mutex<Notices>,
 }
 
@@ -81,6 +84,7 @@ impl SecretStore {
             file: FileBackend::new(&settings.home, collection),
             collection,
             settings,
+            keyring_gave: AtomicBool::default(),
             notices: Mutex::default(),
         }
     }
@@ -143,6 +147,25 @@ impl SecretStore {
             found: self.newer(in_keyring, in_file),
             keyring_unread,
         })
+    }
+
+    /// Whether there is no record for certain: one that cannot be read may be there.
+    pub async fn holds_none(&self, key: &StoreKey) -> bool {
+        let is_in_keyring = match self.settings.policy {
+            StorePolicy::File => false,
+            StorePolicy::Auto | StorePolicy::Keyring => match self.keyring_load(key).await {
+                Ok(found) => found.is_some(),
+                // One that was never there has nothing; one that is gone may come back.
+                Err(why) => why.may_hold_a_copy() || self.keyring_gave.load(Ordering::Relaxed),
+            },
+        };
+        let is_in_file = match self.settings.policy {
+            StorePolicy::Keyring => false,
+            StorePolicy::Auto | StorePolicy::File => {
+                !matches!(self.noted(self.file.load(key).await), Ok(None))
+            }
+        };
+        !is_in_keyring && !is_in_file
     }
 
     /// Writes the record of the locked key, reads it back, and returns where it lies.
@@ -228,7 +251,11 @@ impl SecretStore {
     async fn keyring_load(&self, key: &StoreKey) -> Result<Option<SecretJson>, KeyringError> {
         let service = self.collection.keyring_service;
         let limit = self.settings.keyring_limit;
-        self.settings.keyring.load(service, key, limit).await
+        let found = self.settings.keyring.load(service, key, limit).await;
+        if let Ok(Some(_)) = found {
+            self.keyring_gave.store(true, Ordering::Relaxed);
+        }
+        found
     }
 
     async fn keyring_save(&self, lock: &KeyLock, record: &Record) -> Result<(), KeyringError> {

@@ -142,6 +142,22 @@ async fn a_locked_keyring_is_asked_once_and_the_file_is_used() {
     assert_eq!(keyring_error(&strict).await, KeyringError::Locked);
 }
 
+#[tokio::test]
+async fn that_no_record_is_there_is_said_only_for_certain() {
+    let (home, keyring) = (Home::new(), FakeKeyring::new(Fault::None));
+    for backend in [keyring.backend(), no_keyring()] {
+        let store = home.store(StorePolicy::Auto, &backend);
+        assert!(store.holds_none(&key("a")).await);
+        save_one(&store, 1).await.unwrap();
+        assert!(!store.holds_none(&key("a")).await);
+        delete(&store).await;
+        assert!(store.holds_none(&key("a")).await);
+    }
+    let locked = FakeKeyring::new(Fault::Locked);
+    let store = home.store(StorePolicy::Auto, &locked.backend());
+    assert!(!store.holds_none(&key("a")).await);
+}
+
 #[test]
 fn a_hanging_keyring_costs_one_limit_and_never_the_exit() {
     let (home, keyring) = (Home::new(), FakeKeyring::new(Fault::Hangs));

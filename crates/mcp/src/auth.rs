@@ -231,7 +231,6 @@ impl McpAuth {
             client,
             scopes: server.scopes.as_ref().map(Scopes::from_iter),
             resource: http.oauth_resource.clone(),
-            pinned_issuer: pinned_issuer(http),
         };
         let source = UnattendedSource::new(login, services);
         Ok(Some(TokenSupply::Unattended(source)))

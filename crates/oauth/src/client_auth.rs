@@ -84,6 +84,8 @@ pub struct ClientSettings {
     pub rung: Rung,
     /// The key of `oauth.private_key_file`, for `private_key_jwt`.
     pub signing_key: Option<SigningKey>,
+    /// `oauth.authorization_server_issuer`.
+    pub pinned_issuer: Option<String>,
 }
 
 /// Chooses how a client proves itself when neither config nor registration say it: with a secret

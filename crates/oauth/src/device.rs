@@ -1,6 +1,7 @@
 //! Logins without a browser on this machine: the device code grant (RFC 8628).
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_host::Secret;
@@ -24,6 +25,9 @@ const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// The pace of a server that names none, and what `slow_down` adds.
 const FIVE_SECONDS: Duration = Duration::from_secs(5);
+
+/// The fastest pace, whatever the server says.
+const ONE_SECOND: Duration = Duration::from_secs(1);
 
 /// A login by device code.
 #[derive(Debug, Clone)]
@@ -57,29 +61,21 @@ pub enum DeviceError {
     /// The user said no.
     #[error("the login was denied")]
     Denied,
-    /// The code is too old, or nobody came.
+    /// The code is too old.
     #[error("the code expired before it was entered")]
     Expired,
+    /// Nobody came in the time that the caller gave.
+    #[error("the code was not entered in time")]
+    Timeout,
     /// The token endpoint failed.
     #[error("{0}")]
     Token(#[from] TokenRequestError),
     /// The caller gave up.
     #[error("the login was cancelled")]
     Cancelled,
-}
-
-impl DeviceError {
-    /// Returns what to do now.
-    pub fn hints(&self, key: &ServerKey) -> Vec<String> {
-        match self {
-            Self::NotOffered => vec![format!(
-                "run `codex mcp login {} --no-browser` and paste the callback URL",
-                key.name
-            )],
-            Self::Registration(error) => error.hints(key.name.as_str(), &key.url),
-            _ => Vec::new(),
-        }
-    }
+    /// Another login of the same server began in this process.
+    #[error("superseded by a newer login")]
+    Superseded,
 }
 
 /// A code that waits for the user.
@@ -88,8 +84,6 @@ pub struct DeviceLogin {
     pub verification_uri: String,
     /// The code.
     pub user_code: String,
-    /// An address that holds the code already.
-    pub verification_uri_complete: Option<String>,
     device_code: Secret,
     interval: Duration,
     expires: Instant,
@@ -100,10 +94,12 @@ pub struct DeviceLogin {
     dpop_need: DpopNeed,
     resource: String,
     services: Services,
+    superseded: Arc<CancellationToken>,
 }
 
 impl DeviceRequest {
-    /// Registers if need be and asks for a code.
+    /// Registers if need be and asks for a code. A login of the same server that is under way in
+    /// this process ends.
     pub async fn begin(
         self,
         services: &Services,
@@ -119,6 +115,7 @@ impl DeviceRequest {
         let server = &self.discovery.server;
         let endpoint = server.device_authorization_endpoint.as_ref();
         let endpoint = endpoint.ok_or(DeviceError::NotOffered)?;
+        let (superseded, _) = services.supersede(&self.key);
         let challenge = self.discovery.challenge.as_ref();
         let resource_metadata = self.discovery.resource.as_ref();
         let scopes = choose_scopes(&self.scopes, challenge, resource_metadata, server).scopes;
@@ -136,7 +133,7 @@ impl DeviceRequest {
             now: services.clock.now(),
         };
         let client = ladder.climb(&fetcher).await?;
-        let resource = resource_parameter(self.resource.as_deref(), &self.key, &self.discovery);
+        let resource = resource_parameter(self.resource.as_deref(), &self.discovery);
         let text = scopes.to_string();
         let form = Form::default()
             .with_some("scope", Some(text.as_str()).filter(|text| !text.is_empty()))
@@ -158,9 +155,10 @@ impl DeviceRequest {
         Ok(DeviceLogin {
             verification_uri,
             user_code,
-            verification_uri_complete: text("verification_uri_complete", 500),
             device_code: Secret::new(device_code),
-            interval: seconds(&posted.json["interval"]).unwrap_or(FIVE_SECONDS),
+            interval: seconds(&posted.json["interval"])
+                .unwrap_or(FIVE_SECONDS)
+                .max(ONE_SECOND),
             expires: Instant::now() + life.min(Duration::from_secs(3600)),
             client: ClientRecord {
                 resource: Some(resource.clone()),
@@ -176,6 +174,7 @@ impl DeviceRequest {
             dpop_need,
             resource,
             services: services.clone(),
+            superseded,
         })
     }
 }
@@ -187,9 +186,14 @@ impl DeviceLogin {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<OAuthTokens, DeviceError> {
-        let limit = limit.min(self.expires.saturating_duration_since(Instant::now()));
+        let life = self.expires.saturating_duration_since(Instant::now());
+        let (limit, end) = match life < limit {
+            true => (life, DeviceError::Expired),
+            false => (limit, DeviceError::Timeout),
+        };
         tokio::select! {
-            outcome = timeout(limit, self.poll()) => outcome.unwrap_or(Err(DeviceError::Expired)),
+            outcome = timeout(limit, self.poll()) => outcome.unwrap_or(Err(end)),
+            () = self.superseded.cancelled() => Err(DeviceError::Superseded),
             () = cancel.cancelled() => Err(DeviceError::Cancelled),
         }
     }
@@ -224,7 +228,7 @@ impl DeviceLogin {
                 | TokenRequestError::Status {
                     status: 429 | 500..,
                     ..
-                } => interval = (interval * 2).max(Duration::from_secs(1)),
+                } => interval *= 2,
                 _ => return Err(error.into()),
             }
         }

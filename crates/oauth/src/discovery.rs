@@ -80,6 +80,8 @@ impl DiscoveryRequest {
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Discovery {
+    /// The MCP server that it was found for.
+    pub server_url: Url,
     /// The server's own document, if it has one.
     pub resource: Option<ResourceMetadata>,
     /// Its authorization server.
@@ -205,6 +207,7 @@ pub async fn discover(
     let trace = trace(&seen, verdicts);
     match step {
         Step::Done(outcome) => Ok(Discovery {
+            server_url: request.server_url.clone(),
             resource: outcome.resource,
             server: outcome.server,
             found: outcome.found,
@@ -249,33 +252,22 @@ async fn walk(
     }
 }
 
-/// Returns the `resource` parameter (RFC 8707): what the config says, else the server's URL in the
-/// spelling of its own metadata when that is the same address.
-pub(crate) fn resource_parameter(
-    configured: Option<&str>,
-    key: &crate::ServerKey,
-    discovery: &Discovery,
-) -> String {
-    if let Some(configured) = configured {
-        return configured.to_owned();
+/// Returns the `resource` parameter (RFC 8707) of every grant: what the config says, else what the
+/// server publishes, else its URL.
+pub(crate) fn resource_parameter(configured: Option<&str>, discovery: &Discovery) -> String {
+    match (configured, &discovery.resource) {
+        (Some(configured), _) => configured.to_owned(),
+        // Byte for byte: servers compare it so.
+        (None, Some(published)) => published.resource.clone(),
+        (None, None) => canonical(discovery.server_url.as_str()),
     }
-    canonical(&key.url, discovery.resource.as_ref())
 }
 
-pub(crate) fn canonical(server_url: &str, resource: Option<&ResourceMetadata>) -> String {
+pub(crate) fn canonical(server_url: &str) -> String {
     let Ok(mut url) = server_url.parse::<Url>() else {
         return server_url.to_owned();
     };
     url.set_fragment(None);
-    let same = |text: &str| {
-        let mut other: Url = text.parse().ok()?;
-        other.set_fragment(None);
-        let plain = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
-        (plain(&other) == plain(&url)).then(|| text.to_owned())
-    };
-    if let Some(named) = resource.and_then(|resource| same(&resource.resource)) {
-        return named;
-    }
     let text = String::from(url.clone());
     match url.path() == "/" && url.query().is_none() {
         true => text.trim_end_matches('/').to_owned(),

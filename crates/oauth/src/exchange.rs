@@ -60,6 +60,14 @@ impl TokenRequestError {
             Self::Answer(_) | Self::Client(_) => false,
         }
     }
+
+    /// The wait that the server asked for.
+    pub(crate) fn retry_after(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Denied { .. } | Self::Network { .. } | Self::Answer(_) | Self::Client(_) => None,
+        }
+    }
 }
 
 impl From<PostError> for TokenRequestError {

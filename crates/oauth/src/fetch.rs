@@ -127,10 +127,14 @@ impl Fetcher {
 
     /// For an endpoint that a login recorded: it was checked when the login was made, but a name
     /// may lead elsewhere today.
-    pub(crate) async fn for_record(services: &Services, key: &crate::ServerKey) -> Self {
+    pub(crate) async fn for_record(
+        services: &Services,
+        key: &crate::ServerKey,
+        settings: &crate::ClientSettings,
+    ) -> Self {
+        let is_pinned = settings.pinned_issuer.is_some();
         let rule = match key.url.parse() {
-            // The record proves that the user logged in there, private network or not.
-            Ok(server_url) => AddressRule::for_server(&server_url, true).await,
+            Ok(server_url) => AddressRule::for_server(&server_url, is_pinned).await,
             Err(_) => AddressRule::public(),
         };
         Self::new(services, rule)

@@ -14,6 +14,7 @@
 //! **Absent on purpose:** config files, the environment, printing, browsers, the MCP protocol.
 
 mod address;
+mod back_off;
 mod callback;
 mod challenge;
 mod client_auth;
@@ -24,6 +25,7 @@ mod dpop;
 mod enterprise;
 mod exchange;
 mod fetch;
+mod foreign;
 mod form;
 mod fresh_file;
 mod jwt;

@@ -5,6 +5,7 @@
 //! whichever comes first, and exchanges the code. Nothing is stored here: only after
 //! [`crate::LoginStore::save`] the old login is gone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_host::Secret;
@@ -170,7 +171,7 @@ pub struct PendingLogin {
     waiting: Waiting,
     pasted: mpsc::Receiver<Verdict>,
     paste: mpsc::Sender<Verdict>,
-    superseded: CancellationToken,
+    superseded: Arc<CancellationToken>,
 }
 
 /// Everything that stays the same until the tokens are there; never leaves memory.
@@ -228,7 +229,7 @@ impl LoginRequest {
             now: services.clock.now(),
         };
         let client = ladder.climb(&fetcher).await?;
-        let resource = resource_parameter(self.resource.as_deref(), &self.key, &self.discovery);
+        let resource = resource_parameter(self.resource.as_deref(), &self.discovery);
         let state = Secret::new(pkce::random::<16>()?);
         let waiting = listener.serve(expected(&redirect_uri, &binding, &state, &self.discovery));
         let dpop_need = DpopNeed::of(&self.discovery, challenge.map(|challenge| challenge.scheme));
@@ -405,7 +406,7 @@ impl PendingLogin {
     /// Returns the slot for a pasted callback URL.
     pub fn paste(&self) -> CallbackPaste {
         CallbackPaste {
-            expected: std::sync::Arc::clone(self.waiting.expected()),
+            expected: Arc::clone(self.waiting.expected()),
             sender: self.paste.clone(),
         }
     }
@@ -416,7 +417,7 @@ impl PendingLogin {
         limit: Duration,
         cancel: &CancellationToken,
     ) -> Result<OAuthTokens, LoginError> {
-        let superseded = self.superseded.clone();
+        let superseded = Arc::clone(&self.superseded);
         let outcome = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(LoginError::Cancelled),

@@ -12,16 +12,15 @@ use codex_host::Secret;
 use codex_http::HttpClient;
 use jiff::Timestamp;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
 
-use crate::client_auth::method_of_metadata;
 use crate::exchange::{Client, Dpop, TokenAnswer, request_tokens};
 use crate::fetch::Fetcher;
+use crate::foreign::{NoClient, client_of};
 use crate::form::Form;
 use crate::store::KeyLock;
 use crate::{
-    AccessToken, ClientKind, ClientRecord, ClientSettings, DiscoveryError, DiscoveryRequest,
-    LoginStore, OAuthTokens, Scopes, ServerKey, Services, StoreError, TokenRequestError, discover,
+    AccessToken, ClientKind, ClientRecord, ClientSettings, LoginStore, OAuthTokens, Scopes,
+    ServerKey, Services, StoreError, TokenRequestError,
 };
 
 const LOCK_LIMIT: Duration = Duration::from_secs(20);
@@ -261,59 +260,12 @@ impl RefreshTransaction {
         if tokens.client.as_ref().is_some_and(has_endpoint) {
             return Ok(());
         }
-        let server_url = self.key.url.parse();
-        let server_url =
-            server_url.map_err(|_| RefreshError::Refused("the server's URL is no URL".into()))?;
-        let request = DiscoveryRequest {
-            known_issuer: tokens.login.issuer.clone(),
-            is_interactive: false,
-            ..DiscoveryRequest::after_401(server_url, None)
-        };
-        let found = discover(&request, &self.services, &CancellationToken::new()).await;
-        let server = match found {
-            Ok(discovery) => discovery.server,
-            Err(error @ (DiscoveryError::Refused { .. } | DiscoveryError::Unsupported { .. })) => {
-                return Err(RefreshError::Refused(error.to_string()));
-            }
-            Err(error) => {
-                let why = error.to_string();
-                return Err(RefreshError::Transient { why, after: None });
-            }
-        };
-        if let Some(issuer) = &tokens.login.issuer
-            && *issuer != server.issuer
-        {
-            // A refresh token goes to nobody but the one who gave it.
-            return Err(login_required("the server trusts another issuer now", true));
-        }
-        let login = &tokens.login;
-        let configured = self.client.pre_registered.as_ref();
-        let configured = configured.filter(|client| client.client_id == login.client_id);
-        let has_secret = configured.is_some_and(|client| client.secret.is_some());
-        let known = tokens.client.take();
-        tokens.client = Some(ClientRecord {
-            token_endpoint: Some(server.token_endpoint.clone()),
-            revocation_endpoint: server.revocation_endpoint.clone(),
-            ..bound_to(&server.issuer, known).unwrap_or_else(|| ClientRecord {
-                issuer: server.issuer.clone(),
-                client_id: login.client_id.clone(),
-                client_secret: None,
-                kind: match configured {
-                    Some(_) => ClientKind::PreRegistered,
-                    None => ClientKind::Dynamic,
-                },
-                auth_method: method_of_metadata(&server.token_auth_methods, has_secret),
-                redirect_uri: None,
-                token_endpoint: None,
-                revocation_endpoint: None,
-                resource: None,
-                scopes_requested: login.scopes.clone(),
-                secret_expires_at: None,
-                obtained_at: None,
-                needs_login: false,
-                dpop_key: None,
-            })
-        });
+        let found = client_of(tokens, &self.client, &self.services).await;
+        tokens.client = Some(found.map_err(|error| match error {
+            NoClient::Refused(why) => RefreshError::Refused(why),
+            NoClient::NotNow(why) => RefreshError::Transient { why, after: None },
+            NoClient::OtherIssuer => login_required(&error.to_string(), true),
+        })?);
         Ok(())
     }
 
@@ -327,10 +279,10 @@ impl RefreshTransaction {
         let record = record.ok_or_else(|| unusable("the client is unknown"))?;
         let endpoint = record.token_endpoint.as_ref();
         let endpoint = endpoint.ok_or_else(|| unusable("the token endpoint is unknown"))?;
-        let fetcher = Fetcher::for_record(&self.services, &self.key).await;
+        let fetcher = Fetcher::for_record(&self.services, &self.key, &self.client).await;
         let resource = match &record.resource {
             Some(resource) => resource.clone(),
-            None => crate::discovery::canonical(&self.key.url, None),
+            None => crate::discovery::canonical(&self.key.url),
         };
         let form = Form::grant("refresh_token")
             .with("refresh_token", refresh_token.expose())
@@ -424,17 +376,6 @@ impl RefreshTransaction {
     }
 }
 
-/// A secret that was given before any login belongs to the first issuer.
-fn bound_to(issuer: &str, client: Option<ClientRecord>) -> Option<ClientRecord> {
-    client.map(|client| match client.issuer.is_empty() {
-        true => ClientRecord {
-            issuer: issuer.to_owned(),
-            ..client
-        },
-        false => client,
-    })
-}
-
 fn merged(mut tokens: OAuthTokens, answer: TokenAnswer) -> OAuthTokens {
     let login = &mut tokens.login;
     login.access_token = answer.access_token;
@@ -457,10 +398,7 @@ fn sorted(error: TokenRequestError) -> RefreshError {
     match &error {
         error if error.is_transient() => RefreshError::Transient {
             why,
-            after: match error {
-                TokenRequestError::Status { retry_after, .. } => *retry_after,
-                _ => None,
-            },
+            after: error.retry_after(),
         },
         _ => RefreshError::Refused(why),
     }

@@ -5,20 +5,17 @@ use std::time::Duration;
 use codex_host::Secret;
 use jiff::Timestamp;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::exchange::Client;
 use crate::fetch::Fetcher;
+use crate::foreign::client_of;
 use crate::form::Form;
 use crate::registration::describe;
-use crate::{AuthMethod, ClientSettings, DiscoveryRequest, OAuthTokens, Services, discover};
+use crate::{AuthMethod, ClientSettings, OAuthTokens, Services};
 
 /// For the whole of it.
 const LIMIT: Duration = Duration::from_secs(5);
-
-/// For finding the endpoint when the login does not say it.
-const METADATA_LIMIT: Duration = Duration::from_secs(3);
 
 /// What became of the tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,16 +56,19 @@ async fn revoke_unlimited(
     let login = &tokens.login;
     let record = match &tokens.client {
         Some(client) => client.clone(),
-        None => match find(tokens, services).await {
+        None => match client_of(tokens, settings, services).await {
             Ok(client) => client,
-            Err(why) => return Revocation::Failed { why },
+            Err(error) => {
+                let why = error.to_string();
+                return Revocation::Failed { why };
+            }
         },
     };
     let Some(endpoint) = &record.revocation_endpoint else {
         return Revocation::NotOffered;
     };
     let revoker = Revoker {
-        fetcher: Fetcher::for_record(services, &login.key).await,
+        fetcher: Fetcher::for_record(services, &login.key, settings).await,
         endpoint,
         clients: ways(Client::of(&record, settings)),
         now: services.clock.now(),
@@ -135,46 +135,4 @@ fn ways(client: Client<'_>) -> Vec<Client<'_>> {
         ..client.clone()
     });
     std::iter::once(client).chain(with_secret).collect()
-}
-
-/// Finds the endpoints of a login that another program made.
-async fn find(tokens: &OAuthTokens, services: &Services) -> Result<crate::ClientRecord, String> {
-    let login = &tokens.login;
-    let server_url = login.key.url.parse();
-    let server_url = server_url.map_err(|_| "the server's URL is no URL".to_owned())?;
-    let request = DiscoveryRequest {
-        known_issuer: login.issuer.clone(),
-        is_interactive: false,
-        ..DiscoveryRequest::after_401(server_url, None)
-    };
-    let cancel = CancellationToken::new();
-    let found = timeout(METADATA_LIMIT, discover(&request, services, &cancel)).await;
-    let server = match found {
-        Ok(Ok(discovery)) => discovery.server,
-        Ok(Err(error)) => return Err(error.to_string()),
-        Err(_) => return Err(format!("no metadata within {METADATA_LIMIT:?}")),
-    };
-    if login
-        .issuer
-        .as_ref()
-        .is_some_and(|issuer| *issuer != server.issuer)
-    {
-        return Err("the server trusts another issuer now".to_owned());
-    }
-    Ok(crate::ClientRecord {
-        issuer: server.issuer,
-        client_id: login.client_id.clone(),
-        client_secret: None,
-        kind: crate::ClientKind::Dynamic,
-        auth_method: crate::AuthMethod::None,
-        redirect_uri: None,
-        token_endpoint: Some(server.token_endpoint),
-        revocation_endpoint: server.revocation_endpoint,
-        resource: None,
-        scopes_requested: crate::Scopes::default(),
-        secret_expires_at: None,
-        obtained_at: None,
-        needs_login: false,
-        dpop_key: None,
-    })
 }

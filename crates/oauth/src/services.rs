@@ -1,7 +1,7 @@
 //! What every step needs: the network, the time and our name.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use codex_host::Clock;
 use codex_http::HttpClient;
@@ -25,7 +25,8 @@ pub struct Services {
     pub version: String,
     /// Who renews where our death does not reach; without one it is done here.
     pub deputy: Option<Deputy>,
-    running: Arc<Mutex<HashMap<ServerKey, CancellationToken>>>,
+    /// The logins under way; one that has ended is gone from here by itself.
+    running: Arc<Mutex<HashMap<ServerKey, Weak<CancellationToken>>>>,
     pub(crate) nonces: Nonces,
 }
 
@@ -60,14 +61,39 @@ impl Services {
         }
     }
 
-    /// Begins a login of a server and ends an older one. Says whether there was one.
-    pub(crate) fn supersede(&self, key: &ServerKey) -> (CancellationToken, bool) {
-        let token = CancellationToken::new();
+    /// Begins a login of a server, which holds the token as long as it is under way, and ends an
+    /// older one. Says whether there was one.
+    pub(crate) fn supersede(&self, key: &ServerKey) -> (Arc<CancellationToken>, bool) {
+        let token = Arc::new(CancellationToken::new());
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let older = running.insert(key.clone(), token.clone());
+        running.retain(|_, login| login.strong_count() > 0);
+        let older = running.insert(key.clone(), Arc::downgrade(&token));
+        let older = older.and_then(|older| older.upgrade());
         if let Some(older) = &older {
             older.cancel();
         }
         (token, older.is_some())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_host::Env;
+    use codex_protocol::ServerName;
+
+    use super::*;
+
+    #[test]
+    fn a_login_that_has_ended_is_superseded_by_none() {
+        let services = Services::new(HttpClient::from_env(Env::default()), "0");
+        let key = ServerKey::new(ServerName::from_config("a"), "http://127.0.0.1/mcp");
+        let (first, had_older) = services.supersede(&key);
+        assert!(!had_older);
+        let (second, had_older) = services.supersede(&key);
+        assert!(had_older && first.is_cancelled() && !second.is_cancelled());
+        drop((first, second));
+        let (_third, had_older) = services.supersede(&key);
+        assert!(!had_older);
+        assert_eq!(services.running.lock().unwrap().len(), 1);
     }
 }

@@ -131,6 +131,11 @@ impl LoginStore {
         Ok(Some(OAuthTokens { login, client }))
     }
 
+    /// Whether no login is stored for certain: a keyring that cannot be read may hold one.
+    pub(crate) async fn holds_none(&self, key: &ServerKey) -> bool {
+        self.0.logins.holds_none(&key.store_key()).await
+    }
+
     /// Reads the client record alone, which outlives a login.
     pub async fn load_client(&self, key: &ServerKey) -> Result<Option<ClientRecord>, StoreError> {
         Ok(self.read_client(key).await?.0)

@@ -3,15 +3,18 @@
 //! A grant says what is shown to the server's token endpoint: the client itself, an assertion that
 //! somebody else signed (workload identity, RFC 7523), or one that an identity provider grants for
 //! this server. There is no refresh token; when a token is due, another one is asked for. An
-//! assertion that was refused is not shown again, and no other grant is tried instead of it.
+//! assertion that was refused is not shown again, and no other grant is tried instead of it; after
+//! any other failure the next try waits.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use codex_host::Secret;
 use jiff::SignedDuration;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::back_off::BackOff;
 use crate::client_auth::method_of_metadata;
 use crate::discovery::resource_parameter;
 use crate::dpop::DpopNeed;
@@ -49,14 +52,12 @@ pub struct UnattendedLogin {
     pub key: ServerKey,
     /// What is shown to the token endpoint.
     pub grant: UnattendedGrant,
-    /// `oauth.client_id`, its secret or its key.
+    /// `oauth.client_id`, its secret or its key, and the issuer that the config names.
     pub client: ClientSettings,
     /// The scopes of the config.
     pub scopes: Option<Scopes>,
     /// `oauth_resource`.
     pub resource: Option<String>,
-    /// `oauth.authorization_server_issuer`.
-    pub pinned_issuer: Option<String>,
 }
 
 /// The tokens of a login without a user.
@@ -77,15 +78,40 @@ struct State {
     challenge: Option<Challenge>,
     /// The proof that was refused last, and why.
     refused: Option<(Secret, String)>,
+    /// Why the last try failed, until it may be made again.
+    failure: Option<NoToken>,
+    back_off: BackOff,
+}
+
+impl State {
+    /// Whether a challenge names another document than the one that discovery started from.
+    fn names_elsewhere(&self, challenge: Option<&Challenge>) -> bool {
+        let document = |challenge: Option<&Challenge>| {
+            challenge.and_then(|challenge| challenge.resource_metadata.clone())
+        };
+        let known = self.discovery.as_ref();
+        known.is_some_and(|known| document(known.challenge.as_ref()) != document(challenge))
+    }
+
+    /// Forgets what was learnt from the server and how it went.
+    fn forget_server(&mut self) {
+        self.discovery = None;
+        self.failure = None;
+        self.back_off = BackOff::default();
+    }
 }
 
 /// Why there is no token.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum NoToken {
     /// It was refused, or we lack what it takes.
     Refused(String),
     /// It did not work now.
-    NotNow(String),
+    NotNow {
+        why: String,
+        /// The wait that the server asked for.
+        after: Option<Duration>,
+    },
 }
 
 impl NoToken {
@@ -93,7 +119,17 @@ impl NoToken {
     pub(crate) fn of(self, what: &str) -> Self {
         match self {
             Self::Refused(why) => Self::Refused(format!("{what}: {why}")),
-            Self::NotNow(why) => Self::NotNow(format!("{what}: {why}")),
+            Self::NotNow { why, after } => Self::NotNow {
+                why: format!("{what}: {why}"),
+                after,
+            },
+        }
+    }
+
+    fn after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(_) => None,
+            Self::NotNow { after, .. } => *after,
         }
     }
 }
@@ -101,7 +137,10 @@ impl NoToken {
 impl From<TokenRequestError> for NoToken {
     fn from(error: TokenRequestError) -> Self {
         match error.is_transient() {
-            true => Self::NotNow(error.to_string()),
+            true => Self::NotNow {
+                why: error.to_string(),
+                after: error.retry_after(),
+            },
             false => Self::Refused(error.to_string()),
         }
     }
@@ -110,9 +149,10 @@ impl From<TokenRequestError> for NoToken {
 impl From<DiscoveryError> for NoToken {
     fn from(error: DiscoveryError) -> Self {
         match error {
-            DiscoveryError::Unknown { .. } | DiscoveryError::Cancelled => {
-                Self::NotNow(error.to_string())
-            }
+            DiscoveryError::Unknown { .. } | DiscoveryError::Cancelled => Self::NotNow {
+                why: error.to_string(),
+                after: None,
+            },
             DiscoveryError::Refused { .. } | DiscoveryError::Unsupported { .. } => {
                 Self::Refused(error.to_string())
             }
@@ -134,31 +174,38 @@ impl UnattendedSource {
     pub async fn check(&self) -> Result<(), String> {
         match self.proof().await {
             Ok(_) => Ok(()),
-            Err(NoToken::Refused(why) | NoToken::NotNow(why)) => Err(why),
+            Err(NoToken::Refused(why) | NoToken::NotNow { why, .. }) => Err(why),
         }
     }
 
     async fn next_token(&self) -> Result<AccessToken, TokenError> {
         let mut state = self.state.lock().await;
         let now = self.services.clock.now();
+        let mut usable = None;
         if let Some(current) = &state.current {
             let begin = current.obtained_at.unwrap_or(now);
             let is_due = current.expires_at.is_some_and(|end| {
                 let skew = MAX_SKEW.min(end.duration_since(begin) / 10);
                 end.duration_since(now) <= skew
             });
+            let token = self.access_token(current, state.dpop_key.as_ref());
             if !is_due {
-                return Ok(self.access_token(current, state.dpop_key.as_ref()));
+                return Ok(token);
             }
+            let is_over = current.expires_at.is_some_and(|end| end <= now);
+            usable = Some(token).filter(|_| !is_over);
         }
         let server = self.login.key.name.clone();
-        let answer = self.ask(&mut state).await.map_err(|error| match error {
-            NoToken::Refused(why) => TokenError::Refused { server, why },
-            NoToken::NotNow(why) => TokenError::NotNow { server, why },
-        })?;
-        let token = self.access_token(&answer, state.dpop_key.as_ref());
-        state.current = Some(answer);
-        Ok(token)
+        match (self.ask(&mut state).await, usable) {
+            (Ok(answer), _) => {
+                let token = self.access_token(&answer, state.dpop_key.as_ref());
+                state.current = Some(answer);
+                Ok(token)
+            }
+            (Err(_), Some(token)) => Ok(token),
+            (Err(NoToken::Refused(why)), None) => Err(TokenError::Refused { server, why }),
+            (Err(NoToken::NotNow { why, .. }), None) => Err(TokenError::NotNow { server, why }),
+        }
     }
 
     fn access_token(&self, answer: &TokenAnswer, key: Option<&DpopKey>) -> AccessToken {
@@ -174,6 +221,30 @@ impl UnattendedSource {
         {
             return Err(NoToken::Refused(why.clone()));
         }
+        if let Some(failure) = &state.failure
+            && state.back_off.is_waiting()
+        {
+            return Err(failure.clone());
+        }
+        let outcome = self.ask_with(proof.as_ref(), state).await;
+        let refused = state.refused.as_ref().map(|(proof, _)| proof);
+        match &outcome {
+            Ok(_) => (state.failure, state.back_off) = (None, BackOff::default()),
+            // Another proof may be shown at once.
+            Err(_) if proof.is_some() && proof.as_ref() == refused => {}
+            Err(error) => {
+                state.back_off.failed(error.after());
+                state.failure = Some(error.clone());
+            }
+        }
+        outcome
+    }
+
+    async fn ask_with(
+        &self,
+        proof: Option<&Secret>,
+        state: &mut State,
+    ) -> Result<TokenAnswer, NoToken> {
         let discovery = match state.discovery.take() {
             Some(discovery) => discovery,
             None => self.discover(state.challenge.clone()).await?,
@@ -183,14 +254,14 @@ impl UnattendedSource {
         let need = DpopNeed::of(discovery, challenge.map(|challenge| challenge.scheme));
         if state.dpop_key.is_none() {
             let made = need.key();
-            state.dpop_key = made.map_err(|error| NoToken::NotNow(error.to_string()))?;
+            state.dpop_key = made.map_err(|error| NoToken::Refused(error.to_string()))?;
         }
         let dpop = need.dpop(state.dpop_key.as_ref(), &self.services);
         let client = self.client(discovery)?.bound_to(dpop);
-        let exchange = self.exchange(proof.as_ref(), &client, discovery, challenge);
+        let exchange = self.exchange(proof, &client, discovery, challenge);
         let outcome = exchange.await;
         if let (Err(NoToken::Refused(why)), Some(proof)) = (&outcome, proof) {
-            state.refused = Some((proof, why.clone()));
+            state.refused = Some((proof.clone(), why.clone()));
         }
         outcome
     }
@@ -229,7 +300,7 @@ impl UnattendedSource {
             .collect();
         let scope = scopes.to_string();
         let scope = Some(scope.as_str()).filter(|text| !text.is_empty());
-        let resource = resource_parameter(login.resource.as_deref(), &login.key, discovery);
+        let resource = resource_parameter(login.resource.as_deref(), discovery);
         let now = self.services.clock.now();
         let assertion = match (&login.grant, proof) {
             (UnattendedGrant::ClientCredentials, _) => None,
@@ -291,7 +362,7 @@ impl UnattendedSource {
         let server_url = self.login.key.url.parse();
         let server_url = server_url.map_err(|_| refused("the server's URL is no URL"))?;
         let request = DiscoveryRequest {
-            pinned_issuer: self.login.pinned_issuer.clone(),
+            pinned_issuer: self.login.client.pinned_issuer.clone(),
             is_interactive: false,
             ..DiscoveryRequest::after_401(server_url, challenge)
         };
@@ -317,6 +388,9 @@ impl UnattendedSource {
         // Another token, with the scopes that are wanted now.
         state.current = None;
         if rejection.challenge.is_some() {
+            if rejection.status == 401 && state.names_elsewhere(challenge) {
+                state.forget_server();
+            }
             state.challenge = rejection.challenge.clone();
         }
         Retry::Again

@@ -357,19 +357,6 @@ impl McpAuth {
             // What is given now beats what was kept before.
             known.client_secret.clone_from(&spec.client_secret);
         }
-        let resolved = resolve_endpoint(server, &self.0.env, cwd)?;
-        // The published name goes out byte for byte: servers compare it so.
-        let published = discovery.resource.as_ref();
-        let published = published.map(|document| document.resource.clone());
-        let named = http.oauth_resource.clone().or(published);
-        let resource = match (named, resolved.endpoint) {
-            (Some(resource), _) => Some(resource),
-            // The key has the URL as written; the resource is what its variables make of it.
-            (None, ServerEndpoint::Http(endpoint)) if server.expand_env => {
-                Some(endpoint.url.to_string())
-            }
-            (None, _) => None,
-        };
         Ok(Ground {
             key,
             services,
@@ -385,7 +372,7 @@ impl McpAuth {
             },
             client,
             known_client,
-            resource,
+            resource: http.oauth_resource.clone(),
         })
     }
 }

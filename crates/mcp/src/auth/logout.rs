@@ -91,7 +91,11 @@ impl McpAuth {
         for store in [self.0.store.logins(), self.0.store.clients()] {
             let prefix = prefix.clone();
             let doomed = store
-                .delete_from_file_where(move |key, _| key.as_str().starts_with(&prefix))
+                .delete_from_file_where(move |key, _| {
+                    // The name of another server may hold the sign too.
+                    let hash = key.as_str().strip_prefix(&prefix);
+                    hash.is_some_and(|hash| !hash.contains('|'))
+                })
                 .await?;
             removed |= !doomed.is_empty();
         }

@@ -119,6 +119,7 @@ fn made() -> Vec<String> {
         DeviceError::NotOffered.to_string(),
         DeviceError::Denied.to_string(),
         DeviceError::Expired.to_string(),
+        DeviceError::Timeout.to_string(),
         LoginFailure::Store(StoreError::from(keyring)).to_string(),
     ]
 }

@@ -12,7 +12,7 @@ use codex_oauth::{
 };
 use url::Url;
 
-use super::McpAuth;
+use super::{McpAuth, pinned_issuer};
 use crate::resolve::EndpointError;
 
 /// The largest key file.
@@ -151,6 +151,7 @@ pub(super) fn client(
         auth_method: own.token_endpoint_auth_method.map(auth_method),
         metadata_url,
         signing_key,
+        pinned_issuer: pinned_issuer(http),
         ..ClientSettings::default()
     })
 }

@@ -336,6 +336,21 @@ async fn a_client_secret_that_is_given_now_beats_the_one_that_was_kept() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_gone_takes_no_login_of_a_server_with_a_longer_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (auth, config) = provider(AuthSettings::default());
+    let longer = http("oa|x", &auth.mcp_url());
+    let logins = logins(folder.path());
+    log_in(&logins, &config, str::to_owned).await;
+    log_in(&logins, &longer, str::to_owned).await;
+    assert!(logins.forget(&name("oa")).await.unwrap());
+    let logout = logins.logout(&longer, Path::new("/")).await.unwrap();
+    assert!(logout.removed);
+    let logout = logins.logout(&config, Path::new("/")).await.unwrap();
+    assert!(!logout.removed);
+}
+
+#[tokio::test]
 async fn a_changed_url_gets_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let (_auth, config) = provider(AuthSettings::default());

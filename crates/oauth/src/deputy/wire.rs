@@ -32,6 +32,7 @@ struct RawOrder {
     client_id: Option<String>,
     client_secret: Option<String>,
     auth_method: Option<String>,
+    pinned_issuer: Option<String>,
     peer: RawPeer,
 }
 
@@ -140,6 +141,7 @@ pub(crate) fn order(refresh: &RefreshTransaction, tokens: &OAuthTokens) -> Optio
         client_id: configured.map(|client| client.client_id.clone()),
         client_secret: secret.map(|secret| secret.expose().to_owned()),
         auth_method: client.auth_method.map(|method| method.to_string()),
+        pinned_issuer: client.pinned_issuer.clone(),
         peer: RawPeer::of(refresh.http().peer_settings()),
     };
     SecretJson::from_value(&raw).ok()
@@ -168,6 +170,7 @@ pub(crate) fn read_order(text: String, env: Env, version: &str) -> Option<Order>
             Some(word) => Some(AuthMethod::parse(&word)?),
             None => None,
         },
+        pinned_issuer: raw.pinned_issuer,
         ..ClientSettings::default()
     };
     let http = HttpClient::from_env(env).for_peer(&raw.peer.settings());
@@ -281,6 +284,7 @@ mod tests {
                 secret: Some(Secret::new("s")),
             }),
             auth_method: Some(AuthMethod::ClientSecretPost),
+            pinned_issuer: Some("http://127.0.0.1:2".into()),
             ..ClientSettings::default()
         };
         let key = ServerKey::new(ServerName::from_config("ä b"), "http://127.0.0.1:1/mcp");
@@ -331,6 +335,7 @@ mod tests {
         assert_eq!(theirs.key(), ours.key());
         assert_eq!(theirs.client().pre_registered, ours.client().pre_registered);
         assert_eq!(theirs.client().auth_method, ours.client().auth_method);
+        assert_eq!(theirs.client().pinned_issuer, ours.client().pinned_issuer);
         assert_eq!(theirs.http().peer_settings(), ours.http().peer_settings());
         let (theirs, ours) = (theirs.store().logins(), ours.store().logins());
         let (theirs, ours) = (theirs.settings(), ours.settings());

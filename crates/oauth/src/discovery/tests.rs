@@ -352,41 +352,15 @@ async fn a_server_for_machines_needs_neither_page_nor_pkce() {
 }
 
 #[test]
-fn the_resource_parameter_is_the_servers_url_in_its_own_spelling() {
+fn a_server_that_publishes_nothing_is_named_by_its_url() {
     let rows = [
-        ("https://H.example/Mcp#x", "", "https://h.example/Mcp"),
-        ("https://h.example", "", "https://h.example"),
-        ("https://h.example/", "", "https://h.example"),
-        ("https://h.example/mcp/", "", "https://h.example/mcp/"),
-        (
-            "https://h.example/mcp",
-            "https://h.example/mcp/",
-            "https://h.example/mcp/",
-        ),
-        (
-            "https://h.example/",
-            "https://h.example/",
-            "https://h.example/",
-        ),
-        (
-            "https://h.example/mcp",
-            "https://h.example",
-            "https://h.example/mcp",
-        ),
-        ("https://h.example/mcp?a=b", "", "https://h.example/mcp?a=b"),
+        ("https://H.example/Mcp#x", "https://h.example/Mcp"),
+        ("https://h.example", "https://h.example"),
+        ("https://h.example/", "https://h.example"),
+        ("https://h.example/mcp/", "https://h.example/mcp/"),
+        ("https://h.example/mcp?a=b", "https://h.example/mcp?a=b"),
     ];
-    for (server_url, resource, expected) in rows {
-        let metadata = ResourceMetadata {
-            resource: resource.into(),
-            authorization_servers: vec!["x".into()],
-            scopes_supported: crate::Scopes::default(),
-            requires_bound_tokens: false,
-            dpop_algorithms: Vec::new(),
-        };
-        assert_eq!(
-            canonical(server_url, Some(&metadata)),
-            expected,
-            "{server_url} {resource}"
-        );
+    for (server_url, expected) in rows {
+        assert_eq!(canonical(server_url), expected, "{server_url}");
     }
 }

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     AccessToken, BoxFuture, LoginWanted, Rejection, Retry, TokenError, TokenSource, WhyLogin,
 };
+use crate::back_off::BackOff;
 use crate::refresh::Renewed;
 use crate::{Challenge, OAuthTokens, RefreshError, RefreshTransaction, Scopes, ServerKey, Unsaved};
 
@@ -29,8 +30,6 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long the end of the process waits for what a deputy may have to say.
 const WAIT_FOR_DEPUTY: Duration = Duration::from_secs(2);
-
-const MAX_BACK_OFF: Duration = Duration::from_secs(60);
 
 /// How many step-ups a source asks for in all, and for one operation.
 const MAX_STEP_UPS: u32 = 3;
@@ -59,8 +58,7 @@ struct State {
     looked: Option<Instant>,
     /// Whether the server refused the current token for good.
     is_refused: bool,
-    n_failures: u32,
-    not_before: Option<Instant>,
+    back_off: BackOff,
 }
 
 impl State {
@@ -206,8 +204,10 @@ impl StoredTokenSource {
 
     async fn next_token(&self) -> Result<Option<AccessToken>, TokenError> {
         let mut state = self.state.lock().await;
+        let looked = self.look(&mut state).await;
+        // A store that cannot be read now does not stop a login that is known.
         if state.current.is_none() || state.is_refused {
-            self.look(&mut state).await?;
+            looked?;
         }
         let now = self.refresh.now();
         let Some(current) = &state.current else {
@@ -220,7 +220,7 @@ impl StoredTokenSource {
             return Ok(Some(current.token()));
         }
         let is_valid = current.tokens.is_valid(now);
-        let waits = state.not_before.is_some_and(|time| Instant::now() < time);
+        let waits = state.back_off.is_waiting();
         let can_renew = current.tokens.login.refresh_token.is_some();
         if is_valid && (waits || !can_renew) {
             return Ok(Some(current.token()));
@@ -244,7 +244,7 @@ impl StoredTokenSource {
         }
     }
 
-    /// Reads the store, at most every two seconds.
+    /// Reads the store, at most every two seconds: somebody else may have logged in or out.
     async fn look(&self, state: &mut State) -> Result<(), TokenError> {
         if state.looked.is_some_and(|time| time.elapsed() < LOOK_AGAIN) {
             return Ok(());
@@ -268,8 +268,21 @@ impl StoredTokenSource {
         if held.is_some_and(|held| held.replaces(found.as_ref())) {
             return Ok(());
         }
-        // A login that was refused heals only by another one.
-        if let Some(tokens) = found.filter(|tokens| !is_same(tokens)) {
+        let Some(tokens) = found else {
+            // Somebody has logged out.
+            if state.current.is_some() && self.refresh.store().holds_none(self.key()).await {
+                *self.held() = None;
+                *state = State {
+                    looked: state.looked,
+                    ..State::default()
+                };
+            }
+            return Ok(());
+        };
+        // A token that works is not given up for a login that does not; one that was refused heals
+        // only by another.
+        let is_needed = state.current.is_none() || state.is_refused || tokens.is_usable(now);
+        if is_needed && !is_same(&tokens) {
             *self.held() = None;
             *state = State {
                 looked: state.looked,
@@ -314,10 +327,7 @@ impl StoredTokenSource {
             }
             Err(error) => {
                 if let RefreshError::Transient { after, .. } = &error {
-                    let doubled = Duration::from_secs(1 << state.n_failures.min(6));
-                    let wait = after.unwrap_or(doubled).min(MAX_BACK_OFF);
-                    state.n_failures += 1;
-                    state.not_before = Some(Instant::now() + wait);
+                    state.back_off.failed(*after);
                 }
                 Err(error)
             }

@@ -1,15 +1,17 @@
 //! Logins without a browser: device code, client credentials, assertions; and the end of a login.
 
+use std::time::{Duration, Instant};
+
 use codex_host::Secret;
 use codex_oauth::{
-    AuthMethod, ClientSettings, DeviceRequest, FreshFile, IdentityProvider, PreRegistered,
-    Rejection, Retry, Revocation, ScopeWish, TokenError, TokenSource, UnattendedGrant,
-    UnattendedLogin, UnattendedSource, revoke,
+    AuthMethod, CallbackSettings, ClientSettings, DeviceRequest, DiscoveryRequest, FreshFile,
+    IdentityProvider, LoginRequest, PreRegistered, Rejection, Retry, Revocation, ScopeWish,
+    TokenError, TokenSource, UnattendedGrant, UnattendedLogin, UnattendedSource, discover, revoke,
 };
 use codex_test_support::{AuthFault, AuthSettings, FakeAuth};
 use serde_json::json;
 
-use crate::world::{LONG, World, limited};
+use crate::world::{LONG, World, later, limited};
 
 async fn device(world: &World) -> DeviceRequest {
     DeviceRequest {
@@ -32,13 +34,16 @@ async fn a_device_code_becomes_a_login_when_the_user_has_entered_it() {
     assert_eq!(login.user_code, "ABCD-EFGH");
     assert!(!format!("{login:?}").contains("device-canary"));
     let n_polls = || world.auth.requests("/token").len();
+    let begin = Instant::now();
     let (tokens, ()) = tokio::join!(limited(login.finish(LONG, &world.cancel)), async {
-        while n_polls() < 3 {
+        while n_polls() < 2 {
             tokio::task::yield_now().await;
         }
         world.auth.approve_device();
     });
     let tokens = tokens.unwrap();
+    // The server names no interval; it is not asked without a pause all the same.
+    assert!(begin.elapsed() >= Duration::from_secs(3));
     world.save(&tokens).await;
     let stale = &tokens.login.access_token;
     limited(world.refresh().run(stale, None)).await.unwrap();
@@ -92,9 +97,28 @@ async fn a_server_without_device_codes_is_named_with_the_other_way() {
         error.to_string(),
         "the authorization server offers no login by device code"
     );
+}
+
+#[tokio::test]
+async fn a_device_login_ends_with_the_callers_time_or_with_a_newer_login() {
+    let world = World::plain();
+    let begin = async || {
+        let request = device(&world).await;
+        limited(request.begin(&world.services, &world.cancel))
+            .await
+            .unwrap()
+    };
+    let older = begin().await;
+    let newer = begin().await;
+    let error = limited(older.finish(LONG, &world.cancel)).await;
     assert_eq!(
-        error.hints(&world.key),
-        ["run `codex mcp login figma --no-browser` and paste the callback URL"]
+        error.unwrap_err().to_string(),
+        "superseded by a newer login"
+    );
+    let error = limited(newer.finish(Duration::ZERO, &world.cancel)).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "the code was not entered in time"
     );
 }
 
@@ -112,7 +136,6 @@ fn machine(world: &World, method: Option<AuthMethod>) -> UnattendedLogin {
         client,
         scopes: None,
         resource: None,
-        pinned_issuer: None,
     }
 }
 
@@ -247,7 +270,95 @@ async fn a_server_that_is_away_for_a_moment_gets_the_assertion_again() {
         .script("/token", AuthFault::Answer(503, json!(null)));
     let error = limited(source.token()).await.unwrap_err();
     assert!(matches!(error, TokenError::NotNow { .. }), "{error:?}");
+    limited(source.token()).await.unwrap_err();
+    assert_eq!(world.auth.requests("/token").len(), 1, "the next try waits");
+    later(Duration::from_secs(1)).await;
     limited(source.token()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_client_is_not_shown_again_at_each_request() {
+    let world = World::plain();
+    let mut login = machine(&world, None);
+    let wrong = login.client.pre_registered.as_mut().unwrap();
+    wrong.secret = Some(Secret::new("wrong"));
+    let source = UnattendedSource::new(login, world.services.clone());
+    for n_asked in [1, 2, 3] {
+        for _ in 0..3 {
+            let why = refusal(&source).await;
+            assert!(why.contains("`invalid_client`"), "{why}");
+        }
+        assert_eq!(world.auth.requests("/token").len(), n_asked);
+        // 1, 2, 4 s
+        later(Duration::from_secs(1 << (n_asked - 1))).await;
+    }
+}
+
+#[tokio::test]
+async fn a_challenge_with_another_document_is_followed() {
+    let world = World::plain();
+    let source = UnattendedSource::new(machine(&world, None), world.services.clone());
+    let first = limited(source.token()).await.unwrap().unwrap();
+    let document = "/.well-known/oauth-protected-resource";
+    let n_documents = || {
+        let journal = world.auth.journal();
+        journal
+            .iter()
+            .filter(|line| line.contains(document))
+            .count()
+    };
+    let before = n_documents();
+    let rejection = Rejection {
+        status: 401,
+        challenge: world.challenge().await,
+        operation: "tools/list".into(),
+        is_repeat: false,
+    };
+    limited(source.rejected(Some(&first), &rejection)).await;
+    let second = limited(source.token()).await.unwrap().unwrap();
+    assert_eq!(n_documents(), before + 1);
+    // The same one tells nothing new.
+    limited(source.rejected(Some(&second), &rejection)).await;
+    limited(source.token()).await.unwrap().unwrap();
+    assert_eq!(n_documents(), before + 1);
+}
+
+#[tokio::test]
+async fn every_grant_names_the_resource_as_the_server_publishes_it() {
+    let mut world = World::plain();
+    let published = world.auth.mcp_url();
+    let challenge = world.challenge().await;
+    // The entry leads below what the server calls itself.
+    world.key.url = format!("{published}/below");
+    let server_url = world.key.url.parse().unwrap();
+    let asked = DiscoveryRequest::after_401(server_url, challenge.clone());
+    let discovery = discover(&asked, &world.services, &world.cancel);
+    let discovery = limited(discovery).await.unwrap();
+    let browser = LoginRequest {
+        key: world.key.clone(),
+        discovery: discovery.clone(),
+        scopes: ScopeWish::default(),
+        client: world.client.clone(),
+        known_client: None,
+        resource: None,
+        callback: CallbackSettings::default(),
+    };
+    let pending = world.begin(browser).await.unwrap();
+    let mut params = pending.authorization_url().query_pairs();
+    let resource = params.find(|(name, _)| name == "resource");
+    assert_eq!(resource.unwrap().1, published);
+
+    let source = UnattendedSource::new(machine(&world, None), world.services.clone());
+    let rejection = Rejection {
+        status: 401,
+        challenge,
+        operation: "tools/list".into(),
+        is_repeat: false,
+    };
+    limited(source.rejected(None, &rejection)).await;
+    limited(source.token()).await.unwrap().unwrap();
+    let request = &world.auth.requests("/token")[0];
+    assert_eq!(request.param("resource"), Some(published.as_str()));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The refresh transaction and every answer that it may get.
 
 use codex_host::Secret;
-use codex_oauth::{Deputy, OAuthTokens, RefreshError, Renewed};
+use codex_oauth::{Deputy, OAuthTokens, RefreshError, Renewed, Revocation, revoke};
 use codex_test_support::{AuthFault, AuthSettings, Gate};
 use serde_json::{Value, json};
 
@@ -248,6 +248,65 @@ async fn a_login_of_another_program_is_renewed_by_the_servers_metadata() {
     let client = new.client.unwrap();
     assert_eq!(client.client_id, old.login.client_id);
     assert_eq!(client.revocation_endpoint.unwrap().path(), "/revoke");
+}
+
+#[tokio::test]
+async fn the_issuer_that_the_config_names_counts_for_a_login_of_another_program() {
+    let mut world = World::plain();
+    let old = world.log_in().await;
+    std::fs::remove_file(world.home.path().join(".mcp-clients.json")).unwrap();
+    world.client.pinned_issuer = Some("https://pinned.example".to_owned());
+    let expected = format!(
+        "the server trusts `{}`, the config names `https://pinned.example`",
+        world.auth.issuer()
+    );
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert_eq!(error.to_string(), expected);
+    let foreign = world.stored().await;
+    let outcome = limited(revoke(&foreign, &world.client, &world.services)).await;
+    assert_eq!(outcome, Revocation::Failed { why: expected });
+    assert_eq!(world.auth.requests("/token").len(), 1);
+
+    world.client.pinned_issuer = Some(world.auth.issuer());
+    renewed(&world, &old).await.unwrap();
+}
+
+#[tokio::test]
+async fn metadata_for_a_login_of_another_program_is_waited_for_three_seconds() {
+    let world = World::plain();
+    let old = world.log_in().await;
+    std::fs::remove_file(world.home.path().join(".mcp-clients.json")).unwrap();
+    let document = "/.well-known/oauth-protected-resource/mcp";
+    let n_asked = world.auth.requests(document).len();
+    world.auth.script(document, AuthFault::NoAnswer);
+    let task = tokio::task::spawn({
+        let (refresh, stale) = (world.refresh(), old.login.access_token.clone());
+        async move { refresh.run(&stale, None).await }
+    });
+    while world.auth.requests(document).len() == n_asked {
+        tokio::task::yield_now().await;
+    }
+    // The clock jumps to the limit as soon as nothing else is to be done.
+    tokio::time::pause();
+    let error = limited(task).await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "no metadata within 3s");
+    assert!(matches!(error, RefreshError::Transient { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_recorded_endpoint_of_a_public_server_leads_into_no_private_network() {
+    let mut world = World::plain();
+    let mut old = world.log_in().await;
+    world.key.url = "https://203.0.113.7/mcp".to_owned();
+    old.login.key = world.key.clone();
+    let inside = "https://10.0.0.1/token".parse().unwrap();
+    old.client.as_mut().unwrap().token_endpoint = Some(inside);
+    world.save(&old).await;
+    let error = renewed(&world, &old).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "`https://10.0.0.1/token` leads to a private network"
+    );
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::world::{Blocked, LONG, World, limited};
+use crate::world::{Blocked, LONG, World, later, limited};
 
 fn source(world: &World) -> Arc<StoredTokenSource> {
     StoredTokenSource::new(world.refresh(), None)
@@ -51,6 +51,31 @@ async fn a_token_that_is_not_due_costs_nothing() {
         assert_eq!(token(&source).await, bearer(&login.login.access_token));
     }
     assert_eq!(world.auth.requests("/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_logout_or_a_login_made_elsewhere_is_noticed_while_the_token_is_good() {
+    let world = World::plain();
+    world.log_in().await;
+    let source = source(&world);
+    token(&source).await;
+    let newer = world.log_in().await;
+    later(Duration::from_secs(2)).await;
+    assert_eq!(token(&source).await, bearer(&newer.login.access_token));
+    world.log_out().await;
+    later(Duration::from_secs(2)).await;
+    assert_eq!(limited(source.token()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_does_not_stop_a_login_that_is_known() {
+    let world = World::plain();
+    let login = world.log_in().await;
+    let source = source(&world);
+    token(&source).await;
+    let _blocked = Blocked::new(&world);
+    later(Duration::from_secs(2)).await;
+    assert_eq!(token(&source).await, bearer(&login.login.access_token));
 }
 
 #[tokio::test]
@@ -255,9 +280,7 @@ async fn a_renewal_that_no_deputy_does_is_waited_for_longer() {
     let (call, gate) = renewing(&world, &source, &first).await;
     let mut end = Box::pin(source.settle(LONG));
     assert!(has_not_ended(&mut end).await);
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(5)).await;
-    tokio::time::resume();
+    later(Duration::from_secs(5)).await;
     assert!(has_not_ended(&mut end).await, "the token is not stored yet");
     gate.open();
     limited(end).await;

@@ -129,6 +129,13 @@ impl World {
     }
 }
 
+/// Lets the time of waits go on by this much, in a moment.
+pub(crate) async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 /// As long as it lives, a directory stands where the file of logins should be: nothing can be
 /// read or written. Then the file is back as it was.
 pub(crate) struct Blocked {
