@@ -143,6 +143,14 @@ pub(crate) async fn after_add(
         }
         false => LoginProbe::Open,
     };
+    // Before the login, which may fail: the secret was typed for the tries after it too.
+    if let Some(secret) = spec.client_secret.clone() {
+        let kept = auth.keep_client_secret(&spec.server, secret).await;
+        kept.map_err(|error| CliError::new(error.sentence()).hints(error.hints()))?;
+        for note in auth.take_notices() {
+            writeln!(context.err, "note: {}", printable(&note))?;
+        }
+    }
     let failure = match found {
         LoginProbe::Login(discovery) => {
             writeln!(context.out, "Detected OAuth support. Starting OAuth flow…")?;
@@ -166,13 +174,6 @@ pub(crate) async fn after_add(
         LoginProbe::Unknown(_) => true,
         LoginProbe::Open => false,
     };
-    if let Some(secret) = spec.client_secret.take() {
-        let kept = auth.keep_client_secret(&spec.server, secret).await;
-        kept.map_err(|error| CliError::new(error.sentence()).hints(error.hints()))?;
-        for note in auth.take_notices() {
-            writeln!(context.err, "note: {}", printable(&note))?;
-        }
-    }
     if failure {
         writeln!(
             context.out,

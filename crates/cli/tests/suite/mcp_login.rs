@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use codex_test_support::{
     AuthFault, AuthSettings, CodexCommand, DpopRule, FakeAuth, TestHome, browser_follow,
+    browser_get,
 };
 use insta::assert_snapshot;
 
@@ -116,16 +117,38 @@ fn a_token_that_the_server_no_longer_takes_is_renewed_and_stored() {
 fn a_pasted_callback_url_logs_in() {
     let auth = FakeAuth::start(AuthSettings::default());
     let home = home(&auth);
-    let running = codex(&home, &["mcp", "login", "oa", "--no-browser"]);
-    // The test cannot write to stdin later, so the URL that is pasted is a wrong one.
-    let out = running.stdin("just-a-code\n").run();
-    let stdout = out.stdout.lines().next();
+    let login = codex(&home, &["mcp", "login", "oa", "--no-browser"]);
+    let mut login = login.stdin_stays_open().spawn();
+    login.wait_for_stderr("Callback URL (input hidden): ");
+    let shown = login.wait_for_stdout("state=");
+    let (first, rest) = shown.split_once('\n').unwrap_or_default();
     assert_eq!(
-        stdout,
-        Some("Authorize the MCP server by opening this URL in your browser:")
+        first,
+        "Authorize the MCP server by opening this URL in your browser:"
     );
+    // A browser elsewhere ends at an address that leads nowhere there.
+    let page = browser_get(rest.trim());
+    let callback = page.header("location").unwrap_or_default();
+    login.type_line(callback);
+    let out = login.wait();
     assert!(
-        out.stderr.starts_with("Callback URL (input hidden): "),
+        out.stdout
+            .ends_with("Successfully logged in to MCP server 'oa'.\n"),
+        "{out}"
+    );
+    codex(&home, &["mcp", "tools", "oa"]).run().success();
+}
+
+#[test]
+fn a_code_alone_is_refused() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = home(&auth);
+    let login = codex(&home, &["mcp", "login", "oa", "--no-browser"]);
+    let out = login.stdin("just-a-code\n").run();
+    assert!(
+        out.stderr.ends_with(
+            "\nError: this is not the whole callback URL; copy it from the browser's address bar\n"
+        ),
         "{}",
         out.stderr
     );
@@ -137,6 +160,44 @@ fn a_pasted_callback_url_logs_in() {
         "{}",
         out.stderr
     );
+    assert_eq!(auth.requests("/token").len(), 0);
+}
+
+#[test]
+fn a_secret_that_was_typed_outlives_the_denied_login_of_its_add() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = TestHome::with_config("mcp_oauth_credentials_store = \"file\"\n");
+    let begin = |command: CodexCommand| {
+        let running = command.spawn();
+        let shown = running.wait_for_stdout("\n\n");
+        let url = shown.lines().find(|line| line.contains("/authorize?"));
+        let url = url::Url::parse(url.unwrap_or_default()).unwrap();
+        let param = |name| {
+            url.query_pairs()
+                .find(|(known, _)| known == name)
+                .unwrap()
+                .1
+        };
+        let (callback, state) = (param("redirect_uri"), param("state"));
+        auth.register("by-hand", Some("typed-canary"), &[&callback]);
+        let denial = format!("?error=access_denied&iss={}&state={state}", auth.issuer());
+        (running, format!("{callback}{denial}"), url.to_string())
+    };
+    let mcp_url = auth.mcp_url();
+    let words = ["mcp", "add", "oa", "--url", &mcp_url, "--oauth-client-id"];
+    let add = codex(&home, &words).arg("by-hand");
+    let add = add.arg("--oauth-client-secret").arg("-");
+    let (add, denial, _) = begin(add.stdin("typed-canary\n"));
+    assert_eq!(browser_get(&denial).status, 400);
+    let out = add.wait();
+    assert_eq!(out.exit(), Some(1), "{out}");
+    assert!(out.stderr.contains("`access_denied`"), "{out}");
+
+    // Nobody types it again.
+    let (login, _, url) = begin(codex(&home, &["mcp", "login", "oa"]));
+    assert_eq!(browser_follow(&url).status, 200);
+    login.wait().success();
+    codex(&home, &["mcp", "tools", "oa"]).run().success();
 }
 
 #[test]
