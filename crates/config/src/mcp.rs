@@ -315,24 +315,17 @@ pub enum CredentialsStore {
 }
 
 /// `[mcp_servers.NAME.http]`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PeerHttp {
-    /// Proxy URL.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<String>,
+    /// Proxy URL; it may hold a password.
+    pub proxy: Option<Secret>,
     /// Hosts without proxy.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub no_proxy: Option<String>,
     /// CA certificates.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// Client certificate.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_cert: Option<PathBuf>,
     /// Its key.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_key: Option<PathBuf>,
 }
 

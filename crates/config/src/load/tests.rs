@@ -10,8 +10,8 @@ use super::*;
 use crate::config_raw::{
     RawEnterpriseAuth, RawIdentityProvider, RawModelProvider, RawProviderAuth,
 };
-use crate::mcp::raw::{RawMcpServer, RawOAuth, field_names};
-use crate::{Enablement, McpTransport, PeerHttp, SandboxWorkspaceWrite, ToolSettings};
+use crate::mcp::raw::{RawMcpServer, RawOAuth, RawPeerHttp, field_names};
+use crate::{Enablement, McpTransport, SandboxWorkspaceWrite, ToolSettings};
 
 struct Case {
     _dir: tempfile::TempDir,
@@ -407,7 +407,11 @@ fn a_missing_file_is_no_settings_and_a_directory_is_an_error() {
 
 #[test]
 fn printing_a_config_shows_no_secret() {
-    let case = case("[mcp_servers.a]\ncommand = \"x\"\nenv = { K = \"hunter2\" }\n");
+    let case = case(
+        "[mcp_servers.a]\ncommand = \"x\"\nenv = { K = \"hunter2\" }\n\
+         [mcp_servers.b]\nurl = \"https://h.example\"\n\
+         http = { proxy = \"http://me:hunter2@proxy.example\" }\n",
+    );
     assert!(!format!("{:?}", case.loaded().config).contains("hunter2"));
 }
 
@@ -446,7 +450,7 @@ fn every_key_that_is_read_stands_in_the_docs() {
         field_names::<SandboxWorkspaceWrite>(),
         field_names::<RawMcpServer>(),
         field_names::<RawOAuth>(),
-        field_names::<PeerHttp>(),
+        field_names::<RawPeerHttp>(),
         field_names::<ToolSettings>(),
     ];
     assert!(keys.iter().all(|names| !names.is_empty()));

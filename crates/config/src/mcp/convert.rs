@@ -8,10 +8,10 @@ use codex_protocol::ServerName;
 
 use crate::tree::{self, Node};
 
-use super::raw::{RawMcpServer, RawOAuth, Seconds};
+use super::raw::{RawMcpServer, RawOAuth, RawPeerHttp, Seconds};
 use super::{
     Enablement, HttpAuth, HttpTransport, McpServerConfig, McpTransport, OAuthConfig, OAuthGrant,
-    OffReason, StartupReadiness, StdioTransport, ToolFilter,
+    OffReason, PeerHttp, StartupReadiness, StdioTransport, ToolFilter,
 };
 
 /// Why an entry is no server.
@@ -129,7 +129,7 @@ pub(crate) fn to_raw(server: &McpServerConfig) -> RawMcpServer {
             raw.auth = http.auth;
             raw.oauth_resource = http.oauth_resource.clone();
             raw.oauth = http.oauth.as_ref().map(oauth_to_raw);
-            raw.http = http.http.clone();
+            raw.http = http.http.as_ref().map(peer_to_raw);
         }
     }
     raw
@@ -190,7 +190,7 @@ fn transport(raw: &RawMcpServer) -> McpTransport {
         auth: raw.auth,
         oauth_resource: raw.oauth_resource.clone(),
         oauth: raw.oauth.as_ref().map(oauth_from_raw),
-        http: raw.http.clone(),
+        http: raw.http.as_ref().map(peer_from_raw),
     }))
 }
 
@@ -370,5 +370,25 @@ fn oauth_to_raw(oauth: &OAuthConfig) -> RawOAuth {
         grant: oauth.grant,
         private_key_file: oauth.private_key_file.as_ref().map(text),
         assertion_file: oauth.assertion_file.as_ref().map(text),
+    }
+}
+
+fn peer_from_raw(raw: &RawPeerHttp) -> PeerHttp {
+    PeerHttp {
+        proxy: raw.proxy.clone().map(Secret::new),
+        no_proxy: raw.no_proxy.clone(),
+        ca_file: raw.ca_file.clone(),
+        client_cert: raw.client_cert.clone(),
+        client_key: raw.client_key.clone(),
+    }
+}
+
+fn peer_to_raw(peer: &PeerHttp) -> RawPeerHttp {
+    RawPeerHttp {
+        proxy: peer.proxy.as_ref().map(|proxy| proxy.expose().to_owned()),
+        no_proxy: peer.no_proxy.clone(),
+        ca_file: peer.ca_file.clone(),
+        client_cert: peer.client_cert.clone(),
+        client_key: peer.client_key.clone(),
     }
 }

@@ -13,7 +13,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{
-    EnvVar, EnvVarSource, HttpAuth, OAuthGrant, PeerHttp, ServerSandbox, StartupReadiness,
+    EnvVar, EnvVarSource, HttpAuth, OAuthGrant, ServerSandbox, StartupReadiness,
     TokenEndpointAuthMethod, ToolSettings,
 };
 
@@ -134,7 +134,7 @@ pub(crate) struct RawMcpServer {
     pub(crate) oauth: Option<RawOAuth>,
     /// Proxy and certificates for this server.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) http: Option<PeerHttp>,
+    pub(crate) http: Option<RawPeerHttp>,
     /// Settings by tool.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tools: Option<BTreeMap<String, ToolSettings>>,
@@ -178,6 +178,27 @@ pub(crate) struct RawOAuth {
     /// Assertion of `jwt_bearer`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) assertion_file: Option<String>,
+}
+
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(default)]
+pub(crate) struct RawPeerHttp {
+    /// Proxy URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) proxy: Option<String>,
+    /// Hosts without proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_proxy: Option<String>,
+    /// CA certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+    /// Client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_cert: Option<std::path::PathBuf>,
+    /// Its key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) client_key: Option<std::path::PathBuf>,
 }
 
 /// Returns every key that a struct reads, as its derived reader spells them.

@@ -27,14 +27,14 @@ pub fn http_client(
     let Some(own) = &http.http else {
         return Ok(shared.clone());
     };
-    let text = |text: &Option<String>| text.as_deref().map(|text| lookup.text(text)).transpose();
+    let text = |text: Option<&str>| text.map(|text| lookup.text(text)).transpose();
     let file = |path: &Option<std::path::PathBuf>| match path {
         Some(path) => Ok(Some(cwd.join(lookup.text(&path.to_string_lossy())?))),
         None => Ok(None),
     };
     let settings = PeerSettings {
-        proxy: text(&own.proxy)?.map(Secret::new),
-        no_proxy: text(&own.no_proxy)?,
+        proxy: text(own.proxy.as_ref().map(Secret::expose))?.map(Secret::new),
+        no_proxy: text(own.no_proxy.as_deref())?,
         ca_file: file(&own.ca_file)?,
         client_cert: file(&own.client_cert)?,
         client_key: file(&own.client_key)?,

@@ -65,7 +65,7 @@ async fn the_proxy_and_certificates_of_a_server_serve_its_login_too() {
     let mut config = http("co", "https://mcp.localhost/mcp");
     if let McpTransport::StreamableHttp(transport) = &mut config.transport {
         transport.http = Some(PeerHttp {
-            proxy: Some(front.proxy.clone()),
+            proxy: Some(front.proxy.clone().into()),
             ca_file: Some(front.ca_file.clone()),
             client_cert: Some(front.client_cert.clone()),
             client_key: Some(front.client_key.clone()),
