@@ -3,11 +3,12 @@
 //! A suite that cannot run (no npm, no network, no Python) is named as left out at the end; under
 //! CI that is a failure. Each step has a time limit.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use codex_test_support::search_for_secrets;
+use anyhow::{Error, Result, bail, ensure};
+use codex_test_support::SecretSearch;
 
 use crate::parts::{Installed, Part};
 use crate::{conformance, step, tidy, workspace};
@@ -102,21 +103,33 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     let outcome = step::run("the suites", &mut command, 30 * MINUTE);
     // Also after a failure: what it printed is the more likely to hold a secret.
     let report = workspace::root().join("target/nextest/searched/junit.xml");
-    let others = if has_nextest {
-        vec![report]
-    } else {
-        Vec::new()
-    };
-    let searched = search_for_secrets(transcripts.path(), &others);
+    let searched = search(transcripts.path(), has_nextest.then_some(report));
     match (outcome, searched) {
-        (outcome, Ok(n_outputs)) => outcome.map(|()| {
-            eprintln!(
-                "no secret in the outputs of {n_outputs} runs of codex, nor in those of the tests"
-            );
-        }),
-        (Ok(()), Err(why)) => bail!("{why}"),
+        (outcome, Ok(sentence)) => outcome.map(|()| eprintln!("{sentence}")),
+        (Ok(()), Err(why)) => Err(why),
         (Err(error), Err(why)) => Err(error.context(why)),
     }
+}
+
+/// Searches what the suites left for secrets, and says what was searched.
+fn search(transcripts: &Path, report: Option<PathBuf>) -> Result<String> {
+    let secrets = SecretSearch::noted(transcripts).map_err(Error::msg)?;
+    let mut files = SecretSearch::outputs(transcripts);
+    let (n_outputs, n_secrets) = (files.len(), secrets.n_known());
+    // A search that looks at nothing, or for nothing, proves nothing.
+    ensure!(n_outputs > 0, "no output of codex was kept to be searched");
+    ensure!(n_secrets > 0, "no secret was noted to be searched for");
+    let tests = match report {
+        Some(report) => {
+            files.push(report);
+            ", nor in what the tests printed"
+        }
+        None => "; what the tests printed is not kept without cargo-nextest",
+    };
+    secrets.search(&files).map_err(Error::msg)?;
+    Ok(format!(
+        "none of {n_secrets} known secrets and no marked one in the outputs of {n_outputs} runs{tests}"
+    ))
 }
 
 fn has_nextest() -> bool {
@@ -195,4 +208,38 @@ impl Report {
 
 fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test writes its own transcripts"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_of_nothing_or_for_nothing_fails_and_a_finding_names_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = || match search(folder.path(), None) {
+            Ok(sentence) => sentence,
+            Err(why) => why.to_string(),
+        };
+        let write = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        };
+        assert_eq!(said(), "no output of codex was kept to be searched");
+        write("outputs/1", "Nothing.");
+        assert_eq!(said(), "no secret was noted to be searched for");
+        write("secrets/1", "a-token-of-a-server");
+        assert_eq!(
+            said(),
+            "none of 1 known secrets and no marked one in the outputs of 1 runs; \
+             what the tests printed is not kept without cargo-nextest"
+        );
+        write("outputs/2", "it is a-token-of-a-server");
+        assert!(said().ends_with("outputs/2 shows a secret: it is [SECRET]"));
+    }
 }

@@ -7,6 +7,7 @@
 //
 // /approve?user_code=… enters a device code. After the line `steps` on stdin each token request stops
 // twice, at `asked` and at `granted` (the tokens are made and not sent), until a line `go` comes.
+// What it issues, and what clients show it, it tells before it answers: `secret …`, for the search of outputs.
 import http from 'node:http';
 import readline from 'node:readline';
 import { randomUUID } from 'node:crypto';
@@ -85,6 +86,23 @@ async function step(name) {
   console.log(`step ${name}`);
   await told;
 }
+
+const SECRETS = ['access_token', 'refresh_token', 'client_secret', 'registration_access_token',
+  'code', 'code_verifier', 'device_code', 'client_assertion'];
+
+function tell(fields) {
+  for (const name of SECRETS) {
+    if (typeof fields?.[name] === 'string') console.log(`secret ${fields[name]}`);
+  }
+}
+
+provider.use(async (ctx, next) => {
+  await next();
+  tell(ctx.body);
+  tell(ctx.oidc?.params);
+  const location = ctx.response.get('location');
+  if (location) tell(Object.fromEntries(new URL(location, issuer).searchParams));
+});
 
 provider.use(async (ctx, next) => {
   if (hasSteps && ctx.path === '/token') {

@@ -55,7 +55,7 @@ pub use responses::events::{
 };
 pub use responses::reply::{Reply, sse};
 pub use responses::request::RecordedRequest;
-pub use secrets::{MARK as SECRET_MARK, search as search_for_secrets};
+pub use secrets::{MARK as SECRET_MARK, SecretSearch};
 
 /// The body of the hidden program `fake-mcp-server`; tests reach it through [`FakeStdio`].
 #[doc(hidden)]

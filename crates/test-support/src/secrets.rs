@@ -4,7 +4,8 @@
 //! what clients show them ([`learn`]), and what lies in the stores of a home is one. Nothing of it may
 //! stand in an output of `codex`, or in a file of its home beside the stores. With
 //! `CODEX_TEST_TRANSCRIPTS=<folder>` outputs and secrets are kept there too: `cargo xtask test` searches
-//! all of them for all of these, and what the test harness printed as well ([`search`]).
+//! all of them for all of these, and what the test harness printed as well ([`SecretSearch`]). A server
+//! that nobody here wrote tells what it issues ([`crate::PartServer`]).
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,17 @@ use serde_json::Value;
 pub const MARK: &str = "-canary";
 
 const STORES: [&str; 2] = [".credentials", ".mcp-clients"];
-const FIELDS: [&str; 4] = ["access_token", "refresh_token", "client_secret", "dpop_key"];
+/// Fields of JSON whose values are secrets: those of the stores, and of what servers tell.
+const FIELDS: [&str; 8] = [
+    "access_token",
+    "refresh_token",
+    "client_secret",
+    "dpop_key",
+    "code",
+    "code_verifier",
+    "device_code",
+    "assertion",
+];
 /// Shorter ones are words of a test that stand elsewhere too.
 const MIN_LENGTH: usize = 16;
 
@@ -60,10 +71,17 @@ pub(crate) fn learn_from_stores(codex_home: &Path) {
 }
 
 fn learn_from(json: &Value) {
+    for_each_secret(json, &mut |secret| learn(secret));
+}
+
+fn for_each_secret(json: &Value, found: &mut impl FnMut(&str)) {
+    for value in json.as_array().into_iter().flatten() {
+        for_each_secret(value, found);
+    }
     for (name, value) in json.as_object().into_iter().flatten() {
         match value.as_str() {
-            Some(secret) if FIELDS.contains(&name.as_str()) => learn(secret),
-            _ => learn_from(value),
+            Some(secret) if FIELDS.contains(&name.as_str()) => found(secret),
+            _ => for_each_secret(value, found),
         }
     }
 }
@@ -89,25 +107,53 @@ pub(crate) fn assert_none(what: &str, codex_home: &Path, before: &Before, shown:
     }
 }
 
-/// Searches a folder of transcripts, and other files, for every secret of the run; returns how many
-/// outputs there were, or where one is shown.
-pub fn search(transcripts: &Path, others: &[PathBuf]) -> Result<usize, String> {
-    let read = |file: &PathBuf| {
-        let bytes = std::fs::read(file).map_err(|why| format!("{}: {why}", file.display()))?;
-        Ok::<_, String>(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let secrets: Result<BTreeSet<_>, _> = files(&transcripts.join("secrets"))
-        .iter()
-        .map(read)
-        .collect();
-    let secrets = secrets?;
-    let outputs = files(&transcripts.join("outputs"));
-    for file in outputs.iter().chain(others) {
-        if let Some(line) = line_with_secret(&read(file)?, &secrets) {
-            return Err(format!("{} shows a secret: {line}", file.display()));
-        }
+/// The secrets of a whole run, and the search for them. What is marked is always searched for.
+#[derive(Debug, Default)]
+pub struct SecretSearch {
+    known: BTreeSet<String>,
+}
+
+impl SecretSearch {
+    /// Takes the secrets that tests noted in a folder of transcripts.
+    pub fn noted(transcripts: &Path) -> Result<Self, String> {
+        let noted = files(&transcripts.join("secrets"));
+        let known: Result<_, String> = noted.iter().map(read).collect();
+        Ok(Self { known: known? })
     }
-    Ok(outputs.len())
+
+    /// Returns the outputs that were kept in a folder of transcripts.
+    pub fn outputs(transcripts: &Path) -> Vec<PathBuf> {
+        files(&transcripts.join("outputs"))
+    }
+
+    /// Learns the secrets that stand in a JSON text, by the names of their fields.
+    pub fn learn(&mut self, json: &Value) {
+        for_each_secret(json, &mut |secret| {
+            if secret.len() >= MIN_LENGTH {
+                self.known.insert(secret.to_owned());
+            }
+        });
+    }
+
+    /// Returns how many secrets are known, beside the marked ones.
+    pub fn n_known(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Searches files; an error says which one shows a secret.
+    pub fn search(&self, files: &[PathBuf]) -> Result<(), String> {
+        for file in files {
+            if let Some(line) = line_with_secret(&read(file)?, &self.known) {
+                return Err(format!("{} shows a secret: {line}", file.display()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &PathBuf) -> Result<String, String> {
+    let bytes = std::fs::read(file).map_err(|why| format!("{}: {why}", file.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Returns the first line that holds a secret, with the secret blackened.
@@ -152,6 +198,8 @@ fn transcribe(kind: &str, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn known() -> BTreeSet<String> {
@@ -179,14 +227,23 @@ mod tests {
         write("secrets/1-0", "a-token-of-a-real-server");
         write("outputs/1-1", "codex mcp list\nNothing.");
         let report = write("report.xml", "all is well");
-        assert_eq!(search(folder.path(), std::slice::from_ref(&report)), Ok(1));
+        let mut secrets = SecretSearch::noted(folder.path()).unwrap();
+        let outputs = SecretSearch::outputs(folder.path());
+        assert_eq!((secrets.n_known(), outputs.len()), (1, 1));
+        assert_eq!(secrets.search(&outputs), Ok(()));
+        assert_eq!(secrets.search(std::slice::from_ref(&report)), Ok(()));
         write("report.xml", "<out>a-token-of-a-real-server</out>");
-        let error = search(folder.path(), &[report]).unwrap_err();
+        let error = secrets.search(&[report]).unwrap_err();
         assert!(
             error.ends_with("report.xml shows a secret: <out>[SECRET]</out>"),
             "{error}"
         );
-        write("outputs/1-2", "Bearer access-canary-1");
-        assert!(search(folder.path(), &[]).is_err());
+        let marked = write("outputs/1-2", "Bearer access-canary-1");
+        assert!(secrets.search(&[marked]).is_err());
+        let told = write("stderr.txt", "sent the-verifier-of-one-login");
+        assert_eq!(secrets.search(std::slice::from_ref(&told)), Ok(()));
+        let checks = json!([{"details": {"body": {"code_verifier": "the-verifier-of-one-login"}}}]);
+        secrets.learn(&checks);
+        assert!(secrets.search(&[told]).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codex_test_support::{
     AuthFault, AuthSettings, CodexCommand, FakeAuth, Gate, TestHome, browser_follow, codex_program,
@@ -60,7 +60,9 @@ impl World {
 
     /// Waits until the server has this many token requests.
     fn wait_for_requests(&self, n_requests: usize) {
+        let begin = Instant::now();
         while self.auth.requests("/token").len() < n_requests {
+            assert!(begin.elapsed() < LIMIT, "fewer than {n_requests} requests");
             std::thread::yield_now();
         }
     }

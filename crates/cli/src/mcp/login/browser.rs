@@ -68,7 +68,6 @@ fn spawn(program: &str, args: &[String], url: &Url) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "a test writes its own browser")]
 mod tests {
     use super::*;
 
@@ -92,7 +91,9 @@ mod tests {
         assert!(!remote(&[]));
     }
 
+    #[cfg(unix)]
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test writes its own browser")]
     fn a_url_with_quotes_reaches_the_browser_whole() {
         let folder = tempfile::tempdir().unwrap();
         let (program, seen) = (folder.path().join("browser"), folder.path().join("seen"));
