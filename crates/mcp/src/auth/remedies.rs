@@ -4,8 +4,8 @@
 use codex_config::McpServerConfig;
 use codex_credentials::KeyringError;
 use codex_oauth::{
-    CallbackError, DeviceError, LoginError, LoginWanted, PasteError, RegistrationError, ServerKey,
-    StoreError, TokenRequestError, WhyLogin,
+    CallbackError, DeviceError, DiscoveryError, LoginError, LoginWanted, PasteError,
+    RegistrationError, ServerKey, StoreError, TokenRequestError, Trace, WhyLogin,
 };
 use codex_protocol::ServerName;
 
@@ -98,6 +98,18 @@ fn made() -> Vec<String> {
             why: why(),
             redirect_uri: uri.to_owned(),
         }),
+        registration(RegistrationError::WrongRung(format!(
+            "{issuer} has no dynamic registration."
+        ))),
+        LoginFailure::Unattended(name()).to_string(),
+        LoginFailure::Discovery {
+            server: name(),
+            error: DiscoveryError::Unknown {
+                why: why(),
+                trace: Trace::default(),
+            },
+        }
+        .to_string(),
         registration(RegistrationError::OtherIssuer {
             known: issuer.to_owned(),
             found: why(),
