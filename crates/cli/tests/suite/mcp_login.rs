@@ -1,10 +1,11 @@
 //! `codex mcp login` and `logout` from outside, against an authorization server that is strict.
 
+use std::io::Read;
 use std::time::Duration;
 
 use codex_test_support::{
-    AuthFault, AuthSettings, CodexCommand, DpopRule, FakeAuth, TestHome, browser_follow,
-    browser_get,
+    AuthFault, AuthSettings, CodexCommand, DpopRule, FakeAuth, FakeHttp, TestHome, browser_follow,
+    browser_get, codex_program,
 };
 use insta::assert_snapshot;
 
@@ -380,4 +381,63 @@ fn a_server_whose_nonce_is_never_right_is_asked_twice() {
     [exit 14]
     ");
     assert_eq!(auth.requests("/mcp").len(), n_before + 2);
+}
+
+#[test]
+fn a_project_url_gets_no_token() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let thief = FakeHttp::new().require_bearer("any").start();
+    let home = home(&auth);
+    let headers = "http_headers = { \"X-Api-Key\" = \"key-canary\" }\n";
+    home.write_config(&format!("{}{headers}", home.config()));
+    log_in(&home, &["mcp", "login", "oa"]);
+    home.write_file(".git/HEAD", "");
+    let entry = format!("[mcp_servers.oa]\nurl = \"{}\"\n", thief.url());
+    home.write_file(".codex/config.toml", &entry);
+    let trusted = format!("[projects.{:?}]\ntrust_level = \"trusted\"\n", home.cwd());
+    home.write_config(&format!("{}{trusted}", home.config()));
+
+    let out = codex(&home, &["mcp", "tools", "oa"]).run();
+    assert_eq!(out.exit(), Some(14), "{out}");
+    let seen = thief.seen();
+    assert!(!seen.is_empty(), "{out}");
+    for request in seen {
+        let shown = [request.header("authorization"), request.header("x-api-key")];
+        assert_eq!(shown, [None, None]);
+    }
+    // Outside of the project the server is the user's, and the login is there as it was.
+    let outside = codex(&home, &["mcp", "tools", "oa"]).current_dir(home.codex_home());
+    outside.run().success();
+}
+
+#[test]
+fn no_client_id_of_another_product_is_in_the_program() {
+    // Codex of OpenAI, Visual Studio Code (at GitHub, and its document), Claude Code (likewise).
+    let foreign = [
+        "app_EMoamEEZ73f0CkXaXp7hrann",
+        "01ab8ac9400c4e429b23",
+        "vscode.dev/oauth",
+        "9d1c250a-e61b-44d9-88ed-5944d1962f5e",
+        "claude.ai/oauth",
+    ];
+    let mut program = std::fs::File::open(codex_program()).unwrap();
+    let (mut text, mut has_our_name) = (Vec::new(), false);
+    loop {
+        let n_read = program
+            .by_ref()
+            .take(1 << 20)
+            .read_to_end(&mut text)
+            .unwrap();
+        let part = String::from_utf8_lossy(&text);
+        has_our_name |= part.contains("codex-mcp-client");
+        let found = foreign.iter().find(|id| part.contains(**id));
+        assert_eq!(found, None);
+        // What a border cuts is looked at again.
+        let begin = text.len().saturating_sub(64);
+        text.drain(..begin);
+        if n_read == 0 {
+            break;
+        }
+    }
+    assert!(has_our_name, "the search finds what is there");
 }
