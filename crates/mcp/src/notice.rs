@@ -47,6 +47,17 @@ impl McpNotice {
         }
     }
 
+    pub(crate) fn unreachable(server: &ServerName, reason: &str, hints: Vec<String>) -> Self {
+        let text = format!(
+            "The {server} MCP server could not be reached: {}",
+            plain(reason)
+        );
+        Self {
+            hints,
+            ..Self::about(server, text)
+        }
+    }
+
     pub(crate) fn ended(server: &ServerName, status: &str) -> Self {
         let text = format!("MCP server `{server}` ended unexpectedly ({status}); restarting");
         Self::about(server, text)
@@ -134,6 +145,7 @@ mod tests {
         let (a, b) = (name("a"), name("b"));
         let texts = [
             McpNotice::failed_to_start(&a, "no such program", Vec::new()),
+            McpNotice::unreachable(&a, "connection refused", Vec::new()),
             McpNotice::ended(&a, "exit status 3"),
             McpNotice::declined(&a, "Your\nname?", "exec cannot ask"),
             McpNotice::waiting(&[&a, &b]),
@@ -142,6 +154,7 @@ mod tests {
         let texts: Vec<String> = texts.iter().map(ToString::to_string).collect();
         insta::assert_snapshot!(texts.join("\n"), @r#"
         MCP server `a` failed to start: no such program
+        The a MCP server could not be reached: connection refused
         MCP server `a` ended unexpectedly (exit status 3); restarting
         MCP server `a` asked for input ("Your name?"); declined, exec cannot ask
         Waiting for MCP servers: a, b

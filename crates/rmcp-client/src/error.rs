@@ -93,13 +93,21 @@ pub enum ConnectError {
         body_start: String,
     },
     /// No HTTP answer came.
-    #[error("MCP server `{server}` {why}")]
+    #[error("MCP server `{server}` cannot be reached at `{url}`: {reason}")]
     Unreachable {
         /// The server.
         server: ServerName,
         /// Where, without secrets.
         url: String,
-        /// What it did, as the rest of a sentence about the server.
+        /// What the network said.
+        reason: String,
+    },
+    /// What came is no whole HTTP answer.
+    #[error("MCP server `{server}` gave no usable answer: {why}")]
+    BrokenAnswer {
+        /// The server.
+        server: ServerName,
+        /// What is wrong with it.
         why: String,
     },
     /// The server speaks a revision that we do not.
@@ -178,7 +186,7 @@ impl ConnectError {
             Self::Http { status: 404, .. } => {
                 vec!["check the path of the URL: MCP endpoints often end in `/mcp`".to_owned()]
             }
-            Self::Http { .. } | Self::Unreachable { .. } => {
+            Self::Http { .. } | Self::Unreachable { .. } | Self::BrokenAnswer { .. } => {
                 vec!["check that the URL is the server's MCP endpoint and that it runs".to_owned()]
             }
             Self::UnknownProtocol { .. } => {
@@ -194,7 +202,10 @@ impl ConnectError {
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Exited { .. } | Self::Timeout { .. } | Self::Unreachable { .. } => true,
+            Self::Exited { .. }
+            | Self::Timeout { .. }
+            | Self::Unreachable { .. }
+            | Self::BrokenAnswer { .. } => true,
             Self::NoToken { may_pass, .. } => *may_pass,
             Self::Http { status, .. } => *status == 429 || *status >= 500,
             Self::Spawn { .. }

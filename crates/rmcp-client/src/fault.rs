@@ -105,11 +105,13 @@ impl HttpFault {
                 body_start: start,
             },
             Self::Network { why, .. } | Self::Unsendable { why } => {
-                let url = codex_http::shown_url(url);
-                ConnectError::Unreachable {
-                    server,
-                    why: predicate(&why, &url),
-                    url,
+                match unreachable_reason(&why) {
+                    Some(reason) => ConnectError::Unreachable {
+                        server,
+                        url: codex_http::shown_url(url),
+                        reason: reason.to_owned(),
+                    },
+                    None => ConnectError::BrokenAnswer { server, why },
                 }
             }
             Self::Cancelled => ConnectError::Cancelled { server },
@@ -117,13 +119,10 @@ impl HttpFault {
     }
 }
 
-/// What a server did, as the rest of a sentence about it; the address is named once.
-fn predicate(why: &str, url: &str) -> String {
-    let reason = why.strip_prefix("cannot reach `");
-    match reason.and_then(|rest| rest.split_once("`: ")) {
-        Some((_, reason)) => format!("cannot be reached at `{url}`: {reason}"),
-        None => format!("gave no usable answer: {why}"),
-    }
+/// Returns what the network said, when that is why; the address is named by whoever shows it.
+fn unreachable_reason(why: &str) -> Option<&str> {
+    let rest = why.strip_prefix("cannot reach `")?;
+    rest.split_once("`: ").map(|(_, reason)| reason)
 }
 
 impl From<HttpFault> for CallError {

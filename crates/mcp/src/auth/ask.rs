@@ -73,9 +73,11 @@ impl Asking<'_> {
                 let is_refusal = status == 401 || challenge.is_some();
                 is_refusal.then_some(challenge)
             }
-            Err(error @ (ConnectError::Unreachable { .. } | ConnectError::Timeout { .. })) => {
-                return Err(error.into());
-            }
+            Err(
+                error @ (ConnectError::Unreachable { .. }
+                | ConnectError::BrokenAnswer { .. }
+                | ConnectError::Timeout { .. }),
+            ) => return Err(error.into()),
             Err(ConnectError::Cancelled { .. }) => return Err(LoginFailure::Cancelled),
             // It answers, and not with MCP: whatever it is, its documents say what it wants.
             Err(_) => None,

@@ -256,6 +256,9 @@ impl ServerTask {
                 StartFailure::Login { sentence, .. } => {
                     McpNotice::about(self.name(), sentence.clone())
                 }
+                StartFailure::Connect(ConnectError::Unreachable { reason, .. }) => {
+                    McpNotice::unreachable(self.name(), reason, failure.hints())
+                }
                 _ => McpNotice::failed_to_start(self.name(), &why, failure.hints()),
             };
             self.send(Input::Notice(notice)).await;

@@ -351,6 +351,19 @@ async fn a_server_that_is_gone_takes_no_login_of_a_server_with_a_longer_name() {
 }
 
 #[tokio::test]
+async fn a_server_that_nobody_answers_for_is_told_in_one_sentence() {
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/mcp", free.local_addr().unwrap());
+    drop(free);
+    let mut world = World::start([http("gone", &url)]);
+    world.ready(None).await.unwrap();
+    assert_eq!(
+        world.stop().await,
+        ["The gone MCP server could not be reached: connection refused"]
+    );
+}
+
+#[tokio::test]
 async fn a_changed_url_gets_no_token() {
     let folder = tempfile::tempdir().unwrap();
     let (_auth, config) = provider(AuthSettings::default());
