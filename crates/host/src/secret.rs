@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-/// A secret text; printing it in any way gives `[redacted]`.
+use zeroize::Zeroizing;
+
+/// A secret text; printing it in any way gives `[redacted]`, and its memory is cleared when it goes.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Takes a text as a secret.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
     }
 
     /// Returns the text, for the one place that sends or stores it.
@@ -25,7 +27,7 @@ impl Secret {
 
 impl From<String> for Secret {
     fn from(text: String) -> Self {
-        Self(text)
+        Self::new(text)
     }
 }
 
