@@ -321,10 +321,9 @@ fn resolve_http(
         server: server.clone(),
         why,
     };
-    let url = Url::parse(&lookup.text(&http.url)?).map_err(|error| bad_url(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(bad_url("only http and https are supported".to_owned()));
-    }
+    let text = lookup.text(&http.url)?;
+    McpServerConfig::check_url(&text).map_err(|why| bad_url(format!("it {why}")))?;
+    let url = Url::parse(&text).map_err(|error| bad_url(error.to_string()))?;
     let mut warnings = Vec::new();
     let mut headers = HeaderMap::new();
     for (name, value) in &http.http_headers {

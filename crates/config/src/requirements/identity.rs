@@ -1,7 +1,7 @@
 //! What a server must be: a pure question about the program or the address that would really be used.
 //!
-//! Addresses are compared as they are written, because what looks equal may not be. Only `prefix` looks
-//! at the parsed address, for the part that must not be fooled: scheme, host and port.
+//! Addresses are compared as they are written, because what looks equal may not be. `prefix` and
+//! `regex` look at the parsed address, too, because a text can show another host than it leads to.
 
 use std::io::Read;
 use std::path::Path;
@@ -136,20 +136,22 @@ impl UrlRule {
     fn matches(&self, url: &str) -> bool {
         // A parser would drop such characters, and then two texts are one address.
         let odd = |c: char| c.is_control() || c.is_whitespace() || c == '\\';
+        let parsed = || {
+            let is_plain = !url.contains(odd) && McpServerConfig::check_url(url).is_ok();
+            Url::parse(url).ok().filter(|_| is_plain)
+        };
         match self {
             Self::Exact(allowed) => url == allowed,
-            _ if url.contains(odd) => false,
-            Self::Prefix(allowed) => has_prefix(url, allowed),
-            Self::Regex(regex) => regex.is_match(url),
+            Self::Prefix(allowed) => parsed().is_some_and(|url| has_prefix(&url, allowed)),
+            // Parsed, the host ends at a slash, so that no `?` can pass for a part of it.
+            Self::Regex(regex) => {
+                regex.is_match(url) && parsed().is_some_and(|url| regex.is_match(url.as_str()))
+            }
         }
     }
 }
 
-fn has_prefix(url: &str, allowed: &Url) -> bool {
-    let Ok(url) = Url::parse(url) else {
-        return false;
-    };
-    let plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+fn has_prefix(url: &Url, allowed: &Url) -> bool {
     // A server may read these as a step out of the prefix.
     let path = url.path().to_ascii_lowercase();
     let hides = ["%2f", "%5c", "%2e"].iter().any(|code| path.contains(code));
@@ -157,7 +159,7 @@ fn has_prefix(url: &str, allowed: &Url) -> bool {
         Some(query) => format!("{}?{query}", url.path()),
         None => url.path().to_owned(),
     };
-    plain && !hides && url.origin() == allowed.origin() && rest(&url).starts_with(&rest(allowed))
+    !hides && url.origin() == allowed.origin() && rest(url).starts_with(&rest(allowed))
 }
 
 impl Matcher {

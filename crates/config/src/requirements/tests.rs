@@ -342,6 +342,20 @@ fn url_regex_matches_the_whole_text() {
             "{other}"
         );
     }
+    // What stands before the path in the text is not always the host.
+    let rule = "[mcp_servers.s.identity]\nurl = { match = \"regex\", expression = 'https://[^/]+\\.example\\.com/mcp' }\n";
+    assert!(runs(rule, "url = \"https://docs.example.com/mcp\""));
+    for other in [
+        "https://evil.example?.example.com/mcp",
+        "https://evil.example#.example.com/mcp",
+        "https://evil.example?@docs.example.com/mcp",
+        "https://ada:pw@docs.example.com/mcp",
+    ] {
+        for expand in [false, true] {
+            let server = format!("url = \"{other}\"\nexpand_env = {expand}");
+            assert!(!runs(rule, &server), "{server}");
+        }
+    }
 }
 
 #[test]

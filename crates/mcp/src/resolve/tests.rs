@@ -156,6 +156,33 @@ fn variables_in_texts_are_filled_in_only_when_asked() {
 }
 
 #[test]
+fn an_address_made_of_variables_is_held_to_the_same_rules() {
+    let to = |url: &str| {
+        let text = http(|config, transport| {
+            config.expand_env = true;
+            transport.url = url.to_owned();
+        });
+        text.replace("the url of MCP server 'oa' is not usable: ", "")
+    };
+    assert_eq!(
+        to("https://${TEAM}.example/mcp"),
+        "https://blue.example/mcp bearer - headers "
+    );
+    let rows = [
+        "https://${X:-evil.example#}.example/mcp",
+        "https://${TEAM}:${TOKEN}@a.example/mcp",
+        "${X:-ftp}://a.example/mcp",
+        "${TEAM}",
+    ];
+    insta::assert_snapshot!(rows.map(to).join("\n"), @"
+    it must not contain a fragment (`#…`)
+    it must not contain a user name or password
+    it is not an absolute http or https URL
+    it is not an absolute http or https URL
+    ");
+}
+
+#[test]
 fn headers_come_from_three_places() {
     let shown = http(|_, transport| {
         transport.bearer_token_env_var = Some("TOKEN".to_owned());
