@@ -5,7 +5,7 @@ mod home;
 
 use std::collections::BTreeMap;
 
-use codex_config::{ConfigFile, LoadRequest, McpServerConfig, load};
+use codex_config::{ConfigFile, LoadRequest, McpServerConfig, SystemPaths, load};
 use codex_host::AbsPath;
 use codex_protocol::ServerName;
 use home::Home;
@@ -65,18 +65,18 @@ fn edit(
 
 /// The servers that can run, without ours and without their lines; `None` when the file does not load.
 fn others(home: &Home) -> Option<BTreeMap<ServerName, McpServerConfig>> {
-    let request = LoadRequest::new(
-        home.home.clone(),
-        AbsPath::new("/").expect("it is absolute"),
-    );
-    let servers = load(&request).ok()?.config.mcp_servers;
-    let runs = |(name, server): &(ServerName, McpServerConfig)| {
+    let system = SystemPaths::below(home.home.join("no-system").as_path());
+    let cwd = AbsPath::new("/").expect("it is absolute");
+    let config = load(&LoadRequest::new(home.home.clone(), cwd, system))
+        .ok()?
+        .config;
+    let runs = |(name, server): &(&ServerName, &McpServerConfig)| {
         name.as_str() != "b" && server.is_enabled()
     };
-    let servers = servers.into_iter().filter(runs);
+    let servers = config.mcp_servers.iter().filter(runs);
     Some(
         servers
-            .map(|(name, server)| (name, placeless(server)))
+            .map(|(name, server)| (name.clone(), placeless(server.clone())))
             .collect(),
     )
 }

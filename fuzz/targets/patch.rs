@@ -29,7 +29,10 @@ fuzz_target!(|data: &[u8]| {
     let patch = match parse(text) {
         Ok(patch) => patch,
         Err(error) => {
-            assert!((1..=text.split('\n').count()).contains(&error.line), "{error}");
+            assert!(
+                (1..=text.split('\n').count()).contains(&error.line),
+                "{error}"
+            );
             return;
         }
     };

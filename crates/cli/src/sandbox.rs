@@ -69,11 +69,8 @@ impl SandboxArgs {
 pub(crate) fn run(args: SandboxArgs, invocation: Invocation) -> Result<u8, CliError> {
     let loaded = crate::load(invocation)?;
     let mode = args.mode();
-    let mut notices = Vec::new();
-    let policy = loaded.sandbox_policy(mode, args.add_dir, &mut notices);
-    for notice in notices {
-        crate::say(&format!("warning: {notice}"))?;
-    }
+    let policy = loaded.sandbox_policy(mode, args.add_dir);
+    let policy = policy.map_err(|error| CliError::chain(&error, &[]))?;
     let policy = match args.network {
         true => policy.with_network(),
         false => policy,

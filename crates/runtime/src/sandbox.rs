@@ -2,23 +2,30 @@
 
 use std::path::PathBuf;
 
+use codex_config::ConstraintError;
 use codex_protocol::{SandboxMode, SandboxPolicy, WorkspaceWrite};
 
 use crate::load::Loaded;
-use crate::start::allowed;
 
 impl Loaded {
-    /// Returns the policy of the run: a typed mode wins over the configured one, and without either
-    /// it is `read-only`. `add_dirs` are writable besides the configured roots. A mode that the
-    /// requirements do not allow is not taken, and a notice says so.
+    /// Returns the policy of one command: a typed mode wins over the configured one, and without
+    /// either it is `read-only`. `add_dirs` are writable besides the configured roots.
+    ///
+    /// A typed mode that the requirements do not allow is an error: the one that they allow may be
+    /// wider, and nobody asked for that.
     pub fn sandbox_policy(
         &self,
         typed: Option<SandboxMode>,
         add_dirs: impl IntoIterator<Item = PathBuf>,
-        notices: &mut Vec<String>,
-    ) -> SandboxPolicy {
-        let mode = allowed(&self.config.sandbox_mode, typed, notices);
-        SandboxPolicy::of_mode(mode, self.workspace(add_dirs))
+    ) -> Result<SandboxPolicy, ConstraintError> {
+        let mut mode = self.config.sandbox_mode.clone();
+        if typed.is_some() {
+            mode.set(typed)?;
+        }
+        Ok(SandboxPolicy::of_mode(
+            mode.unwrap_or_default(),
+            self.workspace(add_dirs),
+        ))
     }
 
     /// Returns what `workspace-write` opens besides the working directory.
@@ -32,5 +39,42 @@ impl Loaded {
         };
         workspace.writable_roots.extend(add_dirs);
         workspace
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use codex_config::SystemPaths;
+    use codex_host::{AbsPath, Env, PrivateFile};
+    use codex_utils_cli::CliConfigOverrides;
+
+    use super::*;
+    use crate::{Frontend, Invocation};
+
+    #[test]
+    fn a_typed_mode_that_the_requirements_forbid_is_no_wider_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let system = SystemPaths::below(folder.path());
+        let requirements = system.requirements.clone();
+        PrivateFile::replace(
+            &requirements,
+            b"allowed_sandbox_modes = [\"workspace-write\"]\n",
+        )
+        .unwrap();
+        let env = Env::from_pairs([("CODEX_HOME", folder.path())]);
+        let cwd = AbsPath::new("/").unwrap();
+        let mut invocation =
+            Invocation::new(env, cwd, CliConfigOverrides::default(), Frontend::Cli);
+        invocation.system = system;
+        let loaded = invocation.load().unwrap();
+        let error = loaded
+            .sandbox_policy(Some(SandboxMode::ReadOnly), [])
+            .unwrap_err();
+        assert!(error.to_string().contains("read-only"), "{error}");
+        assert!(
+            loaded
+                .sandbox_policy(Some(SandboxMode::WorkspaceWrite), [])
+                .is_ok()
+        );
     }
 }

@@ -348,7 +348,7 @@ impl Session {
 }
 
 /// Takes what was typed when the requirements allow it, else what they made of the configuration.
-pub(crate) fn allowed<T: Copy + Default>(
+fn allowed<T: Copy + Default>(
     configured: &Constrained<Option<T>>,
     typed: Option<T>,
     notices: &mut Vec<String>,

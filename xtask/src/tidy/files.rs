@@ -30,6 +30,9 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
             _ => {}
         }
         findings.extend(lock_file(&name, &text));
+        if let Some(line) = text.lines().position(|line| line.starts_with("<<<<<<< ")) {
+            findings.push(format!("{name}:{} is an unsolved merge", line + 1));
+        }
         for path in &machine_paths {
             if let Some(line) = line_of(&text, path) {
                 findings.push(format!(
