@@ -4,7 +4,7 @@
 //! the new ones in place. A journal in a private folder names everything beforehand; a run that was
 //! killed in the middle is undone by the next one that opens the folder, which puts the old contents
 //! back and removes what was left beside them. A file that somebody changed in the meantime is left
-//! as it is. One run at a time uses a folder, by a lock that dies with its holder, so a journal that
+//! as it is; one that cannot be put back keeps its old content beside it until it can. One run at a time uses a folder, by a lock that dies with its holder, so a journal that
 //! is found belongs to a dead one.
 //! Traps: only permissions and owner of a replaced file are kept, no access lists; and the folder must
 //! be one that no sandboxed program can write, because the journal is believed.
@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 #[cfg(unix)]
 use std::time::Duration;
 
+use crate::fence::list;
 use crate::{Fence, FenceError, LockError};
 
 /// One file before and after; `None` = there is no such file.
@@ -29,7 +30,7 @@ pub struct FileChange<'a> {
     pub like: Option<&'a Path>,
 }
 
-/// Why nothing was changed.
+/// Why a change did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError {
     /// A path cannot be used.
@@ -50,6 +51,35 @@ pub enum ChangeError {
         #[source]
         source: std::io::Error,
     },
+    /// Files of a change that did not happen have their new content still; where the old ones are
+    /// kept, the next attempt puts them back.
+    #[error(
+        "what a change that failed or was killed did to {} cannot be undone: {source}; their old \
+         contents, where they are kept, lie beside them as `.codex-*.old`",
+        list(files)
+    )]
+    NotUndone {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// Why, for the first.
+        #[source]
+        source: FenceError,
+    },
+    /// A change failed in the middle and could not be undone.
+    #[error("{cause}; {left}")]
+    HalfDone {
+        /// Why it failed.
+        cause: Box<ChangeError>,
+        /// What is left of it.
+        left: Box<ChangeError>,
+    },
+}
+
+impl ChangeError {
+    /// Whether files may have been changed all the same.
+    pub fn leaves_changes(&self) -> bool {
+        matches!(self, Self::NotUndone { .. } | Self::HalfDone { .. })
+    }
 }
 
 /// How long another run may take.

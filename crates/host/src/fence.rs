@@ -62,7 +62,7 @@ pub enum FenceError {
     Unsupported,
 }
 
-fn list(roots: &[PathBuf]) -> String {
+pub(crate) fn list(roots: &[PathBuf]) -> String {
     if roots.is_empty() {
         return "nothing".to_owned();
     }

@@ -8,7 +8,7 @@ use codex_host::{ChangeError, Fence, FenceError, FileChange, change_files};
 /// The largest file that is changed.
 const FILE_LIMIT: u64 = 16 * 1024 * 1024;
 
-/// Why a patch was not applied. Nothing was changed.
+/// Why a patch was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum PatchError {
     /// It is no patch.
@@ -19,7 +19,19 @@ pub enum PatchError {
     Plan(#[from] PlanError<FenceError>),
     /// The files cannot be written.
     #[error("the patch was not applied, no file was changed: {0}")]
-    Write(#[from] ChangeError),
+    Write(#[source] ChangeError),
+    /// Files cannot be put back.
+    #[error("the patch was not applied: {0}")]
+    Left(#[source] ChangeError),
+}
+
+impl From<ChangeError> for PatchError {
+    fn from(error: ChangeError) -> Self {
+        match error.leaves_changes() {
+            true => Self::Left(error),
+            false => Self::Write(error),
+        }
+    }
 }
 
 /// The files behind a fence.

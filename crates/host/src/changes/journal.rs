@@ -34,8 +34,17 @@ pub(super) struct Entry {
     /// Names that stand beside it while the change runs.
     pub(super) new_name: String,
     pub(super) old_name: String,
+    /// Whether there was a file before; without one, what stands there is ours to remove.
+    pub(super) had_before: bool,
     /// What the new content was recognised by when it was complete; `None` = the file is removed.
     pub(super) staged: Option<String>,
+}
+
+impl Entry {
+    /// What its sentence in the journal begins with.
+    fn verb(&self) -> &'static str {
+        if self.had_before { "file" } else { "new-file" }
+    }
 }
 
 /// A change on disk.
@@ -56,8 +65,8 @@ pub(super) struct Record {
 }
 
 impl Journal {
-    /// Begins a journal that names every file.
-    pub(super) fn begin(folder: &Path, places: Vec<Place>) -> Result<Self, ChangeError> {
+    /// Begins a journal that names every file, and whether it was there before.
+    pub(super) fn begin(folder: &Path, places: Vec<(Place, bool)>) -> Result<Self, ChangeError> {
         let failed = |source| ChangeError::Journal {
             path: folder.to_owned(),
             source,
@@ -69,10 +78,12 @@ impl Journal {
         let (file, path) = kept.map_err(|error| failed(error.error))?;
         let token = path.file_name().unwrap_or_default().to_string_lossy();
         let token = token.trim_end_matches(SUFFIX).to_owned();
-        let entries = places.into_iter().enumerate().map(|(index, place)| Entry {
+        let entries = places.into_iter().enumerate();
+        let entries = entries.map(|(index, (place, had_before))| Entry {
             place,
             new_name: format!(".codex-{token}-{index}.new"),
             old_name: format!(".codex-{token}-{index}.old"),
+            had_before,
             staged: None,
         });
         let mut journal = Self {
@@ -86,7 +97,7 @@ impl Journal {
         };
         let mut words = Vec::new();
         for entry in &journal.record.entries {
-            say(&mut words, &["file"]);
+            say(&mut words, &[entry.verb()]);
             say_place(&mut words, &entry.place);
             say(&mut words, &[&entry.new_name, &entry.old_name]);
         }
@@ -126,6 +137,13 @@ impl Journal {
         let mut words = Vec::new();
         say(&mut words, &["done"]);
         self.write(&words)?;
+        // Old contents go next: the disk must know first that nobody will want them back.
+        if let Err(source) = self.file.sync_all() {
+            let mut words = Vec::new();
+            say(&mut words, &["replacing"]);
+            self.write(&words)?;
+            return Err(self.failed(source));
+        }
         self.record.stage = Stage::Done;
         Ok(())
     }
@@ -179,13 +197,14 @@ pub(super) fn read(path: &Path) -> std::io::Result<Record> {
 impl Record {
     fn take_sentence<'a>(&mut self, words: &mut impl Iterator<Item = &'a [u8]>) -> Option<()> {
         match words.next()? {
-            b"file" => {
+            verb @ (b"file" | b"new-file") => {
                 let place = place(words)?;
                 let (new_name, old_name) = (text(words)?, text(words)?);
                 self.entries.push(Entry {
                     place,
                     new_name,
                     old_name,
+                    had_before: verb == b"file",
                     staged: None,
                 });
             }

@@ -250,3 +250,92 @@ fn permissions_stay_and_move_along() {
     assert_eq!(mode & 0o777, 0o755);
     assert!(!a.exists());
 }
+
+/// The second name of the file that had this content.
+fn second_name_of(room: &Room, content: &str) -> PathBuf {
+    let files = room.files().into_iter();
+    let mut named = files.filter(|(name, text)| name.ends_with(".old") && text == content);
+    room.work().join(named.next().unwrap().0)
+}
+
+/// Stops a change dead once `a` has its new content.
+fn killed_after_a() -> Room {
+    let n = (0..).find(|n| {
+        let room = Room::new();
+        room.killed_at(*n) && room.files()["a"] == "new a"
+    });
+    let room = Room::new();
+    assert!(room.killed_at(n.unwrap()));
+    room
+}
+
+#[test]
+fn a_file_whose_old_content_is_lost_is_not_taken_for_a_new_one() {
+    let room = killed_after_a();
+    std::fs::remove_file(second_name_of(&room, "old a")).unwrap();
+    let error = undo_unfinished_changes(&room.journals()).unwrap_err();
+    let a = room.work().join("a");
+    assert!(
+        matches!(&error, ChangeError::NotUndone { files, .. } if *files == [a]),
+        "{error}"
+    );
+    let mut expected = contents(BEFORE);
+    expected.insert("a".to_owned(), "new a".to_owned());
+    assert_eq!(room.files(), expected);
+    // It is told once: nothing is left to put back.
+    assert_eq!(room.n_journals(), 0);
+}
+
+#[test]
+fn what_cannot_be_put_back_is_named_and_put_back_later() {
+    let room = Room::new();
+    let aside = room.dir.path().join("aside");
+    let mut second = None;
+    let error = room.change(&mut || {
+        if second.is_none() && room.files()["a"] == "new a" {
+            // Where the old content was, stands something that is no file; and `sub/b` cannot be
+            // replaced any more.
+            let old = second_name_of(&room, "old a");
+            rustix::fs::rename(&old, &aside).unwrap();
+            std::fs::create_dir(&old).unwrap();
+            let files = room.files().into_iter();
+            let mut new = files.filter(|(name, text)| name.ends_with(".new") && text == "new b");
+            std::fs::remove_file(room.work().join(new.next().unwrap().0)).unwrap();
+            second = Some(old);
+        }
+    });
+    let error = error.unwrap_err();
+    let told = error.to_string();
+    assert!(error.leaves_changes(), "{told}");
+    let a = room.work().join("a");
+    assert!(
+        told.contains(&format!("`{}` cannot be undone", a.display())),
+        "{told}"
+    );
+    assert!(told.starts_with("cannot write `"), "{told}");
+    assert_eq!(
+        (room.files()["a"].as_str(), room.n_journals()),
+        ("new a", 1)
+    );
+    // It is nobody's concern who changes something else, and it is when it is the same file.
+    let change = |name: &str, before: Option<&[u8]>| {
+        let path = room.work().join(name);
+        let changes = [FileChange {
+            path: &path,
+            before,
+            after: Some(b"x"),
+            like: None,
+        }];
+        change_files(&Fence::new([room.work()]), &room.journals(), &changes)
+    };
+    change("other", None).unwrap();
+    assert!(change("a", Some(b"new a")).unwrap_err().leaves_changes());
+
+    let second = second.unwrap();
+    std::fs::remove_dir(&second).unwrap();
+    rustix::fs::rename(&aside, &second).unwrap();
+    assert_eq!(undo_unfinished_changes(&room.journals()).unwrap(), [a]);
+    let mut expected = contents(BEFORE);
+    expected.insert("other".to_owned(), "x".to_owned());
+    assert_eq!((room.files(), room.n_journals()), (expected, 0));
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -20,19 +20,36 @@ pub(super) fn change(
     changes: &[FileChange<'_>],
     step: &mut dyn FnMut(),
 ) -> Result<(), ChangeError> {
-    let places = changes.iter().map(|change| fence.place(change.path));
-    let places = places.collect::<Result<Vec<_>, _>>()?;
+    let places = changes
+        .iter()
+        .map(|change| Ok((fence.place(change.path)?, change.before.is_some())));
+    let places = places.collect::<Result<Vec<_>, FenceError>>()?;
     let _lock = lock(folder)?;
-    undo_found(folder)?;
+    match undo_found(folder) {
+        // What another change left half done elsewhere is told at every start and is in nobody's way.
+        Err(ChangeError::NotUndone { files, .. })
+            if !changes
+                .iter()
+                .any(|change| files.iter().any(|file| file == change.path)) => {}
+        found => drop(found?),
+    }
     step();
     let mut journal = Journal::begin(folder, places)?;
     step();
     let changed = prepare(&mut journal, fence, changes, step)
         .and_then(|()| replace(&mut journal, changes, step));
     if let Err(error) = changed {
-        undo(&journal.record);
-        journal.remove();
-        return Err(error);
+        let undone = undo(&journal.record);
+        if !undone.can_go_on {
+            journal.remove();
+        }
+        return Err(match undone.into_result() {
+            Ok(_) => error,
+            Err(left) => ChangeError::HalfDone {
+                cause: Box::new(error),
+                left: Box::new(left),
+            },
+        });
     }
     step();
     tidy(&journal.record, step);
@@ -55,16 +72,23 @@ fn undo_found(folder: &Path) -> Result<Vec<PathBuf>, ChangeError> {
         let path = path.to_owned();
         move |source| ChangeError::Journal { path, source }
     };
-    let mut put_back = Vec::new();
+    let mut all = Undone::default();
     for path in journal::found(folder).map_err(failed(folder))? {
         let record = journal::read(&path).map_err(failed(&path))?;
         match record.stage {
             Stage::Done => tidy(&record, &mut || {}),
-            Stage::Preparing | Stage::Replacing => put_back.extend(undo(&record)),
+            Stage::Preparing | Stage::Replacing => {
+                let undone = undo(&record);
+                let can_go_on = undone.can_go_on;
+                all.add(undone);
+                if can_go_on {
+                    continue;
+                }
+            }
         }
         std::fs::remove_file(&path).map_err(failed(&path))?;
     }
-    Ok(put_back)
+    all.into_result()
 }
 
 /// Writes every new content and gives every old one a second name; no target changes.
@@ -230,16 +254,67 @@ fn tidy(record: &Record, step: &mut dyn FnMut()) {
     }
 }
 
-/// Puts old contents back, as far as nobody touched the new ones; returns what was put back.
-fn undo(record: &Record) -> Vec<PathBuf> {
-    let mut put_back = Vec::new();
+/// What became of an attempt to put old contents back.
+#[derive(Default)]
+struct Undone {
+    put_back: Vec<PathBuf>,
+    /// What has its new content still, and why.
+    left: Vec<(PathBuf, FenceError)>,
+    /// Old contents are there and may be put back later.
+    can_go_on: bool,
+}
+
+impl Undone {
+    fn add(&mut self, other: Self) {
+        self.put_back.extend(other.put_back);
+        self.left.extend(other.left);
+        self.can_go_on |= other.can_go_on;
+    }
+
+    fn into_result(self) -> Result<Vec<PathBuf>, ChangeError> {
+        let mut files = Vec::with_capacity(self.left.len());
+        let mut first = None;
+        for (path, error) in self.left {
+            files.push(path);
+            first.get_or_insert(error);
+        }
+        match first {
+            None => Ok(self.put_back),
+            Some(source) => Err(ChangeError::NotUndone { files, source }),
+        }
+    }
+}
+
+/// Puts old contents back, as far as nobody touched the new ones.
+fn undo(record: &Record) -> Undone {
+    let mut undone = Undone::default();
     for entry in record.entries.iter().rev() {
-        // A directory that is gone or was replaced by a link holds nothing of ours any more.
-        let Ok(Some(dir)) = entry.place.open_parent(Walk::Existing) else {
-            continue;
+        let dir = match entry.place.open_parent(Walk::Existing) {
+            Ok(Some(dir)) => dir,
+            // A directory that is gone or was replaced by a link holds nothing of ours any more.
+            Ok(None) | Err(FenceError::Link(_) | FenceError::NotADirectory(_)) => continue,
+            Err(FenceError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => continue,
+            Err(error) => {
+                undone.left.push((entry.place.path(), error));
+                undone.can_go_on = true;
+                continue;
+            }
         };
-        if record.stage == Stage::Replacing && undo_entry(entry, &dir) {
-            put_back.push(entry.place.path());
+        if record.stage == Stage::Replacing {
+            match undo_entry(entry, &dir) {
+                Ok(Fate::PutBack) => undone.put_back.push(entry.place.path()),
+                Ok(Fate::NotOurs) => {}
+                Err(error) => {
+                    // Without the old content there is nothing to try again.
+                    let is_lost = matches!(
+                        &error, FenceError::Io { source, .. } if source.kind() == ErrorKind::NotFound
+                    );
+                    undone.can_go_on |= !is_lost;
+                    undone.left.push((entry.place.path(), error));
+                    // What stands beside it may be the only copy.
+                    continue;
+                }
+            }
         }
         unlink(&dir, entry.new_name.as_ref());
         unlink(&dir, entry.old_name.as_ref());
@@ -250,31 +325,41 @@ fn undo(record: &Record) -> Vec<PathBuf> {
             let _ = rustix::fs::unlinkat(&dir, made.named(&dir).name, AtFlags::REMOVEDIR);
         }
     }
-    put_back
+    undone
 }
 
-fn undo_entry(entry: &Entry, dir: &File) -> bool {
+/// What became of one file.
+enum Fate {
+    /// It is what it was.
+    PutBack,
+    /// It was not reached, or somebody changed it since.
+    NotOurs,
+}
+
+fn undo_entry(entry: &Entry, dir: &File) -> Result<Fate, FenceError> {
     let target = entry.place.named(dir);
-    let look = |name: &str| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-    let Ok(now) = target.stat() else {
-        return false;
+    let now = target.stat()?;
+    let new_is_gone = match rustix::fs::statat(dir, &entry.new_name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(_) => false,
+        Err(Errno::NOENT) => true,
+        Err(errno) => return Err(target.failed("read", errno.into())),
     };
     let was_replaced = match (&entry.staged, &now) {
-        (Some(staged), Some(now)) => look(&entry.new_name).is_err() && *staged == mark(now),
-        (None, None) => true,
+        (Some(staged), Some(now)) => new_is_gone && *staged == mark(now),
+        (None, None) => entry.had_before,
         (Some(_), None) | (None, Some(_)) => false,
     };
     if !was_replaced {
-        return false;
+        return Ok(Fate::NotOurs);
     }
-    let undone = match look(&entry.old_name) {
-        Ok(_) => rustix::fs::renameat(dir, &entry.old_name, dir, target.name),
-        Err(Errno::NOENT) if now.is_some() => {
-            rustix::fs::unlinkat(dir, target.name, AtFlags::empty())
-        }
-        Err(errno) => Err(errno),
+    let undone = match entry.had_before {
+        true => rustix::fs::renameat(dir, &entry.old_name, dir, target.name),
+        false => rustix::fs::unlinkat(dir, target.name, AtFlags::empty()),
     };
-    undone.is_ok()
+    match undone {
+        Ok(()) => Ok(Fate::PutBack),
+        Err(errno) => Err(target.failed("restore", errno.into())),
+    }
 }
 
 fn unlink(dir: &File, name: &OsStr) {
