@@ -4,6 +4,7 @@
 //! outside of the sandbox later) stay read-only in every root. A name that is missing may not be
 //! created either. Where a working directory lies inside of another root, say below `/tmp`, the
 //! directories between are roots of their own, so that none of them can be moved away and replaced.
+//! A root that is reached over a link inside of a root is refused (`route.rs`).
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use codex_host::{CodexHome, Env};
 use codex_protocol::{SandboxPolicy, WorkspaceWrite};
 
+use crate::route::Route;
 use crate::{SandboxError, git};
 
 const GIT: &str = ".git";
@@ -79,12 +81,21 @@ impl Access {
             cwd: cwd.to_owned(),
             source,
         };
-        let mut workspaces = vec![cwd.canonicalize().map_err(no_cwd)?];
+        let mut routes = vec![Route::of(cwd.to_owned()).map_err(no_cwd)?];
         let configured = workspace.writable_roots.iter();
         // One list serves many machines: a root that is not here is no root.
-        workspaces.extend(configured.filter_map(|root| cwd.join(root).canonicalize().ok()));
-        for root in workspaces.iter().chain(&temporary(workspace, env)) {
-            self.add_root(root)?;
+        routes.extend(configured.filter_map(|root| Route::of(cwd.join(root)).ok()));
+        let workspaces: Vec<_> = routes.iter().map(|route| route.real.clone()).collect();
+        routes.extend(temporary(workspace, env));
+        for route in &routes {
+            self.add_root(&route.real)?;
+        }
+        // An earlier command may have made such a link, or may turn it round.
+        if let Some((root, link)) = routes.iter().find_map(|way| way.link_in(&self.writable)) {
+            return Err(SandboxError::LinkInRoot {
+                root: root.to_owned(),
+                link: link.to_owned(),
+            });
         }
         for workspace in &workspaces {
             self.pin_between(workspace);
@@ -169,18 +180,19 @@ impl Access {
     }
 }
 
-fn temporary(workspace: &WorkspaceWrite, env: &Env) -> Vec<PathBuf> {
-    let mut roots = Vec::new();
+fn temporary(workspace: &WorkspaceWrite, env: &Env) -> Vec<Route> {
+    let mut folders = Vec::new();
     if !workspace.exclude_tmpdir_env_var
         && let Some(folder) = env.non_empty("TMPDIR")
-        && Path::new(folder).is_absolute()
     {
-        roots.extend(Path::new(folder).canonicalize());
+        folders.push(PathBuf::from(folder));
     }
     if !workspace.exclude_slash_tmp && cfg!(unix) {
-        roots.extend(Path::new("/tmp").canonicalize());
+        folders.push("/tmp".into());
     }
-    roots
+    folders.retain(|folder| folder.is_absolute());
+    let routes = folders.into_iter().map(Route::of);
+    routes.filter_map(Result::ok).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@
 mod access;
 mod git;
 mod plan;
+mod route;
 #[cfg(any(target_os = "macos", test))]
 mod seatbelt;
 
@@ -50,6 +51,18 @@ pub enum SandboxError {
         /// The root.
         root: PathBuf,
     },
+    /// What a root is could be changed by the commands that may write it.
+    #[error(
+        "`{}` cannot be a writable root of the sandbox: commands in it can change the link `{}`",
+        root.display(),
+        link.display()
+    )]
+    LinkInRoot {
+        /// The root as it was named.
+        root: PathBuf,
+        /// The link on the way to it.
+        link: PathBuf,
+    },
 }
 
 impl SandboxError {
@@ -63,6 +76,10 @@ impl SandboxError {
             Self::BadRoot { .. } => {
                 vec!["work in a directory of your own, or list smaller `writable_roots`".to_owned()]
             }
+            Self::LinkInRoot { link, .. } => vec![format!(
+                "look where `{}` leads: if you made it, name that directory instead; if not, remove it",
+                link.display()
+            )],
         }
     }
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::exec_support::{LIMIT, completed_items, json, last_line, says, types};
 
 /// An answer that runs one command.
-fn runs(call_id: &str, cmd: &str) -> Reply {
+pub(crate) fn runs(call_id: &str, cmd: &str) -> Reply {
     let arguments = json!({"cmd": cmd, "login": false}).to_string();
     sse(vec![
         ev_response_created("r"),
@@ -22,7 +22,7 @@ fn runs(call_id: &str, cmd: &str) -> Reply {
     ])
 }
 
-fn patches(call_id: &str, body: &str) -> Reply {
+pub(crate) fn patches(call_id: &str, body: &str) -> Reply {
     let patch = format!("*** Begin Patch\n{body}\n*** End Patch\n");
     sse(vec![
         ev_response_created("r"),

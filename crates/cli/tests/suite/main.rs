@@ -15,6 +15,7 @@ mod exec_mcp;
 mod exec_prompt;
 mod exec_replay;
 mod exec_resume;
+mod exec_roots;
 mod exec_signals;
 mod exec_support;
 mod exec_turn;

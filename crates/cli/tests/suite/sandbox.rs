@@ -118,3 +118,34 @@ fn the_whole_disk_is_no_workspace() {
     [exit 1]
     ");
 }
+
+/// Another command may have put the link there: what it leads to is not opened to the next.
+#[test]
+fn a_command_cannot_make_a_root_of_what_it_links_to() {
+    let home = TestHome::with_config(&format!("{ONLY_CWD}writable_roots = [\"cache\"]\n"));
+    let victim = home.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    let plant = "ln -s ../victim cache && ln -s ../victim tmp";
+    shell(&home, &["--full-auto"], plant).success();
+    let output = shell(&home, &["--full-auto"], "touch cache/in");
+    assert_snapshot!(output.stderr.replace(home.cwd().to_str().unwrap(), "[CWD]"), @"
+    Error: `[CWD]/cache` cannot be a writable root of the sandbox: commands in it can change the link `[CWD]/cache`
+    hint: look where `[CWD]/cache` leads: if you made it, name that directory instead; if not, remove it
+    ");
+    assert_eq!(output.exit(), Some(1), "{output}");
+    assert!(!victim.join("in").exists());
+}
+
+#[test]
+fn a_temporary_folder_that_a_command_links_elsewhere_is_refused() {
+    let home = TestHome::with_config("[sandbox_workspace_write]\nexclude_slash_tmp = true\n");
+    let temporary = home.cwd().join("tmp");
+    let home = home.env("TMPDIR", temporary.to_str().unwrap());
+    let victim = home.path().join("victim");
+    std::fs::create_dir(&victim).unwrap();
+    shell(&home, &["--full-auto"], "ln -s ../victim tmp").success();
+    let output = shell(&home, &["--full-auto"], "touch tmp/in");
+    assert!(output.stderr.contains("can change the link"), "{output}");
+    assert_eq!(output.exit(), Some(1), "{output}");
+    assert!(!victim.join("in").exists());
+}

@@ -142,3 +142,40 @@ fn the_whole_disk_and_the_switches_of_the_kernel_are_no_roots() {
         );
     }
 }
+
+/// What is refused, or the writable paths.
+#[cfg(unix)]
+fn refused(disk: &Disk, root: &str, tmpdir: &str) -> Option<PathBuf> {
+    let workspace = WorkspaceWrite {
+        writable_roots: vec![root.into()],
+        ..without_tmp()
+    };
+    let env = Env::from_pairs([("TMPDIR", disk.at(tmpdir))]);
+    let policy = SandboxPolicy::WorkspaceWrite(workspace);
+    match of_policy(&policy, &disk.at("w"), &env) {
+        Ok(_) => None,
+        Err(SandboxError::LinkInRoot { link, .. }) => Some(link),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_root_behind_a_link_that_commands_can_change_is_refused() {
+    use std::os::unix::fs::symlink;
+
+    let disk = Disk::with(&["w/sub", "victim/deep", "t", "own"]);
+    symlink(disk.at("victim"), disk.at("w/cache")).unwrap();
+    symlink("../w/cache/deep", disk.at("own/link")).unwrap();
+    symlink("loop", disk.at("w/loop")).unwrap();
+    symlink(disk.at("t"), disk.at("own/t")).unwrap();
+    let link = Some(disk.at("w/cache"));
+    assert_eq!(refused(&disk, "cache", "t"), link);
+    assert_eq!(refused(&disk, "cache/deep/..", "t"), link);
+    // A link of nobody's that leads over one, and the temporary folder.
+    assert_eq!(refused(&disk, "../own/link", "t"), link);
+    assert_eq!(refused(&disk, "none", "w/cache/deep"), link);
+    // Links outside of all roots are the user's own; what leads nowhere is no root.
+    assert_eq!(refused(&disk, "../own/t", "own/t"), None);
+    assert_eq!(refused(&disk, "loop", "w/none"), None);
+}
