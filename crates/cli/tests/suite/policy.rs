@@ -1,270 +1,247 @@
 //! Requirements of the machine, against the real program: what is not allowed starts no process and
 //! opens no connection, whatever the way round.
 
-use std::io::ErrorKind;
-use std::net::TcpListener;
-use std::path::PathBuf;
+mod guarded;
 
-use codex_test_support::{CommandOutput, MockResponses, TestHome, private_etc};
+use codex_test_support::CommandOutput;
 use insta::assert_snapshot;
 
-use crate::exec_support::says;
-
-const MODEL: &str = "model = \"gpt-5.5\"\n";
-
-/// A machine that allows one command and one address, a program that leaves a mark when it is started,
-/// and an address where a visit is noticed.
-struct Guarded {
-    home: TestHome,
-    mark: PathBuf,
-    program: PathBuf,
-    listener: TcpListener,
-}
-
-impl Guarded {
-    fn new() -> Option<Self> {
-        Self::with(
-            "[mcp_server_allowlist.docs]\ncommand = \"docs-mcp\"\n[mcp_servers.web.identity]\nurl = { match = \"prefix\", value = \"https://mcp.example.com/\" }\n",
-        )
-    }
-
-    fn with(requirements: &str) -> Option<Self> {
-        if !private_etc() {
-            return None;
-        }
-        let home = TestHome::new();
-        home.write_system_file("requirements.toml", requirements);
-        let mark = home.path().join("mark");
-        let text = format!("#!/bin/sh\ntouch {}\nexec cat\n", mark.display());
-        let program = home.write_file("evil-mcp", text);
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&program, mode).unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        Some(Self {
-            home,
-            mark,
-            program,
-            listener,
-        })
-    }
-
-    /// Fills in the program and the address.
-    fn fill(&self, text: &str) -> String {
-        let address = self.listener.local_addr().unwrap().to_string();
-        text.replace("PROGRAM", &self.program.display().to_string())
-            .replace("ADDRESS", &address)
-    }
-
-    fn user(&self, text: &str) {
-        self.home.write_config(&self.fill(text));
-    }
-
-    #[track_caller]
-    fn untouched(&self, what: &str) {
-        assert!(!self.mark.exists(), "a process was started: {what}");
-        match self.listener.accept() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            other => panic!("somebody connected: {what}: {other:?}"),
-        }
-    }
-
-    fn run(&self, args: &[&str]) -> CommandOutput {
-        let args: Vec<String> = args.iter().map(|arg| self.fill(arg)).collect();
-        // The name of the allowed program leads to the other one.
-        let folder = self.home.cwd().display().to_string();
-        let path = std::env::var("PATH").unwrap();
-        let command = self
-            .home
-            .codex(&args)
-            .env("PATH", format!("{path}:{folder}"));
-        let address = self.listener.local_addr().unwrap();
-        command
-            .env("EVIL", self.program.as_os_str())
-            .env("URL", format!("http://{address}/mcp"))
-            .run()
-    }
-
-    /// Runs every verb that could reach a server, and a turn.
-    #[track_caller]
-    fn stays_off(&self, name: &str, extra: &[&str], what: &str) {
-        let run = |args: &[&str]| self.run(&[args, extra].concat());
-        let listed = run(&["mcp", "list", "--json"]).success().json();
-        let servers = listed.as_array().unwrap();
-        let server = servers.iter().find(|server| server["name"] == name);
-        let reason = server.map(|server| server["disabled_reason"].to_string());
-        assert_eq!(
-            reason.as_deref(),
-            Some(r#""requirements (/etc/codex/requirements.toml)""#),
-            "{what}"
-        );
-        assert_eq!(
-            run(&["mcp", "call", name, "x", "{}"]).exit(),
-            Some(11),
-            "{what}"
-        );
-        assert_eq!(run(&["mcp", "tools", name]).exit(), Some(11), "{what}");
-        assert_eq!(run(&["mcp", "check", name]).exit(), Some(11), "{what}");
-        assert_eq!(
-            run(&["mcp", "login", name, "--no-browser"]).exit(),
-            Some(1),
-            "{what}"
-        );
-        run(&["mcp", "get", name, "--explain"]).success();
-        let turn = self.turn(extra);
-        let told = format!("MCP server '{name}' is disabled: requirements");
-        assert!(turn.stderr.contains(&told), "{what}\n{turn}");
-        self.untouched(what);
-    }
-
-    fn turn(&self, extra: &[&str]) -> CommandOutput {
-        let model = MockResponses::start();
-        model.queue(says("done"));
-        let url = format!("openai_base_url={:?}", model.base_url());
-        let args = ["exec", "--skip-git-repo-check", "-c", &url, "hi"];
-        let args: Vec<&str> = args.iter().chain(extra).copied().collect();
-        let args: Vec<String> = args.iter().map(|arg| self.fill(arg)).collect();
-        self.home
-            .codex(&args)
-            .env("CODEX_API_KEY", "test-key-of-the-mock")
-            .env("EVIL", self.program.as_os_str())
-            .run()
-            .success()
-    }
-}
+use guarded::{Guarded, MODEL, PROGRAMS};
 
 #[test]
 fn the_gate_is_tested_with_traps_that_work() {
-    // Without requirements the same program is started and the same address is visited.
-    let Some(guarded) = Guarded::with("") else {
-        return;
-    };
-    guarded.user("[mcp_servers.s]\ncommand = \"PROGRAM\"\nstartup_timeout_sec = 1\n");
-    guarded.run(&["mcp", "tools", "s"]);
-    assert!(guarded.mark.exists());
-    guarded.user("[mcp_servers.s]\nurl = \"http://ADDRESS/mcp\"\nstartup_timeout_sec = 1\n");
-    guarded.run(&["mcp", "tools", "s"]);
-    assert!(guarded.listener.accept().is_ok());
-}
-
-#[test]
-fn what_is_written_differently_stays_off() {
+    // What is allowed is started and visited, in the same environment and by the same names.
     let Some(guarded) = Guarded::new() else {
         return;
     };
-    std::os::unix::fs::symlink(&guarded.program, guarded.home.cwd().join("docs-mcp2")).unwrap();
-    std::os::unix::fs::symlink(&guarded.program, guarded.home.cwd().join("docs-mcp")).unwrap();
-    let rows = [
-        (
-            "another name",
-            "evil",
-            "[mcp_servers.evil]\ncommand = \"PROGRAM\"\n",
-        ),
-        (
-            "renamed",
-            "docs2",
-            "[mcp_servers.docs2]\ncommand = \"docs-mcp\"\n",
-        ),
-        (
-            "another program",
-            "docs",
-            "[mcp_servers.docs]\ncommand = \"PROGRAM\"\n",
-        ),
-        (
-            "case of the name",
-            "Docs",
-            "[mcp_servers.Docs]\ncommand = \"docs-mcp\"\n",
-        ),
-        (
-            "case of the command",
-            "docs",
-            "[mcp_servers.docs]\ncommand = \"Docs-mcp\"\n",
-        ),
-        (
-            "a link",
-            "docs",
-            "[mcp_servers.docs]\ncommand = \"./docs-mcp2\"\n",
-        ),
+    let servers = [
+        ("docs", "command = \"docs-mcp\""),
+        ("web", "url = \"http://ADDRESS/ok\""),
+        ("below", "url = \"http://ADDRESS/ok/mcp\""),
+    ];
+    for (name, line) in servers {
+        guarded.user(&format!(
+            "[mcp_servers.{name}]\n{line}\nstartup_timeout_sec = 1\n"
+        ));
+        guarded.run(&["mcp", "tools", name]);
+        match name {
+            "docs" => assert!(guarded.mark.exists()),
+            _ => assert!(guarded.listener.accept().is_ok(), "{name}"),
+        }
+    }
+    // Without requirements each of the names leads to the program.
+    guarded.requirements("");
+    for program in PROGRAMS {
+        std::fs::remove_file(&guarded.mark).unwrap();
+        guarded.user(&format!(
+            "[mcp_servers.s]\ncommand = \"{program}\"\nstartup_timeout_sec = 1\n"
+        ));
+        guarded.run(&["mcp", "tools", "s"]);
+        assert!(guarded.mark.exists(), "{program}");
+    }
+}
+
+/// Each row: what is different, the server's name, its entry.
+#[track_caller]
+fn all_stay_off(rows: &[(&str, &str, &str)]) {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    for (what, name, entry) in rows {
+        guarded.user(&format!("{MODEL}[mcp_servers.{name}]\n{entry}\n"));
+        guarded.stays_off(name, &[], what);
+    }
+}
+
+#[test]
+fn a_program_that_is_written_differently_stays_off() {
+    all_stay_off(&[
+        ("another name", "evil", "command = \"PROGRAM\""),
+        ("renamed", "docs2", "command = \"docs-mcp\""),
+        ("another program", "docs", "command = \"PROGRAM\""),
+        ("case of the name", "Docs", "command = \"docs-mcp\""),
+        ("case of the command", "docs", "command = \"Docs-mcp\""),
+        ("a longer name", "docs", "command = \"docs-mcp2\""),
+        ("something before it", "docs", "command = \"my-docs-mcp\""),
+        ("a space at the end", "docs", "command = \"docs-mcp \""),
+        ("percent encoding", "docs", "command = \"docs%2dmcp\""),
+        ("a link", "docs", "command = \"./docs-mcp2\""),
         (
             "a link of the same name",
             "docs",
-            "[mcp_servers.docs]\ncommand = \"./docs-mcp\"\n",
-        ),
-        (
-            "a slash at the end",
-            "docs",
-            "[mcp_servers.docs]\ncommand = \"docs-mcp/\"\n",
-        ),
-        (
-            "percent encoding",
-            "docs",
-            "[mcp_servers.docs]\ncommand = \"docs%2dmcp\"\n",
+            "command = \"./docs-mcp\"",
         ),
         (
             "a variable",
             "docs",
-            "[mcp_servers.docs]\ncommand = \"${EVIL}\"\nexpand_env = true\n",
+            "command = \"${EVIL}\"\nexpand_env = true",
         ),
+        (
+            "a default of a variable",
+            "docs",
+            "command = \"${NOT_SET:-Docs-mcp}\"\nexpand_env = true",
+        ),
+        ("required", "evil", "command = \"PROGRAM\"\nrequired = true"),
+        (
+            "turned off by its user",
+            "evil",
+            "command = \"PROGRAM\"\nenabled = false",
+        ),
+    ]);
+}
+
+#[test]
+fn an_address_that_is_written_differently_stays_off() {
+    all_stay_off(&[
         (
             "the other transport",
             "docs",
-            "[mcp_servers.docs]\nurl = \"http://ADDRESS/docs-mcp\"\n",
+            "url = \"http://ADDRESS/docs-mcp\"",
         ),
         (
-            "another host",
-            "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\n",
+            "the name of another rule",
+            "docs",
+            "url = \"http://ADDRESS/ok\"",
         ),
+        ("another path", "web", "url = \"http://ADDRESS/mcp\""),
+        ("a slash at the end", "web", "url = \"http://ADDRESS/ok/\""),
+        ("two slashes", "web", "url = \"http://ADDRESS//ok\""),
+        ("case of the path", "web", "url = \"http://ADDRESS/OK\""),
+        ("percent encoding", "web", "url = \"http://ADDRESS/%6fk\""),
+        (
+            "a path that is put in order",
+            "web",
+            "url = \"http://ADDRESS/mcp/../ok\"",
+        ),
+        ("a query", "web", "url = \"http://ADDRESS/ok?to=evil\""),
+        (
+            "another name of the host",
+            "web",
+            "url = \"http://localhost:PORT/ok\"",
+        ),
+        (
+            "another spelling of the host",
+            "web",
+            "url = \"http://127.1:PORT/ok\"",
+        ),
+        ("case of the scheme", "web", "url = \"HTTP://ADDRESS/ok\""),
         (
             "user info",
             "web",
-            "[mcp_servers.web]\nurl = \"http://mcp.example.com@ADDRESS/mcp\"\nexpand_env = true\n",
+            "url = \"http://mcp.example.com@ADDRESS/ok\"\nexpand_env = true",
+        ),
+        (
+            "a fragment",
+            "web",
+            "url = \"http://ADDRESS/ok#mcp\"\nexpand_env = true",
         ),
         (
             "the url in a query",
             "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/?https://mcp.example.com/\"\n",
+            "url = \"http://ADDRESS/?http://ADDRESS/ok\"",
         ),
         (
             "the url of a variable",
             "web",
-            "[mcp_servers.web]\nurl = \"${URL}\"\nexpand_env = true\n",
+            "url = \"${URL}\"\nexpand_env = true",
+        ),
+        (
+            "a default of a variable",
+            "web",
+            "url = \"http://ADDRESS/${NOT_SET:-mcp}\"\nexpand_env = true",
+        ),
+        (
+            "a path that begins alike",
+            "below",
+            "url = \"http://ADDRESS/okay/mcp\"",
+        ),
+        ("the folder alone", "below", "url = \"http://ADDRESS/ok\""),
+        (
+            "out of the folder",
+            "below",
+            "url = \"http://ADDRESS/ok/../mcp\"",
+        ),
+        (
+            "out of the folder, encoded",
+            "below",
+            "url = \"http://ADDRESS/ok/%2e%2e/mcp\"",
+        ),
+        (
+            "another host below",
+            "below",
+            "url = \"http://localhost:PORT/ok/mcp\"",
         ),
         (
             "a static token",
             "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\nhttp_headers = { Authorization = \"Bearer x\" }\n",
+            "url = \"http://ADDRESS/mcp\"\nhttp_headers = { Authorization = \"Bearer x\" }",
         ),
         (
             "a helper",
             "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\nhttp_headers_helper = \"PROGRAM\"\n",
+            "url = \"http://ADDRESS/mcp\"\nhttp_headers_helper = \"PROGRAM\"",
+        ),
+        (
+            "a proxy",
+            "web",
+            "url = \"http://mcp.example.com/ok\"\nhttp = { proxy = \"http://ADDRESS\" }",
         ),
         (
             "a login of its own",
             "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\noauth = { client_id = \"c\", client_secret_env_var = \"EVIL\", grant = \"client_credentials\" }\n",
-        ),
-        (
-            "required",
-            "evil",
-            "[mcp_servers.evil]\ncommand = \"PROGRAM\"\nrequired = true\n",
-        ),
-        (
-            "turned off by its user",
-            "evil",
-            "[mcp_servers.evil]\ncommand = \"PROGRAM\"\nenabled = false\n",
+            "url = \"http://ADDRESS/mcp\"\noauth = { client_id = \"c\", client_secret_env_var = \"EVIL\", grant = \"client_credentials\" }",
         ),
         (
             "a broken entry",
             "web",
-            "[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\nscopes = 3\n",
+            "url = \"http://ADDRESS/mcp\"\nscopes = 3",
         ),
-    ];
-    for (what, name, text) in rows {
-        guarded.user(&format!("{MODEL}{text}"));
-        guarded.stays_off(name, &[], what);
-    }
+    ]);
+}
+
+#[test]
+fn what_verbs_write_stays_off() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    let project =
+        r#"{"mcpServers": {"docs": {"command": "PROGRAM"}, "web": {"url": "http://ADDRESS/mcp"}}}"#;
+    guarded.home.write_file(".mcp.json", guarded.fill(project));
+    guarded.user(MODEL);
+    guarded.run(&["mcp", "import"]).success();
+    guarded.untouched("import");
+    guarded.stays_off("docs", &[], "an imported program");
+    guarded.stays_off("web", &[], "an imported address");
+
+    guarded.user(&format!(
+        "{MODEL}[mcp_servers.docs]\ncommand = \"docs-mcp\"\n[mcp_servers.web]\nurl = \"http://ADDRESS/ok\"\n"
+    ));
+    let add = ["mcp", "add", "--replace"];
+    guarded
+        .run(&[&add[..], &["docs", "--", "PROGRAM"]].concat())
+        .success();
+    guarded
+        .run(&[&add[..], &["web", "--url", "http://ADDRESS/mcp"]].concat())
+        .success();
+    guarded.untouched("add --replace");
+    guarded.stays_off("docs", &[], "a replaced program");
+    guarded.stays_off("web", &[], "a replaced address");
+}
+
+#[test]
+fn a_thread_that_goes_on_starts_nothing_either() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.user(MODEL);
+    guarded.turn(&["hi"], &[]);
+    guarded.user(&format!(
+        "{MODEL}[mcp_servers.docs]\ncommand = \"PROGRAM\"\n[mcp_servers.web]\nurl = \"http://ADDRESS/mcp\"\n"
+    ));
+    let turn = guarded.turn(&["resume", "--last", "again"], &[]);
+    guarded.is_told("docs", &turn, "resume");
+    guarded.is_told("web", &turn, "resume");
+    guarded.untouched("resume");
 }
 
 #[test]
@@ -338,9 +315,7 @@ fn one_malformed_entry_among_good_ones_allows_nothing_and_is_told() {
     let Some(guarded) = Guarded::new() else {
         return;
     };
-    guarded
-        .home
-        .write_system_file("requirements.toml", &guarded.fill(rules));
+    guarded.requirements(rules);
     guarded.user(&format!("{MODEL}[mcp_servers.evil]\ncommand = \"PROGRAM\"\n[mcp_servers.docs]\ncommand = \"docs-mcp\"\nenabled = false\n"));
     guarded.stays_off("evil", &[], "a malformed entry");
     let listed = guarded.run(&["mcp", "list", "--json"]);
@@ -446,7 +421,7 @@ fn features_and_policies_of_approval_are_pinned() {
     Error: feature `view_image` is set to false by requirements (/etc/codex/requirements.toml:4:1)
     [exit 1]
     "#);
-    let turn = guarded.turn(&["-s", "danger-full-access"]);
+    let turn = guarded.turn(&["hi"], &["-s", "danger-full-access"]);
     assert_snapshot!(turn.filtered_stderr(), @r#"
     Codex v0.1.0
     --------
