@@ -7,6 +7,7 @@
 
 mod splice;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -184,6 +185,17 @@ impl ConfigFile {
             .collect()
     }
 
+    /// Returns the names of the servers that this file has, readable or not.
+    pub fn server_names(&self) -> BTreeSet<String> {
+        self.text.server_names()
+    }
+
+    /// The same of a file that nobody edits: without its lock, and nothing is made.
+    pub fn server_names_of(path: &AbsPath) -> Result<BTreeSet<String>, EditError> {
+        let bytes = read_bytes(path)?;
+        Ok(Text::parse(path, bytes.as_deref())?.server_names())
+    }
+
     /// Makes the entry of `server.name` say this; keys that we do not know stay.
     pub fn set_mcp_server(&mut self, server: &McpServerConfig) -> Result<&mut Self, EditError> {
         self.change(Change::SetServer(Box::new(server.clone())))
@@ -297,6 +309,13 @@ impl Text {
             body,
             tree,
         })
+    }
+
+    fn server_names(&self) -> BTreeSet<String> {
+        let table = self.tree.entry(&["mcp_servers"]);
+        let entries = table.and_then(|entry| entry.node.as_table()).into_iter();
+        let names = entries.flat_map(|table| &table.0);
+        names.map(|entry| entry.key.clone()).collect()
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -24,6 +24,9 @@ use crate::{
     McpServerConfig, Notice, OffReason, Project, ProjectMcpTrust, Severity, convert,
 };
 
+/// What follows from a fault in an optional setting.
+const IGNORED: &str = "The setting is ignored.";
+
 /// What loading needs; nothing else is looked at.
 #[derive(Debug, Clone)]
 pub struct LoadRequest {
@@ -115,13 +118,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
             let read = entry::read(item, &layers, &mut unknown);
             if let Some(fault) = read.fault {
                 let off = format!("MCP server `{}` is off until this is repaired.", item.key);
-                faults.add(
-                    Fault {
-                        consequence: Some(off),
-                        ..Fault::from(fault)
-                    },
-                    Severity::Warning,
-                )?;
+                faults.add(Fault::from(fault).so(off), Severity::Warning)?;
             }
             mcp_servers.insert(ServerName::from_config(&item.key), read.server);
         }
@@ -205,16 +202,8 @@ fn take_table(
                 at: entry.key_at,
                 path: vec![key.to_owned()],
             };
-            let text = "invalid type: expected a table".to_owned();
-            Err(report::fatal(
-                layers,
-                &Fault {
-                    found,
-                    text,
-                    hint: None,
-                    consequence: None,
-                },
-            ))
+            let fault = Fault::new(found, "invalid type: expected a table");
+            Err(report::fatal(layers, &fault))
         }
     }
 }
@@ -233,16 +222,8 @@ fn check_features(
             at: entry.key_at,
             path: vec!["features".to_owned()],
         };
-        let text = "invalid type: expected a table".to_owned();
-        return faults.add(
-            Fault {
-                found,
-                text,
-                hint: None,
-                consequence: None,
-            },
-            Severity::Error,
-        );
+        let fault = Fault::new(found, "invalid type: expected a table");
+        return faults.add(fault, Severity::Error);
     };
     for item in &table.0 {
         let path = vec!["features".to_owned(), item.key.clone()];
@@ -255,21 +236,12 @@ fn check_features(
                 siblings: features::KEYS,
             });
         } else if item.node.as_bool().is_none() {
-            let text = "invalid type: expected a boolean".to_owned();
             let found = Found {
                 at: item.node.at,
                 path,
             };
-            let consequence = Some("The setting is ignored.".to_owned());
-            faults.add(
-                Fault {
-                    found,
-                    text,
-                    hint: None,
-                    consequence,
-                },
-                Severity::Error,
-            )?;
+            let fault = Fault::new(found, "invalid type: expected a boolean");
+            faults.add(fault.so(IGNORED), Severity::Error)?;
         }
     }
     Ok(())
@@ -307,19 +279,11 @@ fn read_root(
         if let Some(lower) = layers.below(found.at, &found.path) {
             merged.set(&found.path, lower.clone());
         }
-        let fault = Fault {
-            found,
-            text: message,
-            hint: None,
-            consequence: Some("The setting is ignored.".to_owned()),
-        };
+        let fault = Fault::new(found, message);
         if security || !removed {
-            return Err(faults.fatal(Fault {
-                consequence: None,
-                ..fault
-            }));
+            return Err(faults.fatal(fault));
         }
-        faults.add(fault, Severity::Error)?;
+        faults.add(fault.so(IGNORED), Severity::Error)?;
     }
 }
 

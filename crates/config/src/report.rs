@@ -19,6 +19,25 @@ pub(crate) struct Fault {
     pub(crate) consequence: Option<String>,
 }
 
+impl Fault {
+    pub(crate) fn new(found: Found, text: impl Into<String>) -> Self {
+        Self {
+            found,
+            text: text.into(),
+            hint: None,
+            consequence: None,
+        }
+    }
+
+    /// Says what follows from it.
+    pub(crate) fn so(self, consequence: impl Into<String>) -> Self {
+        Self {
+            consequence: Some(consequence.into()),
+            ..self
+        }
+    }
+}
+
 impl From<entry::Fault> for Fault {
     fn from(fault: entry::Fault) -> Self {
         Self {

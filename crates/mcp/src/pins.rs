@@ -6,10 +6,9 @@
 //! cannot be read or written hold back every tool of their server.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::time::Duration;
 
-use codex_host::{AbsPath, CodexHome, FileLock, PrivateFile};
+use codex_host::{AbsPath, CodexHome, FileLock, PrivateFile, read_bounded};
 use codex_protocol::ServerName;
 use codex_rmcp_client::ToolDefinition;
 use serde_json::{Map, Value, json};
@@ -330,22 +329,9 @@ impl ToolPins {
 
     fn read(&self) -> Result<Map<String, Value>, PinError> {
         let failed = |error: std::io::Error| self.failed("read", error.to_string());
-        match std::fs::metadata(&self.file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),
-            Err(error) => return Err(failed(error)),
-            Ok(facts) if !facts.is_file() => {
-                return Err(self.failed("read", "it is no regular file".to_owned()));
-            }
-            Ok(_) => {}
-        }
-        let file = std::fs::File::open(&self.file).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(MAX_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(self.failed("read", "it is too large".to_owned()));
-        }
+        let Some(bytes) = read_bounded(&self.file, MAX_FILE).map_err(failed)? else {
+            return Ok(Map::new());
+        };
         let document: Value = serde_json::from_slice(&bytes)
             .map_err(|error| self.failed("read", error.to_string()))?;
         match document {
@@ -462,119 +448,4 @@ fn drift(pinned: &Pins, now: &Pins) -> Vec<Drift> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tool(name: &str, description: &str) -> ToolDefinition {
-        let raw = json!({"name": name, "description": description,
-            "inputSchema": {"type": "object", "properties": {}}});
-        ToolDefinition {
-            name: name.to_owned(),
-            title: None,
-            description: Some(description.to_owned()),
-            input_schema: raw["inputSchema"].clone(),
-            output_schema: None,
-            annotations: codex_protocol::ToolAnnotations::default(),
-            meta: None,
-            raw,
-        }
-    }
-
-    fn pins() -> (tempfile::TempDir, ToolPins, ServerName) {
-        let folder = tempfile::tempdir().unwrap();
-        let home = CodexHome::at(AbsPath::new(folder.path()).unwrap());
-        (folder, ToolPins::of(&home), ServerName::from_config("s"))
-    }
-
-    fn told(drift: &[Drift]) -> Vec<String> {
-        let words = drift
-            .iter()
-            .map(|drift| format!("{}: {}", drift.tool(), drift.what()));
-        words.collect()
-    }
-
-    #[test]
-    fn the_first_list_is_pinned_and_what_differs_later_is_told() {
-        let (_folder, pins, server) = pins();
-        let first = [
-            tool("a", "one"),
-            tool("b", "two"),
-            tool("c", "three"),
-            tool("d", "four"),
-        ];
-        assert_eq!(pins.judge(&server, &first).unwrap(), []);
-        assert_eq!(pins.judge(&server, &first).unwrap(), []);
-        let later = [
-            tool("a", "other"),
-            tool("bb", "two"),
-            tool("d", "four"),
-            tool("e", "five"),
-        ];
-        let drift = pins.judge(&server, &later).unwrap();
-        assert_eq!(
-            told(&drift),
-            [
-                "a: changed since it was pinned",
-                "bb: renamed from `b` since it was pinned",
-                "e: new since the tools were pinned",
-                "c: gone since it was pinned",
-            ]
-        );
-        let held: Vec<_> = drift.iter().filter_map(Drift::held).collect();
-        assert_eq!(held, ["a", "bb", "e"]);
-        // Judging again changes nothing, approving does.
-        assert_eq!(pins.judge(&server, &later).unwrap().len(), 4);
-        pins.approve(&server, &later).unwrap();
-        assert_eq!(pins.judge(&server, &later).unwrap(), []);
-        // Another server has pins of its own.
-        let other = ServerName::from_config("t");
-        assert_eq!(pins.judge(&other, &first).unwrap(), []);
-        assert_eq!(pins.judge(&server, &later).unwrap(), []);
-    }
-
-    #[test]
-    fn everything_that_a_model_or_a_user_sees_is_pinned() {
-        let (_folder, pins, server) = pins();
-        let plain = tool("a", "one");
-        pins.judge(&server, [&plain]).unwrap();
-        for (key, value) in [
-            ("title", json!("A")),
-            ("description", json!("two")),
-            (
-                "inputSchema",
-                json!({"type": "object", "properties": {"x": {}}}),
-            ),
-            ("outputSchema", json!({"type": "object"})),
-            ("annotations", json!({"readOnlyHint": true})),
-        ] {
-            let mut changed = plain.clone();
-            changed.raw[key] = value;
-            assert_eq!(pins.judge(&server, [&changed]).unwrap().len(), 1, "{key}");
-        }
-        let mut reordered = plain.clone();
-        reordered.raw["inputSchema"] = json!({"properties": {}, "type": "object"});
-        assert_eq!(pins.judge(&server, [&reordered]).unwrap(), []);
-    }
-
-    #[test]
-    fn pins_that_cannot_be_read_are_an_error_and_stay() {
-        let (_folder, pins, server) = pins();
-        for text in [
-            "",
-            "{}",
-            "[]",
-            r#"{"version":1,"servers":{"s":{"tools":[]}}}"#,
-        ] {
-            PrivateFile::replace(pins.file(), text.as_bytes()).unwrap();
-            let error = pins
-                .judge(&server, [&tool("a", "one")])
-                .unwrap_err()
-                .to_string();
-            assert!(
-                error.contains("mcp-tool-pins.json` cannot be read"),
-                "{error}"
-            );
-            assert_eq!(std::fs::read_to_string(pins.file()).unwrap(), text);
-        }
-    }
-}
+mod tests;

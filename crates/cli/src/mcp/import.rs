@@ -9,6 +9,7 @@ mod source;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use codex_config::ConfigFile;
 use codex_host::Env;
 use codex_protocol::ServerName;
 use codex_runtime::Invocation;
@@ -119,17 +120,17 @@ pub(super) fn run(args: &ImportArgs, invocation: Invocation) -> Result<u8, CliEr
         true => None,
         false => Some(args.scope.open(&loaded)?),
     };
+    let present = match &file {
+        Some(file) => file.server_names(),
+        None => ConfigFile::server_names_of(&args.scope.file(&loaded))?,
+    };
     let mut outcomes = Vec::new();
     for (name, value) in servers {
         let result = match judge(&reader, &name, &value) {
             Err(why) => Fate::Skipped(why),
             Ok(imported) => {
                 let server = &imported.server;
-                let is_there = match &file {
-                    Some(file) => !file.mcp_server_keys(&server.name).is_empty(),
-                    None => loaded.config.mcp_servers.contains_key(&server.name),
-                };
-                if is_there && !args.replace {
+                if present.contains(server.name.as_str()) && !args.replace {
                     Fate::Kept
                 } else {
                     if let Some(file) = &mut file {

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use codex_test_support::{CommandOutput, FakeStdio, Journal, TestHome};
 use insta::assert_snapshot;
+use serde_json::Value;
 
 fn import(home: &TestHome, more: &[&str]) -> CommandOutput {
     let fixed = ["mcp", "import"];
@@ -29,6 +30,41 @@ const MCP_JSON: &str = r#"{
       "env": {"KEY": "${KEY}", "PORT": 4100}, "disabled": true, "timeout": 1500, "autoApprove": []}
   }
 }"#;
+
+#[test]
+fn a_dry_run_says_what_the_run_will_do() {
+    // `docs` stands in the project only, and `web` is broken in the file that is written.
+    let config = "[mcp_servers.web]\nurl = 3\n";
+    let home = project(config, ".mcp.json", MCP_JSON);
+    home.write_file(".git/HEAD", "");
+    home.write_file(
+        ".codex/config.toml",
+        "[mcp_servers.docs]\ncommand = \"other\"\n",
+    );
+    let trust = format!(
+        "{config}[projects.{:?}]\ntrust_level = \"trusted\"\n",
+        home.cwd()
+    );
+    home.write_config(&trust);
+    for scope in ["user", "project"] {
+        let fates = |more: &[&str]| {
+            let output = import(&home, &[&["--json", "--scope", scope], more].concat());
+            let entries = output.json()["entries"].clone();
+            let fate = |entry: &Value| format!("{} {}", entry["name"], entry["result"]);
+            entries.as_array().unwrap().iter().map(fate).collect()
+        };
+        let dry: Vec<String> = fates(&["--dry-run"]);
+        assert_eq!(home.config().contains("docs"), scope == "project");
+        let real: Vec<String> = fates(&[]);
+        assert_eq!(dry, real, "{scope}");
+        let kept = if scope == "user" { "web" } else { "docs" };
+        assert!(dry.contains(&format!("{kept:?} \"kept\"")), "{dry:?}");
+        assert_eq!(
+            dry.iter().filter(|fate| fate.ends_with("\"kept\"")).count(),
+            1
+        );
+    }
+}
 
 #[test]
 fn entries_are_added_kept_and_skipped_in_one_edit() {
@@ -205,7 +241,7 @@ fn a_file_that_cannot_be_used_says_why_and_nothing_is_written() {
         Caused by:
             line 2 is not valid UTF-8
         ");
-    assert!(told("large.json", &vec![b' '; 50 * 1024 * 1024]).contains("it is larger than 4 MiB"));
+    assert!(told("large.json", &vec![b' '; 50 * 1024 * 1024]).contains("larger than 4 MiB"));
     assert!(told("none.json", b"{}").contains("the file has no `mcpServers`"));
     assert!(told("list.json", b"[]").contains("it is not a JSON object"));
 }
@@ -222,9 +258,12 @@ fn what_is_no_file_is_not_waited_for() {
             .success()
     );
     std::fs::create_dir(home.cwd().join("folder.json")).unwrap();
-    for name in ["pipe.json", "folder.json"] {
+    for (name, why) in [
+        ("pipe.json", "it is no regular file"),
+        ("folder.json", "it is a directory"),
+    ] {
         let output = import(&home, &[name]);
-        assert!(output.stderr.contains("it is no regular file"), "{output}");
+        assert!(output.stderr.contains(why), "{output}");
     }
     assert!(
         import(&home, &["missing.json"])

@@ -1,7 +1,9 @@
 //! Where the other client's file is, and its text, whatever lies there.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use codex_host::read_bounded;
 
 use crate::error::CliError;
 
@@ -38,8 +40,8 @@ pub(super) fn read(typed: Option<&Path>, cwd: &Path, root: &Path) -> Result<Sour
     };
     let failed = |why: String| CliError::new(format!("cannot read `{name}`")).cause(why);
     let bytes = match &path {
-        None => bounded(std::io::stdin().lock()),
-        Some(path) => open(path).and_then(bounded),
+        None => stdin(),
+        Some(path) => file(path),
     };
     let bytes = bytes.map_err(|error| failed(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|error| {
@@ -52,7 +54,7 @@ pub(super) fn read(typed: Option<&Path>, cwd: &Path, root: &Path) -> Result<Sour
 
 /// Reads the file of variables that an entry names.
 pub(super) fn env_file(path: &Path) -> Result<String, String> {
-    let bytes = open(path).and_then(bounded);
+    let bytes = file(path);
     let bytes = bytes.map_err(|error| format!("envFile `{}`: {error}", path.display()))?;
     String::from_utf8(bytes).map_err(|_| format!("envFile `{}` is not UTF-8", path.display()))
 }
@@ -78,19 +80,16 @@ fn only_place(root: &Path) -> Result<&'static str, CliError> {
     }
 }
 
-/// Opens a regular file; a pipe would wait for its other end.
-fn open(path: &Path) -> std::io::Result<std::fs::File> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
-    std::fs::File::open(path)
+fn file(path: &Path) -> io::Result<Vec<u8>> {
+    read_bounded(path, MAX_BYTES)?.ok_or_else(|| io::Error::other("No such file or directory"))
 }
 
-fn bounded(source: impl Read) -> std::io::Result<Vec<u8>> {
+fn stdin() -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    source.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    let stdin = io::stdin().lock();
+    stdin.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     match bytes.len() as u64 > MAX_BYTES {
-        true => Err(std::io::Error::other("it is larger than 4 MiB")),
+        true => Err(io::Error::other("the input is larger than 4 MiB")),
         false => Ok(bytes),
     }
 }
