@@ -16,7 +16,7 @@ use codex_host::{AbsPath, Secret};
 use codex_protocol::{ServerName, ToolApprovalMode};
 use serde::{Deserialize, Serialize};
 
-use crate::Origin;
+use crate::{Origin, PolicyOrigin};
 
 pub use sandbox::ServerSandbox;
 
@@ -395,8 +395,8 @@ pub enum OffReason {
         source: String,
         /// What it says about this server.
         why: String,
-        /// The rule of this name cannot be read.
-        broken: bool,
+        /// The rule of this name, when it cannot be read.
+        broken: Option<PolicyOrigin>,
     },
     /// A project's file has it, and the user did not approve it as it stands.
     NotApproved {
@@ -413,6 +413,29 @@ pub enum OffReason {
 }
 
 impl OffReason {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::User => "disabled",
+            Self::Requirements { .. } => "requirements",
+            Self::NotApproved { .. } => "not_approved",
+            Self::Invalid { .. } => "invalid_entry",
+        }
+    }
+
+    /// Returns why, in full, for somebody who asks for this very server.
+    pub fn why(&self) -> String {
+        match self {
+            Self::User => "enabled = false".to_owned(),
+            Self::Invalid {
+                origin: Some(origin),
+                why,
+            } => format!("{why} ({origin})"),
+            Self::Invalid { origin: None, why } => why.clone(),
+            Self::NotApproved { .. } | Self::Requirements { .. } => self.text().unwrap_or_default(),
+        }
+    }
+
     /// Returns the words after `disabled: `; `None` when the user turned the server off.
     pub fn text(&self) -> Option<String> {
         match self {

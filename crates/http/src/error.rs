@@ -52,6 +52,31 @@ pub enum HttpErrorKind {
     EventTooLarge,
 }
 
+impl HttpErrorKind {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BadUrl => "bad_url",
+            Self::BadRequest => "bad_request",
+            Self::Dns => "dns",
+            Self::AddressForbidden => "address_forbidden",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::Tls => "tls",
+            Self::Proxy => "proxy",
+            Self::HeadersTimeout => "headers_timeout",
+            Self::IdleTimeout => "idle_timeout",
+            Self::Reset => "reset",
+            Self::Protocol => "protocol",
+            Self::BodyTooLarge => "body_too_large",
+            Self::Redirect => "redirect",
+            Self::NotJson => "not_json",
+            Self::EventTooLarge => "event_too_large",
+        }
+    }
+}
+
 /// Whether the same request may be sent again. What is worth a try is the caller's policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {

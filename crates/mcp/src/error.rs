@@ -162,6 +162,18 @@ impl StartFailure {
         }
     }
 
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Config { .. } => "invalid_entry",
+            Self::Endpoint(error) => error.kind(),
+            Self::Connect(error) => error.kind(),
+            Self::Login { .. } => "login_required",
+            Self::Catalog(error) => error.kind(),
+            Self::KeepsEnding { .. } => "exited",
+        }
+    }
+
     /// Returns the step that failed.
     pub fn step(&self) -> FailedStep {
         match self {

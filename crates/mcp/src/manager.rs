@@ -141,7 +141,7 @@ struct Shared {
 #[derive(Debug, Clone)]
 enum Slot {
     /// It is not to run.
-    Off(String),
+    Off(OffReason),
     /// It is being connected, for the first time or after its end.
     Starting { restart: bool },
     /// It can be called.
@@ -166,30 +166,15 @@ impl Slot {
         match &config.enablement {
             Enablement::On => Self::Starting { restart: false },
             Enablement::Off(reason @ OffReason::Invalid { .. }) if config.required => {
-                Self::Failed(Arc::new(StartFailure::Config {
-                    why: off_text(reason),
-                }))
+                Self::Failed(Arc::new(StartFailure::Config { why: reason.why() }))
             }
-            Enablement::Off(reason) => Self::Off(off_text(reason)),
+            Enablement::Off(reason) => Self::Off(reason.clone()),
         }
     }
 
     /// Whether the first attempt is over, one way or the other.
     fn is_settled(&self) -> bool {
         !matches!(self, Self::Starting { restart: false })
-    }
-}
-
-fn off_text(reason: &OffReason) -> String {
-    match reason {
-        OffReason::User => "enabled = false".to_owned(),
-        OffReason::Requirements { source, .. } => format!("requirements ({source})"),
-        OffReason::NotApproved { file } => format!("not approved ({file})"),
-        OffReason::Invalid {
-            origin: Some(origin),
-            why,
-        } => format!("{why} ({origin})"),
-        OffReason::Invalid { origin: None, why } => why.clone(),
     }
 }
 

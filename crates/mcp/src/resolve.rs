@@ -125,6 +125,23 @@ pub enum EndpointError {
 }
 
 impl EndpointError {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::MissingEnv { .. } => "missing_env",
+            Self::EmptyEnv { .. } => "empty_env",
+            Self::RemoteVariable { .. } => "remote_variable",
+            Self::BadUrl { .. } => "bad_url",
+            Self::BadHeader { .. } => "bad_header",
+            Self::BadCwd { .. } => "bad_cwd",
+            Self::Helper { .. } => "headers_helper",
+            Self::BadOAuth { .. } => "bad_oauth",
+            Self::Peer { .. } => "bad_http",
+            Self::Sandbox { .. } => "sandbox",
+            Self::NotAvailable { .. } => "not_available",
+        }
+    }
+
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
         match self {

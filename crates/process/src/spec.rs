@@ -99,6 +99,17 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotOnPath { .. } | Self::NotFound { .. } => "program_not_found",
+            Self::NotExecutable { .. } => "not_executable",
+            Self::NoInterpreter { .. } => "no_interpreter",
+            Self::NoCwd { .. } => "bad_cwd",
+            Self::Io { .. } => "spawn",
+        }
+    }
+
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
         match self {

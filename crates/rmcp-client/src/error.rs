@@ -150,6 +150,27 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Spawn {
+                not_found: true, ..
+            } => "program_not_found",
+            Self::Spawn { .. } => "spawn",
+            Self::Exited { .. } => "exited",
+            Self::Timeout { .. } => "timeout",
+            Self::LoginRequired { .. } => "login_required",
+            Self::NoToken { .. } => "no_token",
+            Self::Http { .. } => "http_status",
+            Self::Unreachable { .. } => "unreachable",
+            Self::BrokenAnswer { .. } => "broken_answer",
+            Self::UnknownProtocol { .. } => "unknown_protocol",
+            Self::Refused { .. } => "handshake_refused",
+            Self::Protocol { .. } => "protocol",
+            Self::Cancelled { .. } => "interrupted",
+        }
+    }
+
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
         match self {
@@ -278,6 +299,20 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Returns the word of machine-readable output; it stays what it is.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Timeout { .. } => "timeout",
+            Self::Closed { .. } => "closed",
+            Self::Rpc { .. } => "rpc_error",
+            Self::Cancelled => "interrupted",
+            Self::LoginRequired { .. } => "login_required",
+            Self::Transport { .. } => "transport",
+            Self::Protocol { .. } => "protocol",
+            Self::Unsupported { .. } => "unsupported",
+        }
+    }
+
     /// Tells what the user can do now.
     pub fn hints(&self) -> Vec<Hint> {
         match self {

@@ -27,6 +27,8 @@ pub(crate) enum Endpoint {
 
 /// What is missing.
 pub(crate) struct Missing {
+    /// The word of machine-readable output.
+    pub(crate) kind: &'static str,
     /// One sentence.
     pub(crate) why: String,
     /// What the user can do now.
@@ -36,6 +38,7 @@ pub(crate) struct Missing {
 /// Looks at program, directory, variables, headers and CA files.
 pub(crate) fn look(server: &McpServerConfig, env: &Env, cwd: &AbsPath) -> Result<Ground, Missing> {
     let resolved = resolve_endpoint(server, env, cwd.as_path()).map_err(|error| Missing {
+        kind: error.kind(),
         why: error.to_string(),
         hints: error.hints(),
     })?;
@@ -43,6 +46,7 @@ pub(crate) fn look(server: &McpServerConfig, env: &Env, cwd: &AbsPath) -> Result
         ServerEndpoint::Stdio(launch) => {
             let spec = ChildSpec::new(&launch.program, launch.env.clone(), &launch.cwd);
             let program = spec.find_program().map_err(|error| Missing {
+                kind: error.kind(),
                 why: error.to_string(),
                 hints: error.hints(),
             })?;
@@ -55,6 +59,7 @@ pub(crate) fn look(server: &McpServerConfig, env: &Env, cwd: &AbsPath) -> Result
             let shared = HttpClient::from_env(env.clone());
             let http =
                 http_client(server, env, cwd.as_path(), &shared).map_err(|error| Missing {
+                    kind: error.kind(),
                     why: error.to_string(),
                     hints: error.hints(),
                 })?;
@@ -79,6 +84,7 @@ fn certificates(env: &Env) -> Result<(), Missing> {
             _ => std::fs::File::open(path).map(drop),
         };
         opened.map_err(|error| Missing {
+            kind: "ca_file",
             why: format!("{name} names `{}`: {error}", path.display()),
             hints: vec![format!("correct {name}, or unset it")],
         })?;

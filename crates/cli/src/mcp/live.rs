@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use codex_config::{Config, McpServerConfig};
+use codex_config::{Config, McpServerConfig, OffReason};
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
@@ -232,7 +232,7 @@ impl LiveServers {
         statuses
             .filter_map(|status| match status.state {
                 ServerState::Failed(failure) => Some(failure_error(&status.server, &failure)),
-                ServerState::Off(why) => Some(off_error(&status.server, &why)),
+                ServerState::Off(reason) => Some(off_error(&status.server, &reason)),
                 ServerState::Starting | ServerState::Restarting | ServerState::Ready(_) => None,
             })
             .collect()
@@ -260,12 +260,12 @@ pub(crate) fn print_notice(err: &mut dyn Write, notice: &McpNotice) -> io::Resul
     writeln!(err, "{kind}: {}", printable(&notice.text))
 }
 
-fn off_error(server: &ServerName, why: &str) -> CliError {
+fn off_error(server: &ServerName, reason: &OffReason) -> CliError {
     let error = CliError::with_code(
         EXIT_POLICY,
-        format!("MCP server '{server}' is disabled: {why}"),
+        format!("MCP server '{server}' is disabled: {}", reason.why()),
     );
-    if why == "enabled = false" {
+    if *reason == OffReason::User {
         return error.hint(format!(
             "for this once: -c 'mcp_servers.\"{server}\".enabled=true'"
         ));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use codex_config::{
     Enablement, EnvVar, EnvVarSource, HttpTransport, McpServerConfig, McpTransport, OffReason,
-    Origin, StdioTransport,
+    Origin, PolicyOrigin, StdioTransport,
 };
 use codex_mcp::AuthReport;
 use codex_protocol::McpAuthStatus;
@@ -231,13 +231,24 @@ fn problems(server: &McpServerConfig) -> Value {
             "column": origin.map(|origin| origin.column),
         })
     };
+    let of_policy = |message: &str, origin: &PolicyOrigin| {
+        json!({
+            "severity": "error",
+            "message": message,
+            "file": origin.source.to_string(),
+            "line": origin.line,
+            "column": origin.column,
+        })
+    };
     let error = match &server.enablement {
         Enablement::Off(OffReason::Invalid { origin, why }) => {
             Some(problem("error", why, origin.as_ref()))
         }
         Enablement::Off(OffReason::Requirements {
-            why, broken: true, ..
-        }) => Some(problem("error", why, None)),
+            why,
+            broken: Some(origin),
+            ..
+        }) => Some(of_policy(why, origin)),
         Enablement::Off(
             OffReason::User | OffReason::Requirements { .. } | OffReason::NotApproved { .. },
         )

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,14 +12,16 @@ use codex_test_support::{
 };
 use insta::assert_snapshot;
 use serde_json::Value;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, crypto};
 
 fn check(home: &TestHome, more: &[&str]) -> CommandOutput {
     let fixed = ["mcp", "check"];
     home.codex(fixed.iter().chain(more)).run()
 }
 
-/// Checks one server; returns the exit code, the step that failed and its summary.
-fn failing(config: &str) -> (i32, String, String) {
+/// Checks one server; returns the exit code and the step that failed.
+fn failing(config: &str) -> (i32, Value) {
     let home = TestHome::with_config(config);
     let output = check(&home, &["x", "--json", "--timeout", "4"]);
     let report = output.json();
@@ -32,15 +35,20 @@ fn failing(config: &str) -> (i32, String, String) {
     let place = steps.iter().position(|other| other == step).unwrap();
     let is_skipped = |step: &Value| step["status"] == "skip";
     assert!(steps[place + 1..].iter().all(is_skipped), "{output}");
-    let text = |key: &str| step[key].as_str().unwrap().to_owned();
-    (exit, text("id"), text("summary"))
+    (exit, step.clone())
 }
 
+/// Checks one server, whose step `place` (`id: kind`) is to fail with these words in its summary.
 #[track_caller]
-fn fails_with(config: &str, exit: i32, step: &str, words: &str) {
-    let (found_exit, found_step, summary) = failing(config);
-    assert_eq!((found_exit, found_step.as_str()), (exit, step), "{summary}");
-    assert!(summary.contains(words), "{summary}");
+fn fails_with(config: &str, exit: i32, place: &str, words: &str) {
+    let (found_exit, step) = failing(config);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let found = [&step["id"], &step["details"]["kind"]].map(text).join(": ");
+    assert_eq!((found_exit, found.as_str()), (exit, place), "{step}");
+    assert!(
+        !words.is_empty() && text(&step["summary"]).contains(words),
+        "{step}"
+    );
 }
 
 fn stdio(more: &str) -> String {
@@ -66,6 +74,28 @@ fn plain_text_server() -> (u16, JoinHandle<()>) {
     (port, answering)
 }
 
+/// A server with a certificate of its own for this host, and its PEM; it ends after one handshake.
+fn tls_server(host: &str) -> (u16, String, JoinHandle<()>) {
+    let made = rcgen::generate_simple_self_signed([host.to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+    let provider = Arc::new(crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key)
+        .unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serving = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+        // A client that does not trust it breaks off.
+        let _ = tls.complete_io(&mut stream);
+    });
+    (port, made.cert.pem(), serving)
+}
+
 /// Takes out what differs between machines and runs.
 fn steady(output: &CommandOutput) -> String {
     let program = FakeStdio::new().program().to_string_lossy().into_owned();
@@ -85,26 +115,31 @@ fn what_is_wrong_before_anything_is_started() {
     fails_with(
         &stdio("url = \"http://a/b\""),
         10,
-        "config",
+        "config: invalid_entry",
         "url is not supported for stdio",
     );
-    fails_with(&stdio("enabled = false"), 11, "policy", "enabled = false");
+    fails_with(
+        &stdio("enabled = false"),
+        11,
+        "policy: disabled",
+        "enabled = false",
+    );
     fails_with(
         "[mcp_servers.x]\ncommand = \"no-such-program\"\n",
         12,
-        "environment",
+        "environment: program_not_found",
         "program not found on PATH: `no-such-program`",
     );
     fails_with(
         &stdio("cwd = \"/no/such/place\""),
         12,
-        "environment",
+        "environment: bad_cwd",
         "`/no/such/place` is not a directory",
     );
     fails_with(
         &stdio("env_vars = [\"NOPE\"]"),
         12,
-        "environment",
+        "environment: missing_env",
         "Environment variable NOPE is not set",
     );
     let token = format!(
@@ -114,7 +149,7 @@ fn what_is_wrong_before_anything_is_started() {
     fails_with(
         &token,
         12,
-        "environment",
+        "environment: missing_env",
         "Environment variable NOPE is not set",
     );
 }
@@ -128,33 +163,64 @@ fn what_is_wrong_with_the_connection() {
     fails_with(
         &crash.toml("x"),
         13,
-        "connect",
+        "connect: exited",
         "(exit status 3); its stderr ended with: no database",
     );
     fails_with(
         &url("http://127.0.0.1:1/mcp"),
         13,
-        "connect",
+        "connect: refused",
         "connection refused",
     );
     fails_with(
         &url("http://no-such-host.invalid/mcp"),
         13,
-        "connect",
+        "connect: dns",
         "not found",
     );
     let (port, plain) = plain_text_server();
     fails_with(
         &url(&format!("https://127.0.0.1:{port}/mcp")),
         13,
-        "connect",
+        "connect: tls",
         "the server does not speak TLS there",
     );
     plain.join().unwrap();
     let broken = FakeHttp::new().start();
     broken.fault_always("initialize", HttpFault::Status(503));
     broken.fault_always("server/discover", HttpFault::Status(503));
-    fails_with(&broken.toml("x"), 13, "connect", "HTTP 503");
+    fails_with(&broken.toml("x"), 13, "connect: http_status", "HTTP 503");
+}
+
+#[test]
+fn what_is_wrong_with_the_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let checked = |host: &str, trusted: bool| {
+        let (port, certificate, serving) = tls_server(host);
+        let ca_file = folder.path().join(format!("{host}.pem"));
+        std::fs::write(&ca_file, certificate).unwrap();
+        let mut config = url(&format!("https://127.0.0.1:{port}/mcp"));
+        if trusted {
+            config.push_str(&format!("http = {{ ca_file = {ca_file:?} }}\n"));
+        }
+        let found = failing(&config);
+        serving.join().unwrap();
+        found
+    };
+    for (host, trusted, words) in [
+        ("127.0.0.1", false, "UnknownIssuer"),
+        ("other.example.com", true, "not valid for name"),
+    ] {
+        let (exit, step) = checked(host, trusted);
+        assert_eq!(exit, 13, "{step}");
+        assert_eq!(step["id"], "connect", "{step}");
+        assert_eq!(step["details"]["kind"], "tls", "{step}");
+        let summary = step["summary"].as_str().unwrap();
+        assert!(summary.contains(words), "{step}");
+    }
+    // The right name and the right CA: the handshake is over, and it is the silence after it that fails.
+    let (_, step) = checked("127.0.0.1", true);
+    assert_ne!(step["details"]["kind"], "tls", "{step}");
 }
 
 #[test]
@@ -163,7 +229,7 @@ fn what_is_wrong_with_the_login() {
     let store = "mcp_oauth_credentials_store = \"file\"\n";
     let config = format!("{store}{}", url(&auth.mcp_url()));
     let issuer = format!("the server wants a login (issuer {})", auth.issuer());
-    fails_with(&config, 14, "auth", &issuer);
+    fails_with(&config, 14, "auth: login_required", &issuer);
 
     let lost = FakeAuth::start(AuthSettings::default());
     for path in [
@@ -176,12 +242,17 @@ fn what_is_wrong_with_the_login() {
     fails_with(
         &config,
         14,
-        "auth",
+        "auth: no_authorization_server",
         "its authorization server cannot be found",
     );
 
     let locked = FakeHttp::new().require_bearer("key").start();
-    fails_with(&locked.toml("x"), 14, "auth", "wants a login");
+    fails_with(
+        &locked.toml("x"),
+        14,
+        "auth: login_required",
+        "wants a login",
+    );
 }
 
 #[test]
@@ -189,31 +260,36 @@ fn what_is_wrong_with_the_protocol() {
     fails_with(
         &FakeStdio::new().protocol_version("1999-01-01").toml("x"),
         15,
-        "handshake",
+        "handshake: unknown_protocol",
         "1999-01-01",
     );
     fails_with(
         &FakeStdio::new().hang_in_initialize().toml("x"),
         15,
-        "handshake",
+        "handshake: timeout",
         "no answer within",
     );
     fails_with(
         &FakeStdio::new().error_on("initialize").toml("x"),
         15,
-        "handshake",
+        "handshake: handshake_refused",
         "refused the handshake",
     );
     let page = FakeHttp::new().start();
     for method in ["initialize", "server/discover"] {
         page.fault_always(method, HttpFault::Html);
     }
-    fails_with(&page.toml("x"), 15, "handshake", "HTTP 200");
+    fails_with(&page.toml("x"), 15, "handshake: http_status", "HTTP 200");
     let silent = FakeHttp::new().start();
     for method in ["initialize", "server/discover"] {
         silent.fault_always(method, HttpFault::NoAnswer);
     }
-    fails_with(&silent.toml("x"), 15, "handshake", "no answer within");
+    fails_with(
+        &silent.toml("x"),
+        15,
+        "handshake: timeout",
+        "no answer within",
+    );
 }
 
 #[test]
@@ -221,32 +297,38 @@ fn what_is_wrong_with_the_tools() {
     fails_with(
         &FakeStdio::new().error_on("tools/list").toml("x"),
         16,
-        "catalog",
+        "catalog: rpc_error",
         "cannot be listed",
     );
     fails_with(
         &FakeStdio::new().silent_on("tools/list").toml("x"),
         16,
-        "catalog",
+        "catalog: timeout",
         "timed out",
     );
     fails_with(
         &FakeStdio::new().exit_on("tools/list").toml("x"),
         16,
-        "catalog",
-        "",
+        "catalog: exited",
+        "it ended: exit status",
     );
     fails_with(
         &FakeStdio::new().tools(["bad_schema"]).toml("x"),
         16,
-        "catalog",
+        "catalog: no_usable_tool",
         "no tool can be used: 0 tools, 1 invalid",
     );
     fails_with(
         &stdio("enabled_tools = []"),
         16,
-        "catalog",
+        "catalog: no_usable_tool",
         "no tool can be used: 0 tools, 1 off",
+    );
+    fails_with(
+        &FakeStdio::new().tools(["none"]).toml("x"),
+        16,
+        "catalog: no_tools",
+        "the server lists no tools",
     );
 }
 
@@ -360,7 +442,10 @@ fn a_hanging_server_costs_its_limit_only() {
     assert_eq!(output.exit(), Some(15), "{output}");
     let steps = output.json()["servers"][0]["steps"].clone();
     assert_eq!(steps[3]["status"], "ok", "{output}");
-    assert_eq!(steps[5]["summary"], "no answer within 1s", "{output}");
+    assert_eq!(steps[5]["details"]["kind"], "timeout", "{output}");
+    // What connecting took is taken off its second.
+    let summary = steps[5]["summary"].as_str().unwrap();
+    assert!(summary.starts_with("no answer within "), "{output}");
 }
 
 #[test]

@@ -321,7 +321,7 @@ fn one_malformed_entry_among_good_ones_allows_nothing_and_is_told() {
     let listed = guarded.run(&["mcp", "list", "--json"]);
     assert_snapshot!(listed.filtered_stderr(), @"warning: /etc/codex/requirements.toml:3:1: [mcp_server_allowlist.evil] allows nothing: `comand` is not a key that it can have");
     let servers = listed.json();
-    assert_snapshot!(servers[1]["problems"], @r#"[{"severity":"error","message":"its entry allows nothing: `comand` is not a key that it can have (/etc/codex/requirements.toml:1:23)","file":null,"line":null,"column":null}]"#);
+    assert_snapshot!(servers[1]["problems"], @r#"[{"severity":"error","message":"its entry allows nothing: `comand` is not a key that it can have (/etc/codex/requirements.toml:1:23)","file":"/etc/codex/requirements.toml","line":1,"column":23}]"#);
     // The good entry still works.
     assert_eq!(servers[0]["disabled_reason"], serde_json::Value::Null);
 }

@@ -144,7 +144,10 @@ pub(crate) fn to_node(raw: &RawMcpServer) -> Option<Node> {
 /// Everything that needs no judgement.
 fn base(name: ServerName, raw: &RawMcpServer) -> McpServerConfig {
     let enablement = match unsupported(raw) {
-        Some(why) => Enablement::Off(OffReason::Invalid { origin: None, why }),
+        Some(error) => Enablement::Off(OffReason::Invalid {
+            origin: None,
+            why: error.text,
+        }),
         None if raw.enabled == Some(false) => Enablement::Off(OffReason::User),
         None => Enablement::On,
     };
@@ -195,14 +198,14 @@ fn transport(raw: &RawMcpServer) -> McpTransport {
 }
 
 /// What is understood but cannot be done here turns the entry off, with its reason.
-fn unsupported(raw: &RawMcpServer) -> Option<String> {
+pub(crate) fn unsupported(raw: &RawMcpServer) -> Option<EntryError> {
     if raw.auth == Some(HttpAuth::Chatgpt) {
-        return Some("auth = \"chatgpt\" is not supported".to_owned());
+        let text = "auth = \"chatgpt\" is not supported";
+        return Some(EntryError::new(&["auth"], text));
     }
     let id = raw.environment_id.as_deref().filter(|id| *id != "local")?;
-    Some(format!(
-        "environment_id = \"{id}\" is not the local environment"
-    ))
+    let text = format!("environment_id = \"{id}\" is not the local environment");
+    Some(EntryError::new(&["environment_id"], text))
 }
 
 fn refuse_mixtures(raw: &RawMcpServer) -> Result<(), EntryError> {

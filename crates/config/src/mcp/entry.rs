@@ -37,18 +37,26 @@ pub(crate) fn read(
             text: error.message,
             hint: None,
         },
-        Ok(raw) => match convert::from_raw(name.clone(), raw) {
-            Ok(server) => {
-                let mut server = McpServerConfig {
-                    source: source.clone(),
-                    ..server
-                };
-                see_cwd_from_project(entry, &mut server, layers);
-                let fault = refuse_unsupported(entry, &mut server, layers);
-                return ReadServer { server, fault };
+        Ok(raw) => {
+            let unsupported = convert::unsupported(&raw);
+            match convert::from_raw(name.clone(), raw) {
+                Ok(server) => {
+                    let mut server = McpServerConfig {
+                        source: source.clone(),
+                        ..server
+                    };
+                    see_cwd_from_project(entry, &mut server, layers);
+                    let fault = unsupported.map(|error| fault_of(entry, error));
+                    if let (Some(fault), Enablement::Off(OffReason::Invalid { origin, .. })) =
+                        (&fault, &mut server.enablement)
+                    {
+                        *origin = Some(layers.place(fault.found.at));
+                    }
+                    return ReadServer { server, fault };
+                }
+                Err(error) => fault_of(entry, error),
             }
-            Err(error) => fault_of(entry, error),
-        },
+        }
     };
     let off = OffReason::Invalid {
         origin: Some(layers.place(fault.found.at)),
@@ -71,32 +79,6 @@ fn see_cwd_from_project(entry: &Entry, server: &mut McpServerConfig, layers: &La
     if let LayerSource::Project { file, .. } = layers.place(cwd.key_at).layer {
         stdio.cwd_base = Some(file.parent_dir().parent_dir().into_path_buf());
     }
-}
-
-/// Gives an entry that asks for the unsupported its position, and reports it like a fault.
-fn refuse_unsupported(
-    entry: &Entry,
-    server: &mut McpServerConfig,
-    layers: &LayerStack,
-) -> Option<Fault> {
-    let Enablement::Off(OffReason::Invalid { origin, why }) = &mut server.enablement else {
-        return None;
-    };
-    let key = if why.starts_with("auth") {
-        "auth"
-    } else {
-        "environment_id"
-    };
-    let fault = fault_of(
-        entry,
-        EntryError {
-            key: vec![key],
-            text: why.clone(),
-            hint: None,
-        },
-    );
-    *origin = Some(layers.place(fault.found.at));
-    Some(fault)
 }
 
 /// Reads an entry key by key and leaves out what cannot be read.

@@ -192,14 +192,14 @@ impl McpPolicy {
             rule,
         } = self.verdict(server, env)
         {
-            let why = match rule {
-                Some(rule) => format!("{why} ({})", rule.origin),
-                None => why,
+            let (why, origin) = match rule {
+                Some(rule) => (format!("{why} ({})", rule.origin), Some(rule.origin)),
+                None => (why, None),
             };
             server.enablement = Enablement::Off(OffReason::Requirements {
                 source: source.to_string(),
                 why,
-                broken,
+                broken: origin.filter(|_| broken),
             });
         }
     }

@@ -5,7 +5,7 @@ mod skills;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_config::McpServerConfig;
+use codex_config::{McpServerConfig, OffReason};
 use codex_protocol::{McpOutcome, ServerName, ToolRef};
 use codex_rmcp_client::{
     CallError as ConnectionError, CallOptions, Hint, ItemList, ProgressSink, ServerInfo,
@@ -70,7 +70,7 @@ pub struct ServerStatus {
 #[derive(Debug, Clone)]
 pub enum ServerState {
     /// It is not to run; why.
-    Off(String),
+    Off(OffReason),
     /// It is being started.
     Starting,
     /// It can be called.
@@ -371,7 +371,7 @@ impl McpHandle {
                 Some(Slot::Off(why)) => {
                     return Err(CallError::Off {
                         server: server.clone(),
-                        why: why.clone(),
+                        why: why.why(),
                     });
                 }
                 Some(Slot::Failed(failure)) => {

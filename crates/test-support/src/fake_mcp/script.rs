@@ -157,6 +157,7 @@ impl Script {
     pub(crate) fn offered(&self) -> Vec<Value> {
         let named: Vec<String> = match self.tools.as_slice() {
             [] if self.count == 0 => vec!["echo".to_owned()],
+            [none] if none == "none" => Vec::new(),
             [all] if all == "all" => tools::WELL_FORMED
                 .iter()
                 .map(|&name| name.to_owned())

@@ -50,7 +50,7 @@ impl FakeStdio {
         )
     }
 
-    /// Offers exactly these tools.
+    /// Offers exactly these tools; `none` alone is an empty list.
     pub fn tools<I: IntoIterator<Item: AsRef<str>>>(self, names: I) -> Self {
         let names: Vec<String> = names
             .into_iter()

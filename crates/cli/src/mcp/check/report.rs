@@ -106,8 +106,9 @@ impl Step {
         Self::new(id, Status::Ok, summary)
     }
 
-    pub(crate) fn fail(id: StepId, summary: impl Into<String>) -> Self {
-        Self::new(id, Status::Fail, summary)
+    /// `kind` is the word by which programs know the failure; it stays what it is.
+    pub(crate) fn fail(id: StepId, kind: &'static str, summary: impl Into<String>) -> Self {
+        Self::new(id, Status::Fail, summary).detail("kind", kind)
     }
 
     pub(crate) fn skip(id: StepId) -> Self {

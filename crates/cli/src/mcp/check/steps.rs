@@ -52,7 +52,8 @@ impl Checker<'_, '_> {
         let peer = match ground::look(server, &self.context.env, &self.context.cwd) {
             Err(missing) => {
                 let why = about(server, &missing.why);
-                report.push(Step::fail(StepId::Environment, why).hints(missing.hints));
+                let step = Step::fail(StepId::Environment, missing.kind, why);
+                report.push(step.hints(missing.hints));
                 return;
             }
             Ok(ground) => {
@@ -103,11 +104,12 @@ impl Checker<'_, '_> {
 
     fn config(&self, server: &McpServerConfig) -> Step {
         if let Enablement::Off(OffReason::Invalid { origin, why }) = &server.enablement {
-            let step = match origin {
-                Some(origin) => Step::fail(StepId::Config, format!("{why} ({origin})")),
-                None => Step::fail(StepId::Config, why),
+            let why = match origin {
+                Some(origin) => format!("{why} ({origin})"),
+                None => why.clone(),
             };
-            return step.hint("correct the entry in the config file");
+            return Step::fail(StepId::Config, "invalid_entry", why)
+                .hint("correct the entry in the config file");
         }
         let keys = self.layers.keys(&["mcp_servers", server.name.as_str()]);
         let n_keys = keys.len();
@@ -140,7 +142,7 @@ impl Checker<'_, '_> {
             },
             true => {
                 let hint = hint.map(|flag| format!("for this once: {flag}"));
-                Step::fail(id, why).hints(hint.into_iter().collect())
+                Step::fail(id, reason.kind(), why).hints(hint.into_iter().collect())
             }
         }
     }
@@ -156,11 +158,13 @@ impl Checker<'_, '_> {
         let reached = tokio::select! {
             reached = http.reach(url) => reached,
             () = tokio::time::sleep(limit) => {
-                let step = Step::fail(StepId::Connect, format!("no connection within {limit:?}"));
-                return Err((HttpErrorKind::ConnectTimeout, step.took(begin.elapsed())));
+                let kind = HttpErrorKind::ConnectTimeout;
+                let why = format!("no connection within {limit:?}");
+                let step = Step::fail(StepId::Connect, kind.word(), why);
+                return Err((kind, step.took(begin.elapsed())));
             }
             () = self.context.cancel.cancelled() => {
-                return Err((HttpErrorKind::Reset, Step::fail(StepId::Connect, "interrupted")));
+                return Err((HttpErrorKind::Reset, interrupted(StepId::Connect)));
             }
         };
         let took = begin.elapsed();
@@ -180,8 +184,7 @@ impl Checker<'_, '_> {
             Ok(_) => Ok(Step::ok(StepId::Connect, "").took(took)),
             Err(error) => {
                 let hints = error.hints().into_iter().map(str::to_owned).collect();
-                let step = Step::fail(StepId::Connect, error.to_string())
-                    .detail("kind", format!("{:?}", error.kind()).to_lowercase())
+                let step = Step::fail(StepId::Connect, error.kind().word(), error.to_string())
                     .hints(hints)
                     .took(took);
                 Err((error.kind(), step))
@@ -227,7 +230,7 @@ impl Live<'_, '_, '_> {
                 return self.place_failure(&failure, took, early, report).await;
             }
             _ => {
-                report.push(Step::fail(StepId::Connect, "interrupted"));
+                report.push(interrupted(StepId::Connect));
                 return;
             }
         };
@@ -352,18 +355,18 @@ impl Live<'_, '_, '_> {
         let step = match &inspection.ground {
             LoginGround::Issuer(issuer) => {
                 let words = format!("the server wants a login (issuer {issuer})");
-                Step::fail(id, words)
+                Step::fail(id, failure.kind(), words)
                     .detail("issuer", issuer.as_str())
                     .hint(command)
             }
             LoginGround::NotAsked => {
                 let words = "the server wants a login, and does not say where";
-                Step::fail(id, words).hint(command)
+                Step::fail(id, failure.kind(), words).hint(command)
             }
             LoginGround::Trouble(why) => {
                 let words =
                     "the server wants a login, and its authorization server cannot be found";
-                Step::fail(id, format!("{words}: {why}"))
+                Step::fail(id, "no_authorization_server", format!("{words}: {why}"))
             }
         };
         step.detail("requests", requests(&inspection))
@@ -375,6 +378,10 @@ impl Live<'_, '_, '_> {
         let cwd = context.cwd.as_path();
         auth.inspect(self.server, cwd, &context.cancel).await
     }
+}
+
+fn interrupted(id: StepId) -> Step {
+    Step::fail(id, "interrupted", "interrupted")
 }
 
 /// Where the one server of these stands.
@@ -400,7 +407,7 @@ fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) 
     let Some(tools) = catalog.server(&server.name) else {
         return match state_of(live) {
             Some(ServerState::Failed(failure)) => failed(id, &failure, server),
-            _ => Step::fail(id, "interrupted"),
+            _ => interrupted(id),
         };
     };
     let (mut off, mut invalid, mut held) = (Vec::new(), Vec::new(), Vec::new());
@@ -427,8 +434,11 @@ fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) 
         }
     }
     let step = match n_on {
-        0 if tools.hidden.is_empty() => Step::fail(id, "the server lists no tools"),
-        0 => Step::fail(id, format!("no tool can be used: {words}")),
+        0 if tools.hidden.is_empty() => Step::fail(id, "no_tools", "the server lists no tools"),
+        0 => {
+            words.insert_str(0, "no tool can be used: ");
+            Step::fail(id, "no_usable_tool", words)
+        }
         _ => Step::ok(id, format!("{words}, {n_bytes} bytes of schemas")),
     };
     step.detail("tools", n_on)
@@ -476,9 +486,11 @@ fn failed(id: StepId, failure: &StartFailure, server: &McpServerConfig) -> Step 
         other => (other.why(&server.name), ""),
     };
     let step = match tail.trim().lines().last() {
-        Some(line) => Step::fail(id, format!("{words}; its stderr ended with: {line}"))
-            .detail("stderr", tail.trim_end()),
-        None => Step::fail(id, words),
+        Some(line) => {
+            let words = format!("{words}; its stderr ended with: {line}");
+            Step::fail(id, failure.kind(), words).detail("stderr", tail.trim_end())
+        }
+        None => Step::fail(id, failure.kind(), words),
     };
     step.hints(failure.hints())
 }
