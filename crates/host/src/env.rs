@@ -8,6 +8,9 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
 
+/// Our own keys and tokens: we read them, and no child gets one that was not named for it.
+pub const OWN_TOKENS: &[&str] = &["CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"];
+
 /// A snapshot of the environment. Cloning is cheap.
 #[derive(Clone, Default)]
 pub struct Env(Arc<BTreeMap<OsString, OsString>>);
@@ -30,6 +33,16 @@ impl Env {
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()));
         Self(Arc::new(pairs.collect()))
+    }
+
+    /// Returns the environment without these variables.
+    #[must_use]
+    pub fn without<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut variables = (*self.0).clone();
+        for name in names {
+            variables.remove(OsStr::new(name));
+        }
+        Self(Arc::new(variables))
     }
 
     /// Returns the value of a variable, when it is set and is UTF-8.
@@ -87,5 +100,11 @@ mod tests {
         assert_eq!(env.get("A"), Some(""));
         assert_eq!(env.non_empty("A"), None);
         assert_eq!(env.get("B"), None);
+    }
+
+    #[test]
+    fn variables_can_be_left_out() {
+        let env = Env::from_pairs([("A", "1"), ("B", "2")]).without(["B", "C"]);
+        assert_eq!(env.iter().collect::<Vec<_>>(), [("A", "1")]);
     }
 }

@@ -22,7 +22,7 @@ mod secret;
 pub use bounded::{open_regular, read_bounded};
 pub use changes::{ChangeError, FileChange, change_files, undo_unfinished_changes};
 pub use clock::Clock;
-pub use env::Env;
+pub use env::{Env, OWN_TOKENS};
 pub use fence::{Fence, FenceError};
 pub use home::{CodexHome, CodexHomeError};
 pub use lock::{FileLock, LockError};

@@ -1,4 +1,4 @@
-//! The secrets of a run that a recording must not hold.
+//! The secrets of a run: what a recording must not hold, and which variables no command gets.
 
 use codex_config::{Config, McpTransport};
 use codex_host::{Env, Secret};
@@ -44,4 +44,43 @@ pub(crate) fn rules(config: &Config, env: &Env, provider: &ProviderSettings) -> 
         .filter(|(name, _)| RedactionRules::is_secret_name(name));
     secrets.extend(named.map(|(_, value)| Secret::new(value)));
     RedactionRules::new(secrets)
+}
+
+/// Names the variables in which the config says that keys of providers and tokens of servers lie;
+/// whoever they are for, they are not for the commands of the model.
+pub(crate) fn token_variables(config: &Config) -> impl Iterator<Item = &str> {
+    let providers = config.model_providers.values();
+    let keys = providers.filter_map(|provider| provider.env_key.as_deref());
+    let servers = config.mcp_servers.values();
+    let tokens = servers.filter_map(|server| match &server.transport {
+        McpTransport::Stdio(_) => None,
+        McpTransport::StreamableHttp(http) => http.bearer_token_env_var.as_deref(),
+    });
+    keys.chain(tokens)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use codex_config::{Constrained, McpServerConfig, ModelProviderConfig};
+    use codex_protocol::ServerName;
+
+    use super::*;
+
+    #[test]
+    fn variables_of_every_provider_and_server_are_known_as_tokens() {
+        let mut config = Config::default();
+        let mut provider = ModelProviderConfig::default();
+        provider.env_key = Some("PROVIDER_KEY".to_owned());
+        config.model_providers.insert("p".to_owned(), provider);
+        let name = ServerName::from_config("s");
+        let mut server = McpServerConfig::http(name.clone(), "http://127.0.0.1:1/");
+        if let McpTransport::StreamableHttp(http) = &mut server.transport {
+            http.bearer_token_env_var = Some("SERVER_TOKEN".to_owned());
+        }
+        config.mcp_servers = Constrained::free(BTreeMap::from([(name, server)]));
+        let named: Vec<&str> = token_variables(&config).collect();
+        assert_eq!(named, ["PROVIDER_KEY", "SERVER_TOKEN"]);
+    }
 }

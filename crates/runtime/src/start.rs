@@ -287,7 +287,7 @@ impl Loaded {
         settings.stream_deltas = options.stream_deltas;
         settings.storage = options.storage;
         settings.shell_path = codex_tools::environment::shell(&self.env);
-        settings.env = self.env.clone();
+        settings.env = self.env.without(redaction::token_variables(config));
         settings.tools = built_in_tools(config);
         settings.workspace = self.workspace(options.add_dirs.iter().cloned());
         settings.timezone = jiff::tz::TimeZone::system();

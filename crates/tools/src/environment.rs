@@ -3,10 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use codex_host::Env;
-
-/// Keys to the model's provider, which are ours and not the command's.
-const OURS: &[&str] = &["CODEX_API_KEY"];
+use codex_host::{Env, OWN_TOKENS};
 
 /// What makes programs talk to a program and not to a person. A terminal changes none of it: who
 /// reads it cannot see colours, and a pager would wait for a key.
@@ -20,11 +17,10 @@ const QUIET: &[(&str, &str)] = &[
     ("GIT_EDITOR", "true"),
 ];
 
-/// Returns the environment of a command.
+/// Returns the environment of a command; variables that the config names as tokens are gone already.
 pub fn of_command(env: &Env) -> Env {
-    let inherited = env
-        .iter_os()
-        .filter(|(name, _)| OURS.iter().all(|ours| name != ours));
+    let env = env.without(OWN_TOKENS.iter().copied());
+    let inherited = env.iter_os();
     let mut pairs: Vec<(OsString, OsString)> = inherited
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
@@ -56,14 +52,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_inherits_everything_but_our_key_and_is_told_to_be_quiet() {
-        let env = Env::from_pairs([("CODEX_API_KEY", "k"), ("HOME", "/h"), ("TERM", "xterm")]);
+    fn a_command_inherits_everything_but_our_keys_and_is_told_to_be_quiet() {
+        let ours = OWN_TOKENS.iter().map(|name| (*name, "k"));
+        let env = Env::from_pairs(ours.chain([("HOME", "/h"), ("TERM", "xterm")]));
         let seen = of_command(&env);
         assert_eq!(
             (seen.get("HOME"), seen.get("TERM")),
             (Some("/h"), Some("dumb"))
         );
-        assert_eq!(seen.get("CODEX_API_KEY"), None);
+        for ours in ["CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"] {
+            assert_eq!(seen.get(ours), None, "{ours}");
+        }
     }
 
     #[test]

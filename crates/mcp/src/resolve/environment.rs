@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
-use codex_host::Env;
+use codex_host::{Env, OWN_TOKENS};
 
 /// What every program needs to find its home, its programs and its language.
 const INHERITED: &[&str] = &[
@@ -21,14 +21,13 @@ const INHERITED: &[&str] = &[
 ];
 /// Prefixes of further ones: `LC_ALL`, `LC_CTYPE`, …
 const INHERITED_PREFIXES: &[&str] = &["LC_"];
-/// Our own tokens, which `inherit_env` does not hand out; `env_vars` can still name one.
-const OUR_TOKENS: &[&str] = &["CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY"];
 
-/// Returns the variables that a server gets without naming them; what is not UTF-8 passes too.
+/// Returns the variables that a server gets without naming them; what is not UTF-8 passes too. Our
+/// own tokens are never among them; `env_vars` can still name one.
 pub(crate) fn base(env: &Env, inherit_all: bool) -> BTreeMap<OsString, OsString> {
     let wanted = |name: &OsStr| match name.to_str() {
         None => inherit_all,
-        Some(name) if inherit_all => !name.starts_with("OTEL_") && !OUR_TOKENS.contains(&name),
+        Some(name) if inherit_all => !name.starts_with("OTEL_") && !OWN_TOKENS.contains(&name),
         Some(name) => {
             INHERITED.contains(&name)
                 || INHERITED_PREFIXES
