@@ -113,7 +113,7 @@ impl Fence {
         if !path.is_absolute() || !path.components().all(is_plain) {
             return Err(outside());
         }
-        if self.kept.iter().any(|kept| path.starts_with(kept)) {
+        if self.kept.iter().any(|kept| is_below(path, kept)) {
             return Err(FenceError::Kept(path.to_owned()));
         }
         let around = self.roots.iter().filter(|root| path.starts_with(root));
@@ -128,6 +128,16 @@ impl Fence {
             None => Err(FenceError::NotAFile(path.to_owned())),
         }
     }
+}
+
+/// Whether a path is another or lies below it, whatever the case of its letters: where the file system
+/// makes no difference, `.GIT` is `.git`, and elsewhere hardly anybody misses it.
+fn is_below(path: &Path, kept: &Path) -> bool {
+    let mut names = path.components();
+    kept.components().all(|kept| {
+        let name = names.next();
+        name.is_some_and(|name| name.as_os_str().eq_ignore_ascii_case(kept.as_os_str()))
+    })
 }
 
 /// A path below one of the directories.
@@ -350,6 +360,8 @@ mod tests {
             ("w/none/none", "none"),
             ("w/.git/config", "`/w/.git/config` is kept read-only"),
             ("w/.git", "`/w/.git` is kept read-only"),
+            ("w/.GIT/config", "`/w/.GIT/config` is kept read-only"),
+            ("w/.Git", "`/w/.Git` is kept read-only"),
             ("w/.gitignore", "none"),
             (
                 "other/f",
