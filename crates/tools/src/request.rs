@@ -305,6 +305,10 @@ fn or_patch(request: CommandRequest) -> Result<Request, RequestError> {
 
 /// Reads `apply_patch <<'EOF' …` and `apply_patch '…'`, `cd DIR &&` before it or not.
 fn typed_patch(script: &Script) -> Option<(Option<PathBuf>, String)> {
+    // A patch that is only sometimes applied, or more than once, is the shell's affair.
+    if !script.is_sequence {
+        return None;
+    }
     let (cd, patch) = match script.commands.as_slice() {
         [patch] => (None, patch),
         [cd, patch] => (Some(cd), patch),
@@ -317,7 +321,7 @@ fn typed_patch(script: &Script) -> Option<(Option<PathBuf>, String)> {
     };
     let text = match (patch.as_slice(), &script.here_document) {
         ([Some(_)], Some(text)) => text.clone(),
-        ([Some(_), Some(text)], None) if script.is_plain => text.clone(),
+        ([Some(_), Some(text)], None) => text.clone(),
         _ => return None,
     };
     Some((folder, text))
@@ -468,6 +472,7 @@ mod tests {
                 exec(&format!("cd 'a b' && apply_patch \"{body}\"")),
                 Some("a b"),
             ),
+            ("exec_command", exec(&format!("# adds\n{heredoc}")), None),
             (
                 "shell",
                 serde_json::json!({"command": ["apply_patch", body]}).to_string(),
@@ -508,6 +513,21 @@ mod tests {
             "apply_patch <<'EOF' && cargo test\nx\nEOF\n",
             "apply_patch <<EOF\n$x\nEOF\n",
             "ls; apply_patch < f",
+            "[ ! -f x ] && apply_patch <<'EOF'\nx\nEOF\n",
+            "cd d || apply_patch <<'EOF'\nx\nEOF\n",
+            "cd d; apply_patch <<'EOF'\nx\nEOF\n",
+            "cd d\napply_patch <<'EOF'\nx\nEOF\n",
+            "cd d || apply_patch x",
+            "cd ~/d && apply_patch <<'EOF'\nx\nEOF\n",
+            "if false; then apply_patch <<'EOF'\nx\nEOF\nfi\n",
+            "for i in 1 2; do apply_patch <<'EOF'\nx\nEOF\ndone\n",
+            "p() { apply_patch <<'EOF'\nx\nEOF\n}\n",
+            "! apply_patch <<'EOF'\nx\nEOF\n",
+            "apply_patch <<'EOF' > f\nx\nEOF\n",
+            "apply_patch <<'EOF' | cat\nx\nEOF\n",
+            "(apply_patch <<'EOF'\nx\nEOF\n)",
+            "apply_patch <<'EOF' &\nx\nEOF\n",
+            "apply_patch <<-'EOF'\n\tx\nEOF\n",
             "apply_patch",
         ] {
             assert_eq!(refused(cmd), Err(RequestError::PatchInScript), "{cmd}");

@@ -32,6 +32,31 @@ const PLAIN: &[&str] = &[
     "\n",
 ];
 
+/// Nodes that a sequence may have: nothing that makes a command depend on more than a `cd` before it.
+const SEQUENCE: &[&str] = &[
+    "program",
+    "list",
+    "command",
+    "command_name",
+    "word",
+    "number",
+    "string",
+    "string_content",
+    "raw_string",
+    "concatenation",
+    "redirected_statement",
+    "heredoc_redirect",
+    "heredoc_start",
+    "heredoc_body",
+    "heredoc_content",
+    "heredoc_end",
+    "comment",
+    "&&",
+    "<<",
+    "\"",
+    "\n",
+];
+
 /// A script as far as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {
@@ -39,6 +64,8 @@ pub struct Script {
     pub commands: Vec<Command>,
     /// Whether the commands say exactly what runs.
     pub is_plain: bool,
+    /// Whether it is nothing but commands joined by `&&`, with here-documents or without.
+    pub is_sequence: bool,
     /// A here-document, when there is exactly one and the shell takes it literally.
     pub here_document: Option<String>,
 }
@@ -57,19 +84,24 @@ impl Script {
         };
         let mut script = Self {
             is_plain: !tree.root_node().has_error(),
+            is_sequence: !tree.root_node().has_error(),
             ..Self::default()
         };
-        let (mut n_here_documents, mut is_literal) = (0, false);
+        let (mut n_here_documents, mut is_literal, mut n_joints) = (0, false, 0);
         let mut pending = vec![tree.root_node()];
         while let Some(node) = pending.pop() {
             script.is_plain &= PLAIN.contains(&node.kind());
+            script.is_sequence &= SEQUENCE.contains(&node.kind());
             match node.kind() {
                 "command" => script.commands.push(command(node, text)),
+                "&&" => n_joints += 1,
                 "heredoc_redirect" => n_here_documents += 1,
                 "heredoc_start" => is_literal = slice(node, text).starts_with(['\'', '"']),
                 "heredoc_body" => script.here_document = Some(slice(node, text).to_owned()),
                 "word" | "number" => {
-                    script.is_plain &= !slice(node, text).contains(['*', '?', '[', '{', '~', '\\'])
+                    let expands = slice(node, text).contains(['*', '?', '[', '{', '~', '\\']);
+                    script.is_plain &= !expands;
+                    script.is_sequence &= !expands;
                 }
                 _ => {}
             }
@@ -77,6 +109,7 @@ impl Script {
             let children: Vec<Node<'_>> = node.children(&mut cursor).collect();
             pending.extend(children.into_iter().rev());
         }
+        script.is_sequence &= n_joints + 1 == script.commands.len();
         let expands = |body: &String| body.contains(['$', '`', '\\']);
         if tree.root_node().has_error()
             || n_here_documents != 1
