@@ -4,6 +4,7 @@
 //! [`Gate::Ask`] into a question or, where nobody can answer, into a refusal.
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use codex_protocol::{AskForApproval, SandboxMode, ToolApprovalMode, ToolRef};
 use codex_tools::request::CommandRequest;
@@ -96,34 +97,52 @@ pub struct CommandFacts {
     pub safety: Safety,
     /// The model wants it outside of the sandbox.
     pub is_escalated: bool,
-    /// A person allowed the same command earlier in this thread.
+    /// A person allowed the same command, in the same place and manner, earlier in this thread.
     pub is_remembered: bool,
 }
 
 impl CommandFacts {
-    /// Reads a request.
-    pub(crate) fn of(request: &CommandRequest, approved: &Approved) -> Self {
+    /// Reads a request for a command in a directory.
+    pub(crate) fn of(request: &CommandRequest, dir: &Path, approved: &Approved) -> Self {
         Self {
             safety: safety::judge(&request.argv),
             is_escalated: request.is_escalated,
-            is_remembered: approved.holds(&request.argv),
+            is_remembered: approved.holds(request, dir),
         }
     }
 }
 
-/// The commands that a person allowed for the rest of a thread, word by word.
+/// The commands that a person allowed for the rest of a thread.
 #[derive(Debug, Clone, Default)]
-pub struct Approved(HashSet<Vec<String>>);
+pub struct Approved(HashSet<ApprovedCommand>);
+
+/// What a person saw: the words, where they run, and whether the sandbox holds them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ApprovedCommand {
+    argv: Vec<String>,
+    dir: PathBuf,
+    is_escalated: bool,
+}
+
+impl ApprovedCommand {
+    fn of(request: &CommandRequest, dir: &Path) -> Self {
+        Self {
+            argv: request.argv.clone(),
+            dir: dir.to_owned(),
+            is_escalated: request.is_escalated,
+        }
+    }
+}
 
 impl Approved {
-    /// Keeps a command.
-    pub fn remember(&mut self, argv: Vec<String>) {
-        self.0.insert(argv);
+    /// Keeps a command in a directory.
+    pub fn remember(&mut self, request: &CommandRequest, dir: &Path) {
+        self.0.insert(ApprovedCommand::of(request, dir));
     }
 
     /// Whether this very command was kept.
-    pub fn holds(&self, argv: &[String]) -> bool {
-        self.0.contains(argv)
+    pub fn holds(&self, request: &CommandRequest, dir: &Path) -> bool {
+        self.0.contains(&ApprovedCommand::of(request, dir))
     }
 }
 
@@ -315,12 +334,29 @@ mod tests {
     }
 
     #[test]
-    fn what_a_person_allowed_stays_allowed_word_by_word() {
-        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    fn what_a_person_allowed_stays_allowed_word_by_word_and_where_it_was_allowed() {
+        let request = |words: &[&str], permissions: &str| {
+            let arguments = serde_json::json!({
+                "command": words, "sandbox_permissions": permissions,
+            });
+            let read = codex_tools::request::parse_local_shell(&arguments, Path::new("/bin/sh"));
+            match read.unwrap() {
+                codex_tools::request::Request::Command(request) => request,
+                other => panic!("{other:?}"),
+            }
+        };
+        let push = request(&["git", "push"], "use_default");
+        let escalated = request(&["git", "push"], "require_escalated");
+        let dir = Path::new("/w");
         let mut approved = Approved::default();
-        approved.remember(words("git push"));
-        assert!(approved.holds(&words("git push")));
-        assert!(!approved.holds(&words("git push --force")));
+        approved.remember(&push, dir);
+        assert!(approved.holds(&push, dir));
+        assert!(!approved.holds(&push, Path::new("/w/sub")));
+        assert!(!approved.holds(&request(&["git", "push", "--force"], "use_default"), dir));
+        // What was allowed within the sandbox is not allowed outside of it.
+        assert!(!CommandFacts::of(&escalated, dir, &approved).is_remembered);
+        approved.remember(&escalated, dir);
+        assert!(CommandFacts::of(&escalated, dir, &approved).is_remembered);
         let facts = CommandFacts {
             safety: Safety::Dangerous,
             is_escalated: true,

@@ -22,12 +22,16 @@ pub fn judge(argv: &[String]) -> Safety {
     let Some(script) = shell_script(&words) else {
         return of_command(&words);
     };
+    // Whatever calls itself a shell can destroy; only the shell itself is known to do what it is told.
+    let is_shell = words
+        .first()
+        .is_some_and(|shell| !installed_name(shell).contains('/'));
     let script = Script::parse(script);
     if script.commands.iter().any(is_dangerous) {
         return Safety::Dangerous;
     }
     let commands = script.plain_commands().unwrap_or_default();
-    let known = !commands.is_empty() && commands.iter().all(|words| is_safe(words));
+    let known = is_shell && !commands.is_empty() && commands.iter().all(|words| is_safe(words));
     if known {
         Safety::KnownSafe
     } else {
@@ -57,20 +61,21 @@ fn base_name(program: &str) -> &str {
     program.rsplit('/').next().unwrap_or(program)
 }
 
+/// Returns the name of a program that is found by its name or where the system keeps its programs;
+/// another path is returned whole, since it may lead to anything that calls itself `ls`.
+fn installed_name(program: &str) -> &str {
+    let below = program.strip_prefix("/usr/bin/");
+    below.or(program.strip_prefix("/bin/")).unwrap_or(program)
+}
+
 fn is_safe(words: &[&str]) -> bool {
     let Some((program, args)) = words.split_first() else {
         return false;
     };
-    // A path may lead to anything that calls itself `ls`.
-    let name = match program
-        .strip_prefix("/usr/bin/")
-        .or(program.strip_prefix("/bin/"))
-    {
-        Some(name) => name,
-        None => program,
-    };
     let has = |options: &[&str]| args.iter().any(|arg| is_option(arg, options));
-    match name {
+    // git is missing on purpose: a repository's own settings start programs (`core.fsmonitor`,
+    // `diff.external`, filters) whatever the verb.
+    match installed_name(program) {
         "cat" | "cd" | "cut" | "echo" | "expr" | "false" | "grep" | "head" | "id" | "ls" | "nl"
         | "paste" | "pwd" | "rev" | "seq" | "stat" | "tail" | "tr" | "true" | "uname" | "wc"
         | "which" | "whoami" => true,
@@ -93,7 +98,6 @@ fn is_safe(words: &[&str]) -> bool {
         }),
         "rg" => !has(&["--pre", "--hostname-bin", "--search-zip", "-z"]),
         "sed" => is_safe_sed(args),
-        "git" => is_safe_git(args),
         _ => false,
     }
 }
@@ -126,48 +130,70 @@ fn is_safe_sed(args: &[&str]) -> bool {
         && files.iter().all(|file| !file.starts_with('-'))
 }
 
-fn is_safe_git(args: &[&str]) -> bool {
-    let Some((verb, args)) = args.split_first() else {
-        return false;
-    };
-    let writes_or_runs = [
-        "--output",
-        "--ext-diff",
-        "--textconv",
-        "--exec",
-        "--open-files-in-pager",
-        "-O",
-    ];
-    ["status", "log", "diff", "show"].contains(verb)
-        && !args.iter().any(|arg| is_option(arg, &writes_or_runs))
-}
+/// Programs that start the program that is named after their own options.
+const STARTERS: &[&str] = &[
+    "command", "doas", "env", "exec", "find", "ionice", "nice", "nohup", "setsid", "stdbuf",
+    "sudo", "time", "timeout", "xargs",
+];
+/// How many words of a starter are looked at; its options end long before.
+const N_STARTER_WORDS: usize = 64;
 
 fn is_dangerous(command: &Command) -> bool {
-    let mut words = command
+    let words = command
         .iter()
         .map(|word| word.as_deref().unwrap_or_default());
-    let mut name = words.next().map(base_name).unwrap_or_default();
-    while ["sudo", "doas", "env", "command", "nohup", "exec", "time"].contains(&name) {
-        let mut rest = words
-            .by_ref()
-            .skip_while(|word| word.starts_with('-') || word.contains('='));
-        match rest.next() {
-            Some(next) => name = base_name(next),
-            None => return false,
-        }
+    let words: Vec<&str> = words.collect();
+    if destroys(&words) {
+        return true;
     }
-    let args: Vec<&str> = words.collect();
+    let starts = words
+        .first()
+        .is_some_and(|name| STARTERS.contains(&base_name(name)));
+    // Which options take a value differs from starter to starter: any word may be the program.
+    let n_looked_at = words.len().min(N_STARTER_WORDS);
+    starts && (1..n_looked_at).any(|at| destroys(&words[at..]))
+}
+
+/// Whether a program with its arguments destroys by itself.
+fn destroys(words: &[&str]) -> bool {
+    let Some((program, args)) = words.split_first() else {
+        return false;
+    };
     let has = |options: &[&str]| args.iter().any(|arg| is_option(arg, options));
-    match name {
+    match base_name(program) {
         "rm" => has(&["-r", "-R", "-f", "--recursive", "--force"]),
-        "git" => match args.first() {
-            Some(&"reset" | &"rm" | &"clean") => true,
-            Some(&"push") => has(&["-f", "--force"]) || args.iter().any(|arg| arg.starts_with('+')),
+        "git" => match git_verb(args) {
+            Some("reset" | "rm" | "clean") => true,
+            Some("push") => has(&["-f", "--force"]) || args.iter().any(|arg| arg.starts_with('+')),
             _ => false,
         },
+        "find" => args.contains(&"-delete"),
         "dd" | "shred" | "shutdown" | "reboot" | "halt" | "poweroff" => true,
         "chmod" | "chown" => has(&["-R", "--recursive"]),
         name => name.starts_with("mkfs"),
+    }
+}
+
+/// Returns the verb behind git's own options.
+fn git_verb<'a>(args: &[&'a str]) -> Option<&'a str> {
+    let takes_value = [
+        "-C",
+        "-c",
+        "--attr-source",
+        "--config-env",
+        "--git-dir",
+        "--namespace",
+        "--super-prefix",
+        "--work-tree",
+    ];
+    let mut args = args.iter();
+    loop {
+        let arg = args.next()?;
+        if takes_value.contains(arg) {
+            args.next();
+        } else if !arg.starts_with('-') {
+            return Some(arg);
+        }
     }
 }
 
@@ -187,15 +213,20 @@ mod tests {
             ("/bin/ls", KnownSafe),
             ("/tmp/ls", Unknown),
             ("./ls", Unknown),
-            ("git status", KnownSafe),
-            ("git log --oneline -n 3", KnownSafe),
-            ("git diff --output=f", Unknown),
-            ("git diff --outp f", Unknown),
+            ("git status", Unknown),
+            ("git log --oneline -n 3", Unknown),
             ("git -c core.pager=x log", Unknown),
+            ("git -C d reset --hard", Dangerous),
+            ("git --git-dir d --no-pager clean -fd", Dangerous),
+            ("git -C reset status", Unknown),
             ("git commit -m x", Unknown),
             ("find . -name '*.rs'", KnownSafe),
-            ("find . -delete", Unknown),
+            ("find . -delete", Dangerous),
             ("find . -exec rm f ';'", Unknown),
+            ("find . -exec rm -rf {} +", Dangerous),
+            ("find . | xargs -n 1 rm -rf", Dangerous),
+            ("find . | xargs grep x", Unknown),
+            ("timeout 5 rm -rf x", Dangerous),
             ("rg -n x src", KnownSafe),
             ("rg --pre=./x y", Unknown),
             ("rg -nz y", Unknown),
@@ -215,6 +246,9 @@ mod tests {
             ("rm -rf /", Dangerous),
             ("ls; rm -fr \"$HOME\"", Dangerous),
             ("sudo -n /bin/rm --recursive x", Dangerous),
+            ("sudo -u root rm -rf /", Dangerous),
+            ("env -u X A=1 nice -n 5 rm -rf /", Dangerous),
+            ("sudo ls", Unknown),
             ("if true; then git reset --hard; fi", Dangerous),
             ("X=$(git push --force)", Dangerous),
             ("git push origin +main", Dangerous),
@@ -237,6 +271,15 @@ mod tests {
             )
         };
         assert_eq!(judge(&["ls", "*"]), Safety::KnownSafe);
+        for (shell, expected) in [
+            ("bash", Safety::KnownSafe),
+            ("/usr/bin/bash", Safety::KnownSafe),
+            ("./bash", Safety::Unknown),
+            ("/tmp/sh", Safety::Unknown),
+        ] {
+            assert_eq!(judge(&[shell, "-c", "ls"]), expected, "{shell}");
+        }
+        assert_eq!(judge(&["./bash", "-c", "rm -rf x"]), Safety::Dangerous);
         assert_eq!(judge(&["rm", "-rf", "x"]), Safety::Dangerous);
         assert_eq!(judge(&["python3", "-c", "ls"]), Safety::Unknown);
         assert_eq!(judge(&[]), Safety::Unknown);

@@ -96,7 +96,8 @@ pub(super) async fn write(call: &HandCall, request: WriteRequest) -> Done {
 /// Decides and starts; the error is a sentence for the model and the item.
 fn start(call: &HandCall, request: &CommandRequest) -> Result<Session, String> {
     let settings = call.settings();
-    let facts = CommandFacts::of(request, &Approved::default());
+    let cwd = call.folder(request.workdir.as_deref());
+    let facts = CommandFacts::of(request, &cwd, &Approved::default());
     match approvals::decide_command(facts, settings.approval, settings.sandbox) {
         Gate::Allow(_) => {}
         Gate::Ask(why) => return Err(approvals::cannot_ask(why)),
@@ -109,7 +110,6 @@ fn start(call: &HandCall, request: &CommandRequest) -> Result<Session, String> {
     if !call.services.hands.running.has_room() {
         return Err("too many commands run already; let one end first".to_owned());
     }
-    let cwd = call.folder(request.workdir.as_deref());
     let spec = workspace(settings, &policy)
         .command(&request.argv, &cwd)
         .map_err(told)?;
