@@ -14,7 +14,11 @@ use crate::exec_support::{LIMIT, completed_items, json, last_line, says, types};
 
 /// An answer that runs one command.
 pub(crate) fn runs(call_id: &str, cmd: &str) -> Reply {
-    let arguments = json!({"cmd": cmd, "login": false}).to_string();
+    runs_with(call_id, &json!({"cmd": cmd, "login": false}))
+}
+
+fn runs_with(call_id: &str, arguments: &Value) -> Reply {
+    let arguments = arguments.to_string();
     sse(vec![
         ev_response_created("r"),
         ev_function_call(call_id, "exec_command", &arguments),
@@ -77,6 +81,10 @@ fn a_turn_fixes_a_failing_test_in_a_repository() {
         .split('/')
         .next()
         .unwrap();
+    // Of the shells only bash knows /dev/tcp; without the sandbox the same words connect.
+    let connects = format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected");
+    run_in(&home.cwd(), "bash", &["-c", &connects]);
+    let in_bash = json!({"cmd": connects, "shell": "bash", "login": false});
     provider
         .queue(runs("c1", "git log --oneline && cat add.sh test.sh"))
         .queue(runs("c2", "sh test.sh"))
@@ -85,7 +93,7 @@ fn a_turn_fixes_a_failing_test_in_a_repository() {
             "*** Update File: add.sh\n@@ set -eu\n \n-echo \"$(($1 - $2))\"\n+echo \"$(($1 + $2))\"",
         ))
         .queue(runs("c4", "sh test.sh && git status --short"))
-        .queue(runs("c5", &format!("exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected")))
+        .queue(runs_with("c5", &in_bash))
         .queue(runs("c6", "echo x > .git/hooks/post-commit || echo x > /usr/x"))
         .queue(says("`add.sh` subtracted; now it adds, and the test passes."));
     let output = home
@@ -355,16 +363,32 @@ fn an_interrupt_ends_what_runs_in_the_sandbox() {
 }
 
 #[test]
-fn our_own_key_is_not_given_to_commands() {
+fn keys_and_tokens_of_ours_are_not_given_to_commands() {
     let provider = MockResponses::start();
-    let (home, args) = full_access(&provider);
-    provider
-        .queue(runs("c1", "echo \"[${CODEX_API_KEY-unset}]\""))
-        .queue(says("done"));
-    let output = json(&home, &args).env("CODEX_API_KEY", "k-secret").run();
+    let home = TestHome::with_provider(
+        &provider,
+        "[model_providers.other]\nname = \"O\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+         env_key = \"OTHER_KEY\"\n\
+         [mcp_servers.s]\nurl = \"http://127.0.0.1:1/\"\nenabled = false\n\
+         bearer_token_env_var = \"S_TOKEN\"\n",
+    );
+    let script = "for name in CODEX_API_KEY OPENAI_API_KEY CODEX_ACCESS_TOKEN OTHER_KEY S_TOKEN MINE; \
+        do printenv $name || echo unset; done";
+    provider.queue(runs("c1", script)).queue(says("done"));
+    let mut command = json(&home, &["-s", "danger-full-access", "hi"]);
+    for name in [
+        "CODEX_API_KEY",
+        "OPENAI_API_KEY",
+        "CODEX_ACCESS_TOKEN",
+        "OTHER_KEY",
+        "S_TOKEN",
+    ] {
+        command = command.env(name, "k-secret");
+    }
+    let output = command.env("MINE", "kept").run();
     assert_eq!(
         completed_items(&output)[0]["aggregated_output"],
-        "[unset]\n",
+        "unset\nunset\nunset\nunset\nunset\nkept\n",
         "{output}"
     );
 }
@@ -396,30 +420,39 @@ fn a_patch_that_was_killed_in_the_middle_is_undone_by_the_next_run() {
     let dir = home.cwd();
     let update = |n: usize| format!("*** Update File: f{n}\n@@\n-old\n+new\n");
     let body: String = (0..N_FILES).map(update).collect();
-    let mut n_in_the_middle = 0;
-    for n_prepared in [1, 40, 80, 110, 119] {
+    let is_new = |n: usize| {
+        std::fs::read(dir.join(format!("f{n}"))).is_ok_and(|content| content == b"new\n")
+    };
+    let n_new = || (0..N_FILES).filter(|n| is_new(*n)).count();
+    // Kills a patch at a moment, has the next run undo it, and returns whether the kill came when
+    // some files had their new content already and others had not.
+    let kill_in_the_middle = |is_time: &dyn Fn() -> bool| {
         for n in 0..N_FILES {
             std::fs::write(dir.join(format!("f{n}")), "old\n").unwrap();
         }
         provider.queue(patches("c1", body.trim_end()));
         let running = json(&home, &["-s", "workspace-write", "hi"]).spawn();
         let deadline = Instant::now() + LIMIT;
-        while beside(&dir, ".new") < n_prepared {
+        while !is_time() {
             assert!(Instant::now() < deadline, "the patch is not applied");
         }
         running.kill();
         drop(running.wait());
-        n_in_the_middle += usize::from(beside(&dir, ".old") > 0);
+        let was_in_the_middle = (1..N_FILES).contains(&n_new()) && beside(&dir, ".old") > 0;
 
         provider.otherwise(says("done"));
         let next = json(&home, &["hi"]).run();
         assert_eq!(next.exit(), Some(0), "{next}");
         assert_eq!((beside(&dir, ".new"), beside(&dir, ".old")), (0, 0));
-        let contents = (0..N_FILES).map(|n| std::fs::read(dir.join(format!("f{n}"))).unwrap());
-        let n_new = contents.filter(|content| content == b"new\n").count();
-        assert!(n_new == 0 || n_new == N_FILES, "{n_new}");
+        assert!([0, N_FILES].contains(&n_new()), "{}", n_new());
+        was_in_the_middle
+    };
+    for n_prepared in [1, 60, 119] {
+        kill_in_the_middle(&|| beside(&dir, ".new") >= n_prepared);
     }
-    assert!(n_in_the_middle > 0, "no kill came in the middle");
+    // The renames take less than a kill now and then; a few attempts are enough.
+    let in_the_middle = (0..20).any(|_| kill_in_the_middle(&|| is_new(0)));
+    assert!(in_the_middle, "no kill came in the middle");
 }
 
 /// Counts the files that a patch puts beside its targets.
