@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetError, Scope,
 };
 use nix::sys::prctl::set_no_new_privs;
 
@@ -26,6 +26,8 @@ pub(crate) struct Keep {
     /// Devices, and directories with all below, that it may use in every way.
     pub(crate) devices: Vec<PathBuf>,
     pub(crate) sockets: Sockets,
+    /// The oldest Landlock that holds what nothing else does.
+    pub(crate) least: ABI,
 }
 
 /// Closes everything else, for ever and for all children.
@@ -33,17 +35,26 @@ pub(crate) fn confine(keep: &Keep) -> Result<(), Failure> {
     drop_capabilities().step("give up capabilities")?;
     set_no_new_privs().step("give up new privileges")?;
     match restrict_files(keep) {
-        Ok(RulesetStatus::NotEnforced) => {
-            let why = "the kernel has no Landlock (Linux 5.13 with `landlock` in its list of LSMs)";
-            return Err(Failure::new("Landlock", why));
-        }
-        Ok(_) => {}
+        Ok(status) => suffices(status.landlock.into(), keep.least)?,
         Err(error) => return Err(Failure::new("Landlock", error.to_string())),
     }
     filter::install(keep.sockets)
 }
 
-fn restrict_files(keep: &Keep) -> Result<RulesetStatus, RulesetError> {
+/// Whether what the kernel knows of Landlock is enough.
+fn suffices(found: ABI, least: ABI) -> Result<(), Failure> {
+    if found == ABI::Unsupported {
+        let why = "the kernel has no Landlock (Linux 5.13 with `landlock` in its list of LSMs)";
+        return Err(Failure::new("Landlock", why));
+    }
+    if found < least {
+        let why = "without user namespaces files can be emptied from inside before Linux 6.2";
+        return Err(Failure::new("Landlock", why));
+    }
+    Ok(())
+}
+
+fn restrict_files(keep: &Keep) -> Result<RestrictionStatus, RulesetError> {
     let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(KNOWN))?
         .scope(Scope::from_all(KNOWN))?
@@ -52,7 +63,7 @@ fn restrict_files(keep: &Keep) -> Result<RulesetStatus, RulesetError> {
     for path in keep.writable.iter().chain(&keep.devices) {
         ruleset = allow(ruleset, path, AccessFs::from_all(KNOWN))?;
     }
-    Ok(ruleset.restrict_self()?.ruleset)
+    ruleset.restrict_self()
 }
 
 fn allow<R: RulesetCreatedAttr>(
@@ -69,4 +80,22 @@ fn allow<R: RulesetCreatedAttr>(
         false => access & AccessFs::from_file(KNOWN),
     };
     ruleset.add_rule(PathBeneath::new(file, access))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fallback;
+
+    #[test]
+    fn alone_landlock_must_know_of_truncation() {
+        let why = |found, least| suffices(found, least).map_err(|failure| failure.to_string());
+        for old in [ABI::V1, ABI::V2] {
+            assert!(why(old, fallback::LEAST).unwrap_err().contains("Linux 6.2"));
+            assert_eq!(why(old, ABI::V1), Ok(()));
+        }
+        assert_eq!(why(ABI::V3, fallback::LEAST), Ok(()));
+        let none = why(ABI::Unsupported, ABI::V1).unwrap_err();
+        assert!(none.contains("no Landlock"), "{none}");
+    }
 }

@@ -31,6 +31,9 @@ const DEVICES: &[&str] = &[
     "/dev/tty",
 ];
 
+/// The first Landlock that keeps files from being emptied, which needs no right to write before it.
+pub(crate) const LEAST: landlock::ABI = landlock::ABI::V3;
+
 /// Runs the command to its end.
 pub(crate) fn run(task: &Task<'_>, signals: &Signals, why: &str) -> Result<Ending, Failure> {
     if !task.rules.writable.is_empty() {
@@ -47,6 +50,7 @@ pub(crate) fn run(task: &Task<'_>, signals: &Signals, why: &str) -> Result<Endin
             true => Sockets::Internet,
             false => Sockets::None,
         },
+        least: LEAST,
     };
     set_child_subreaper(true).step("take over orphans")?;
     let parent = nix::unistd::getpid();

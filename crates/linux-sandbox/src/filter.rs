@@ -84,8 +84,9 @@ const NEW_NAMESPACES: &[c_int] = &[
     libc::CLONE_NEWCGROUP,
 ];
 
-/// Calls that can make a program run as its owner, and the argument that says so. Such a program in
-/// a writable root would run as this user for everybody else on the machine.
+/// Calls that can make a program run as its owner or group, and the argument that says so. Such a
+/// program in a writable root would run as this user for everybody else on the machine. A filter
+/// cannot tell a directory, so the group bit of directories cannot be set either.
 const MODES: &[(c_long, u8)] = &[
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_chmod, 1),
@@ -146,9 +147,11 @@ fn denied(sockets: Sockets) -> Result<Rules, BackendError> {
         rule([is(0, SeccompCmpOp::MaskedEq(flag), flag)?])
     });
     for (call, mode) in MODES {
-        let wanted = u64::from(libc::S_ISUID);
-        let set_user = rule([is(*mode, SeccompCmpOp::MaskedEq(wanted), wanted)?])?;
-        rules.push((*call, vec![set_user]));
+        let set = [libc::S_ISUID, libc::S_ISGID].map(|bit| {
+            let bit = u64::from(bit);
+            rule([is(*mode, SeccompCmpOp::MaskedEq(bit), bit)?])
+        });
+        rules.push((*call, set.into_iter().collect::<Result<_, _>>()?));
     }
     rules.push((libc::SYS_clone, namespaces.collect::<Result<_, _>>()?));
     let terminal = TERMINAL_INPUT

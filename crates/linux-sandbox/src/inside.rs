@@ -75,6 +75,8 @@ fn prepare(task: &Task<'_>) -> Result<(), (u8, Failure)> {
         writable: task.rules.writable.clone(),
         devices: vec!["/dev".into()],
         sockets: Sockets::Internet,
+        // The mounts hold what it does not know of.
+        least: landlock::ABI::V1,
     };
     confine(&keep).map_err(|failure| (FAILED, failure))
 }

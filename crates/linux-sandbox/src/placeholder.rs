@@ -13,6 +13,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use crate::failure::{Failure, Step};
@@ -61,7 +62,8 @@ fn hold(path: &Path) -> Result<Option<File>, Failure> {
         match DirBuilder::new().mode(STICKY | 0o755).create(path) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return unwritable(path).then_some(None).ok_or(error).step(STEP),
+            Err(error) if is_denial(&error) && unwritable(path) => return Ok(None),
+            Err(error) => return Err(error).step(STEP),
         }
         let directory = match File::open(path) {
             Ok(directory) => directory,
@@ -77,6 +79,12 @@ fn hold(path: &Path) -> Result<Option<File>, Failure> {
         }
     }
     Err(Failure::new(STEP, "it comes and goes"))
+}
+
+/// Whether it says that nobody may create anything; a full disk, say, is empty again later.
+fn is_denial(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
 }
 
 /// Whether the directory of `path` is somebody else's or is read-only altogether, so that nobody

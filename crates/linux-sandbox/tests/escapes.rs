@@ -71,6 +71,7 @@ const ATTEMPTS: &[&str] = &[
     "io_uring",
     "run a set-user program",
     "make a set-user program",
+    "make a set-group program",
     "add a key",
     "type into the terminal",
     "outlive the command",

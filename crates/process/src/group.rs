@@ -1,4 +1,7 @@
 //! A process group: how a child gets one, and how the whole of it ends.
+//!
+//! Its leader leads a session too. A mere group keeps the terminal that Codex was started on: any
+//! program in it could write there by `/dev/tty`, and read what the user types.
 
 use std::process::Command;
 use std::time::Duration;
@@ -17,7 +20,7 @@ pub(crate) enum Stop {
 /// What a child is the leader of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leads {
-    /// A process group.
+    /// A process group, in a session without terminal.
     Group,
     /// A session with its stdin as terminal. A shell on a terminal gives each of its jobs a group
     /// of its own, so here everybody in the session counts as a member.
@@ -38,13 +41,9 @@ impl Leads {
     /// Makes `command` start as the leader of a new group that ends with us.
     #[cfg(unix)]
     pub(crate) fn prepare(self, command: &mut Command) {
-        use std::os::unix::process::CommandExt;
-
-        match self {
-            Self::Group => {
-                command.process_group(0);
-            }
-            Self::Session => take_terminal(command),
+        lead_session(command);
+        if self == Self::Session {
+            take_terminal(command);
         }
         if can_die_with_parent(crate::guardian::ready()) {
             die_with_parent(command);
@@ -205,13 +204,28 @@ fn living(_group: Group) -> Vec<i32> {
     Vec::new()
 }
 
-/// Makes the child lead a new session whose terminal is its stdin.
+/// Makes the child lead a new session, and with it a new group, without a terminal.
+#[cfg(unix)]
+fn lead_session(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+
+    let hook = || Ok(nix::unistd::setsid().map(drop)?);
+    #[expect(
+        unsafe_code,
+        reason = "the hook runs between fork and exec: one system call, no allocation"
+    )]
+    // SAFETY: setsid is async-signal-safe, and the closure owns nothing.
+    unsafe {
+        command.pre_exec(hook);
+    }
+}
+
+/// Makes the stdin of a child that leads a session the terminal of it.
 #[cfg(unix)]
 fn take_terminal(command: &mut Command) {
     use std::os::unix::process::CommandExt;
 
     let hook = || {
-        nix::unistd::setsid()?;
         #[expect(unsafe_code, reason = "nix has no call for this request")]
         // SAFETY: the request takes a number and no pointer; descriptor 0 is the terminal.
         let taken = unsafe { nix::libc::ioctl(0, nix::libc::TIOCSCTTY as _, 0) };
@@ -222,9 +236,9 @@ fn take_terminal(command: &mut Command) {
     };
     #[expect(
         unsafe_code,
-        reason = "the hook runs between fork and exec: two system calls, no allocation"
+        reason = "the hook runs between fork and exec: one system call, no allocation"
     )]
-    // SAFETY: setsid and ioctl are async-signal-safe, and the closure owns nothing.
+    // SAFETY: ioctl is async-signal-safe on Linux and macOS, and the closure owns nothing.
     unsafe {
         command.pre_exec(hook);
     }

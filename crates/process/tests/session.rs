@@ -123,3 +123,30 @@ async fn a_dropped_session_leaves_nothing() {
     drop(session);
     assert_gone(child.trim());
 }
+
+/// Codex on a user's terminal starts a program, which wants the terminal.
+#[tokio::test]
+async fn what_is_started_cannot_take_the_users_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let verdict = folder.path().join("verdict");
+    let attempt = format!(
+        "{{ if echo TAKEN > /dev/tty; then v=taken; else v=kept; fi; }} 2>/dev/null; \
+         echo $v > '{0}.new'; mv '{0}.new' '{0}'",
+        verdict.display()
+    );
+    let seen = || std::fs::read_to_string(&verdict).unwrap_or_default();
+    // A program that the terminal was given to can.
+    let session = start(&attempt, Terminal::Own);
+    limited(session.ended()).await;
+    assert_eq!(seen(), "taken\n");
+    assert!(session.output().text().contains("TAKEN"));
+
+    let codex = env!("CARGO_BIN_EXE_process-test-parent");
+    let script = format!("exec {codex} \"$ATTEMPT\"");
+    let env = Env::from_pairs([("PATH", "/usr/bin:/bin"), ("ATTEMPT", &attempt)]);
+    let spec = ChildSpec::new("sh", env, "/").args(["-c", &script]);
+    let session = Session::spawn(&spec, Terminal::Own).unwrap();
+    limited(session.ended()).await;
+    assert_eq!(seen(), "kept\n", "{}", session.output().text());
+    assert!(!session.output().text().contains("TAKEN"));
+}

@@ -46,3 +46,17 @@ fn a_place_that_was_filled_from_outside_stays() {
     held.release();
     assert!(paths[0].join("objects").is_dir());
 }
+
+#[test]
+fn a_place_that_cannot_be_held_for_another_reason_is_an_error() {
+    let (folder, _paths) = place();
+    // Somebody else's directory, and a name that no file system takes.
+    let directory = match geteuid().is_root() {
+        true => {
+            std::os::unix::fs::chown(folder.path(), Some(65534), None).unwrap();
+            folder.path().to_owned()
+        }
+        false => PathBuf::from("/"),
+    };
+    assert!(Placeholders::hold(&[directory.join("x".repeat(300))]).is_err());
+}

@@ -223,9 +223,9 @@ impl Arena {
         let program = path.join("nest/desk/program");
         if program
             .metadata()
-            .is_ok_and(|facts| facts.mode() & 0o4000 != 0)
+            .is_ok_and(|facts| facts.mode() & 0o6000 != 0)
         {
-            traces.push("a set-user program was made".to_owned());
+            traces.push("a set-user or set-group program was made".to_owned());
         }
         traces
     }

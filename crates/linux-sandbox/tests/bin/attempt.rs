@@ -191,6 +191,10 @@ fn attempt(name: &str) -> Outcome {
             write(&work("program"))?;
             fs::set_permissions(work("program"), fs::Permissions::from_mode(0o4755))
         }
+        "make a set-group program" => {
+            write(&work("program"))?;
+            fs::set_permissions(work("program"), fs::Permissions::from_mode(0o2755))
+        }
         "add a key" => key(),
         "type into the terminal" => type_into_terminal(),
         "outlive the command" | "outlive the killed helper" => outlive(name),
