@@ -90,9 +90,7 @@ fn leads_out(path: &Path, folder: &Path) -> bool {
         return true;
     };
     match (real(nearest), real(folder)) {
-        (Some(nearest), Some(folder)) => {
-            !nearest.starts_with(&folder) && !folder.starts_with(&nearest)
-        }
+        (Some(nearest), Some(folder)) => !nearest.starts_with(&folder),
         _ => true,
     }
 }

@@ -2,15 +2,24 @@
 //!
 //! Two rules of servers stand above that. A layer that reaches a server the other way loses what only
 //! the old way needs. A project that lets a server of the user run something else, or go elsewhere,
-//! gets none of the credentials and approvals that were given to the old one.
+//! gets none of the credentials and approvals that were given to the old one, and it never loosens what
+//! holds such a server.
 
-use url::Url;
+mod project;
 
 use crate::layers::{ConfigLayer, LayerSource};
 use crate::tree::{Entry, Node, NodeValue, Place, Table};
 
 /// Keys that only a server on this machine has.
-const STDIO_KEYS: &[&str] = &["command", "args", "env", "env_vars", "cwd", "inherit_env"];
+const STDIO_KEYS: &[&str] = &[
+    "command",
+    "args",
+    "env",
+    "env_vars",
+    "cwd",
+    "inherit_env",
+    "sandbox",
+];
 /// Keys that only a server behind a URL has.
 const HTTP_KEYS: &[&str] = &[
     "url",
@@ -24,21 +33,6 @@ const HTTP_KEYS: &[&str] = &[
     "oauth_resource",
     "http",
 ];
-/// Keys that hand something secret to the server: values, variables, programs that print tokens,
-/// client certificates.
-const CREDENTIAL_KEYS: &[&str] = &[
-    "env",
-    "env_vars",
-    "inherit_env",
-    "bearer_token_env_var",
-    "http_headers",
-    "env_http_headers",
-    "http_headers_helper",
-    "oauth",
-    "http",
-];
-const APPROVE: &str = "approve";
-
 /// Something about the merge that people must hear of.
 #[derive(Debug, Clone)]
 pub(crate) struct Oddity {
@@ -61,6 +55,11 @@ pub(crate) enum OddityKind {
         server: String,
         dropped: Vec<String>,
     },
+    /// A project says something of a lower layer's server that it may not say.
+    Refused {
+        server: String,
+        refused: Vec<String>,
+    },
 }
 
 /// Lays the layers over each other, lowest first.
@@ -71,9 +70,8 @@ pub(crate) fn merge(layers: &[ConfigLayer]) -> (Node, Vec<Oddity>) {
     };
     let mut merged = lowest.document.clone();
     for layer in higher {
-        prepare_servers(&mut merged, layer, &mut oddities);
-        let mut path = Vec::new();
-        overlay(&mut merged, &layer.document, &mut path, &mut oddities);
+        let document = prepare_servers(&mut merged, layer, &mut oddities);
+        overlay(&mut merged, &document, &mut Vec::new(), &mut oddities);
     }
     (merged, oddities)
 }
@@ -117,33 +115,24 @@ pub(crate) fn overlay<'n>(
     }
 }
 
-/// Takes out of the lower layers' servers what must not live on beside what this layer says.
-fn prepare_servers(merged: &mut Node, layer: &ConfigLayer, oddities: &mut Vec<Oddity>) {
-    let Some(servers) = table_of(&layer.document, "mcp_servers") else {
-        return;
+/// Takes out of the lower layers' servers what must not live on beside what this layer says, and
+/// returns what the layer may say.
+fn prepare_servers(merged: &mut Node, layer: &ConfigLayer, oddities: &mut Vec<Oddity>) -> Node {
+    let mut document = layer.document.clone();
+    let (Some(lower), Some(servers)) = (servers_of(merged), servers_of(&mut document)) else {
+        return document;
     };
-    let lower = merged
-        .as_table_mut()
-        .and_then(|root| root.get_mut("mcp_servers"))
-        .and_then(|entry| entry.node.as_table_mut());
-    let Some(lower) = lower else { return };
-    for entry in &servers.0 {
-        let (Some(high), Some(old)) = (entry.node.as_table(), lower.get_mut(&entry.key)) else {
+    let by_project = matches!(layer.source, LayerSource::Project { .. });
+    for entry in &mut servers.0 {
+        let (Some(high), Some(old)) = (entry.node.as_table_mut(), lower.get_mut(&entry.key)) else {
             continue;
         };
         let Some(low) = old.node.as_table_mut() else {
             continue;
         };
-        let by_project = matches!(layer.source, LayerSource::Project { .. });
-        if by_project && let Some(at) = changed_endpoint(low, high) {
-            let dropped = drop_credentials(low);
-            if !dropped.is_empty() {
-                let server = entry.key.clone();
-                oddities.push(Oddity {
-                    kind: OddityKind::OtherEndpoint { server, dropped },
-                    at,
-                });
-            }
+        let server = &entry.key;
+        if by_project {
+            judge_project(low, high, (server, entry.key_at), oddities);
         }
         if let Some((lost, at)) = lost_transport(low, high) {
             let is_there = |key: &&&str| low.get(key).is_some();
@@ -153,12 +142,36 @@ fn prepare_servers(merged: &mut Node, layer: &ConfigLayer, oddities: &mut Vec<Od
                 .map(|key| key.to_string())
                 .collect();
             dropped.iter().for_each(|key| drop(low.remove(key)));
-            let server = entry.key.clone();
+            let server = server.clone();
             oddities.push(Oddity {
                 kind: OddityKind::OtherTransport { server, dropped },
                 at,
             });
         }
+    }
+    document
+}
+
+/// Holds a project to what it may do to a server of the lower layers.
+fn judge_project(
+    low: &mut Table,
+    high: &mut Table,
+    (server, at): (&str, Place),
+    oddities: &mut Vec<Oddity>,
+) {
+    if let Some(at) = project::changed_endpoint(low, high) {
+        let dropped = project::drop_credentials(low);
+        if !dropped.is_empty() {
+            let server = server.to_owned();
+            let kind = OddityKind::OtherEndpoint { server, dropped };
+            oddities.push(Oddity { kind, at });
+        }
+    }
+    let refused = project::refuse(low, high);
+    if !refused.is_empty() {
+        let server = server.to_owned();
+        let kind = OddityKind::Refused { server, refused };
+        oddities.push(Oddity { kind, at });
     }
 }
 
@@ -171,58 +184,43 @@ fn lost_transport(low: &Table, high: &Table) -> Option<(&'static [&'static str],
     }
 }
 
-/// Returns where a layer lets a server of the lower ones run something else or go elsewhere.
-fn changed_endpoint(low: &Table, high: &Table) -> Option<Place> {
-    let command = high
-        .get("command")
-        .filter(|new| low.get("command").is_none_or(|old| old.node != new.node));
-    let url = high.get("url").filter(|new| {
-        low.get("url").is_none_or(|old| {
-            old.node != new.node && !same_origin(old.node.as_str(), new.node.as_str())
-        })
-    });
-    command.or(url).map(|entry| entry.key_at)
+fn servers_of(document: &mut Node) -> Option<&mut Table> {
+    let servers = document.as_table_mut()?.get_mut("mcp_servers")?;
+    servers.node.as_table_mut()
 }
 
-/// A URL with variables in it is only equal to itself.
-fn same_origin(old: Option<&str>, new: Option<&str>) -> bool {
-    let origin = |text: Option<&str>| {
-        let url = Url::parse(text.filter(|text| !text.contains("${"))?).ok()?;
-        Some(url.origin()).filter(url::Origin::is_tuple)
-    };
-    origin(old).is_some() && origin(old) == origin(new)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::raw::{RawMcpServer, field_names};
 
-/// Takes away what was given to the old endpoint, and returns the names of it.
-fn drop_credentials(low: &mut Table) -> Vec<String> {
-    let mut dropped = Vec::new();
-    for key in CREDENTIAL_KEYS {
-        if low.remove(key).is_some() {
-            dropped.push((*key).to_owned());
+    /// Keys that servers of both kinds have.
+    const BOTH: &[&str] = &[
+        "name",
+        "scopes",
+        "enabled",
+        "required",
+        "startup_timeout_sec",
+        "startup_timeout_ms",
+        "tool_timeout_sec",
+        "enabled_tools",
+        "disabled_tools",
+        "default_tools_approval_mode",
+        "supports_parallel_tool_calls",
+        "tool_input_schema_max_bytes",
+        "startup_readiness",
+        "expand_env",
+        "pin_tools",
+        "environment_id",
+        "tools",
+    ];
+
+    #[test]
+    fn every_key_belongs_to_one_transport_or_to_both() {
+        for key in field_names::<RawMcpServer>() {
+            let lists = [STDIO_KEYS, HTTP_KEYS, BOTH];
+            let n_lists = lists.iter().filter(|list| list.contains(key)).count();
+            assert_eq!(n_lists, 1, "{key}");
         }
     }
-    let approves =
-        |entry: Option<&Entry>| entry.is_some_and(|entry| entry.node.as_str() == Some(APPROVE));
-    let default = "default_tools_approval_mode";
-    if approves(low.get(default)) {
-        low.remove(default);
-        dropped.push(default.to_owned());
-    }
-    let tools = low
-        .get_mut("tools")
-        .and_then(|entry| entry.node.as_table_mut());
-    for tool in tools.into_iter().flat_map(|tools| &mut tools.0) {
-        let Some(settings) = tool.node.as_table_mut() else {
-            continue;
-        };
-        if approves(settings.get("approval_mode")) {
-            settings.remove("approval_mode");
-            dropped.push(format!("tools.{}.approval_mode", tool.key));
-        }
-    }
-    dropped
-}
-
-fn table_of<'n>(document: &'n Node, key: &str) -> Option<&'n Table> {
-    document.as_table()?.get(key)?.node.as_table()
 }

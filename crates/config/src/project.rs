@@ -71,6 +71,7 @@ impl Project {
             let Some(entry) = layer.document.entry(&["projects"]) else {
                 continue;
             };
+            let mut said = None;
             for project in entry.node.as_table().into_iter().flat_map(|table| &table.0) {
                 let path = Path::new(&project.key);
                 if path != &*self.root && self::real(path) != real {
@@ -80,9 +81,14 @@ impl Project {
                 let level = level.map(|level| de::read(&level.node, &[], &mut Vec::new()));
                 // A word that is none is told when the whole is read; it trusts nobody.
                 if let Some(Ok(level)) = level {
-                    self.trust = Some(level);
+                    // One folder in two spellings: the doubt wins.
+                    said = match said {
+                        Some(TrustLevel::Untrusted) => said,
+                        _ => Some(level),
+                    };
                 }
             }
+            self.trust = said.or(self.trust);
         }
     }
 }

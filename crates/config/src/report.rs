@@ -238,6 +238,13 @@ pub(crate) fn oddity(layers: &LayerStack, oddity: &Oddity) -> Notice {
                 dropped.join(", ")
             ),
         ),
+        OddityKind::Refused { server, refused } => (
+            Severity::Warning,
+            format!(
+                "{origin}: a project cannot loosen MCP server `{server}` of a lower layer or change the way of its login; not used: {}",
+                refused.join(", ")
+            ),
+        ),
     };
     Notice::new(severity, text, Some(origin))
 }

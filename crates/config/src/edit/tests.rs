@@ -351,3 +351,21 @@ fn a_file_that_somebody_else_holds_says_what_to_do() {
     assert_snapshot!(held, @"`/h/.config.lock` is locked by another process (pid 7) (waited 10 s)");
     assert_eq!(held.hints(), ["try again when it has ended"]);
 }
+
+#[cfg(unix)]
+#[test]
+fn a_link_out_of_a_project_that_is_not_trusted_is_refused() {
+    let Home { dir, home } = home("");
+    let root = AbsPath::new(std::fs::canonicalize(dir.path()).unwrap()).unwrap();
+    let project = root.join("project");
+    for (leads_to, is_refused) in [("..", true), ("../..", true), ("inner", false)] {
+        let _ = std::fs::remove_dir_all(&*project);
+        std::fs::create_dir_all(project.join("inner")).unwrap();
+        std::os::unix::fs::symlink(leads_to, project.join(".codex")).unwrap();
+        let path = project.join(".codex").join("config.toml");
+        let opened = ConfigFile::open_project(&home, path, Some(&project));
+        let refused = matches!(opened, Err(EditError::LeadsOut(_)));
+        // `.codex -> ..` is what lies above the project, `inner` is in it.
+        assert_eq!(refused, is_refused, "{leads_to}");
+    }
+}

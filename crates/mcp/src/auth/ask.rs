@@ -41,6 +41,7 @@ pub(super) struct FirstAnswer {
 impl Asking<'_> {
     /// Connects as a run would, without a token.
     pub(super) async fn ask(&self, services: &Services) -> Result<FirstAnswer, LoginFailure> {
+        http_of(self.server)?;
         let name = &self.server.name;
         let resolved = resolve_endpoint(self.server, &self.auth.0.env, self.cwd)?;
         let ServerEndpoint::Http(mut endpoint) = resolved.endpoint else {

@@ -454,25 +454,28 @@ pub(super) fn http_of(server: &McpServerConfig) -> Result<&HttpTransport, LoginF
     let McpTransport::StreamableHttp(http) = &server.transport else {
         return Err(LoginFailure::NotHttp);
     };
-    // A server that its user turned off may be logged in to before it is turned on.
-    match &server.enablement {
-        Enablement::Off(OffReason::Requirements { source, .. }) => {
-            return Err(LoginFailure::Requirements(source.clone()));
-        }
-        Enablement::Off(OffReason::NotApproved { file }) => {
-            return Err(LoginFailure::NotApproved {
-                server: server.name.clone(),
-                file: file.to_string(),
-            });
-        }
-        Enablement::On | Enablement::Off(OffReason::User | OffReason::Invalid { .. }) => {}
-    }
+    may_reach(server)?;
     match StaticToken::of(http) {
         Some(token) => Err(LoginFailure::StaticToken {
             server: server.name.clone(),
             token,
         }),
         None => Ok(http),
+    }
+}
+
+/// Judges whether anything of a server's entry may be used to reach it. A server that its user turned
+/// off may be logged in to before it is turned on.
+pub(super) fn may_reach(server: &McpServerConfig) -> Result<(), LoginFailure> {
+    match &server.enablement {
+        Enablement::Off(OffReason::Requirements { source, .. }) => {
+            Err(LoginFailure::Requirements(source.clone()))
+        }
+        Enablement::Off(OffReason::NotApproved { file }) => Err(LoginFailure::NotApproved {
+            server: server.name.clone(),
+            file: file.to_string(),
+        }),
+        Enablement::On | Enablement::Off(OffReason::User | OffReason::Invalid { .. }) => Ok(()),
     }
 }
 

@@ -8,6 +8,7 @@ use codex_oauth::{Revocation, StoreError, revoke};
 use codex_protocol::ServerName;
 use jiff::Timestamp;
 
+use super::login::{LoginFailure, may_reach};
 use super::{McpAuth, key, settings};
 
 /// What became of a login.
@@ -61,9 +62,13 @@ impl McpAuth {
         let mut logout = Logout::default();
         if let Some(tokens) = &tokens {
             logout.expires_at = tokens.login.expires_at;
-            let client = settings::client(server, http, self, cwd);
-            let ready = client.and_then(|client| Ok((client, self.services(server, cwd)?)));
-            logout.revocation = Some(match ready {
+            let ready = || {
+                // A server that may not run is not reached for this either.
+                may_reach(server)?;
+                let client = settings::client(server, http, self, cwd)?;
+                Ok::<_, LoginFailure>((client, self.services(server, cwd)?))
+            };
+            logout.revocation = Some(match ready() {
                 Ok((client, services)) => revoke(tokens, &client, &services).await,
                 Err(error) => Revocation::Failed {
                     why: error.to_string(),

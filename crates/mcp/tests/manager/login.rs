@@ -4,13 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use codex_config::{
-    CredentialsStore, McpOAuthSettings, McpServerConfig, McpTransport, OAuthConfig, PeerHttp,
+    CredentialsStore, Enablement, McpOAuthSettings, McpServerConfig, McpTransport, OAuthConfig,
+    OffReason, PeerHttp,
 };
 use codex_host::{AbsPath, CodexHome, Env, Secret};
 use codex_http::HttpClient;
 use codex_mcp::{
-    AuthState, CallError, ConnectionError, KeyringPatience, LoginSpec, McpAuth, Revocation,
-    ServerState,
+    AuthState, CallError, ConnectionError, KeyringPatience, LoginProbe, LoginSpec, McpAuth,
+    Revocation, ServerState,
 };
 use codex_test_support::{AuthSettings, FakeAuth, FakeHttp, HttpFault, browser_follow};
 use serde_json::json;
@@ -97,6 +98,22 @@ async fn the_proxy_and_certificates_of_a_server_serve_its_login_too() {
     let issuer = base.to_owned();
     assert_eq!(logout.revocation, Some(Revocation::Revoked { issuer }));
     assert_eq!(front.targets(), ["mcp.localhost:443"]);
+
+    // A server that may not run is not reached, and its login is gone from here all the same.
+    log_in(&logins, &config, |url| url.replace(base, &direct)).await;
+    config.enablement = Enablement::Off(OffReason::Requirements {
+        source: "policy".to_owned(),
+        why: "not listed".to_owned(),
+        broken: None,
+    });
+    let n_before = auth.journal().len();
+    let logout = logins.logout(&config, Path::new("/")).await.unwrap();
+    assert!(logout.removed);
+    let why = "the MCP server is disabled by managed requirements (policy)".to_owned();
+    assert_eq!(logout.revocation, Some(Revocation::Failed { why }));
+    let probe = logins.probe(&config, Path::new("/"), &cancel).await;
+    assert!(matches!(probe, LoginProbe::Unknown(_)));
+    assert_eq!(auth.journal().len(), n_before);
 }
 
 #[tokio::test]
