@@ -63,7 +63,7 @@ fn edit(
     outcome.is_ok()
 }
 
-/// The servers that can run, without ours and without their lines; `None` when the file does not load.
+/// The servers that can run, without ours and without places; `None` when the file does not load.
 fn others(home: &Home) -> Option<BTreeMap<ServerName, McpServerConfig>> {
     let system = SystemPaths::below(home.home.join("no-system").as_path());
     let cwd = AbsPath::new("/").expect("it is absolute");
@@ -83,5 +83,7 @@ fn others(home: &Home) -> Option<BTreeMap<ServerName, McpServerConfig>> {
 
 fn placeless(mut server: McpServerConfig) -> McpServerConfig {
     server.source = None;
+    // Each names its line.
+    server.warnings.clear();
     server
 }

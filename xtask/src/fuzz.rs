@@ -68,7 +68,7 @@ pub(crate) fn run(args: &FuzzArgs) -> Result<()> {
             "-print_final_stats=1",
             "-verbosity=1",
         ]);
-        command.arg(format!("-artifact_prefix={}/crash-", corpus.display()));
+        command.arg(format!("-artifact_prefix={}/", corpus.display()));
         let limit = Duration::from_secs(args.seconds + 120);
         let (status, text) = step::capture(target, &mut command, limit)?;
         let said: Vec<&str> = text.lines().collect();
