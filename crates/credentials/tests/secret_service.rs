@@ -267,18 +267,30 @@ async fn a_daemon_that_stops_between_two_calls_leaves_the_file() {
     goes_on_after("-STOP").await;
 }
 
-/// Saves, sends the daemon a signal, and saves again.
+/// Saves, sends the daemon a signal, and saves again: the file serves, or it is an error, both in time.
 async fn goes_on_after(signal: &str) {
     let auto = store(StorePolicy::Auto);
+    let strict = store(StorePolicy::Keyring);
+    save(&strict, &key("b"), &large_record()).await;
     save(&auto, &key("a"), &large_record()).await;
     let stored = auto.load(&key("a")).await.unwrap().found.unwrap();
     assert_eq!(stored.backend, Backend::Keyring);
     let daemon = std::env::var("KEYRING_PID").unwrap();
     let killed = Command::new("kill").args([signal, &daemon]).status();
     assert!(killed.unwrap().success());
+    let start = Instant::now();
     save(&auto, &key("a"), &record(json!({"n": 2}))).await;
+    assert!(start.elapsed() < LIMIT + Duration::from_secs(1));
     let stored = auto.load(&key("a")).await.unwrap().found.unwrap();
     assert_eq!(stored.backend, Backend::File);
+    let start = Instant::now();
+    let lock = strict
+        .lock(&key("b"), SecretStore::LOCK_LIMIT)
+        .await
+        .unwrap();
+    let refused = strict.save(&lock, &large_record()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Keyring(_)), "{refused}");
+    assert!(start.elapsed() < LIMIT + Duration::from_secs(1));
     let notices = auto.take_notices();
     assert!(matches!(
         notices.first(),
