@@ -97,7 +97,7 @@ struct Flags {
     /// Run without sandbox and without approvals; only for machines that are a sandbox themselves
     #[arg(long)]
     dangerously_bypass_approvals_and_sandbox: bool,
-    /// A further directory that may be written; repeatable (no effect yet)
+    /// A further directory that may be written in workspace-write; repeatable
     #[arg(long = "add-dir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     add_dirs: Vec<PathBuf>,
     /// Run outside a git repository and outside a trusted project

@@ -79,6 +79,8 @@ pub struct ServerMetadata {
     pub takes_client_metadata_url: bool,
     /// Whether it names itself in every authorization response (RFC 9207).
     pub names_itself: bool,
+    /// Nothing is published: the endpoints are where 2025-03-26 puts them, if there are any.
+    pub is_guessed: bool,
 }
 
 impl ServerMetadata {
@@ -100,6 +102,7 @@ impl ServerMetadata {
             dpop_algorithms: strings(&document["dpop_signing_alg_values_supported"]),
             takes_client_metadata_url: yes("client_id_metadata_document_supported"),
             names_itself: yes("authorization_response_iss_parameter_supported"),
+            is_guessed: false,
         })
     }
 
@@ -125,6 +128,7 @@ impl ServerMetadata {
             dpop_algorithms: Vec::new(),
             takes_client_metadata_url: false,
             names_itself: false,
+            is_guessed: true,
         }
     }
 

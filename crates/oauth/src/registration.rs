@@ -38,6 +38,8 @@ pub enum RegistrationError {
         why: String,
         /// What to register there by hand.
         redirect_uri: String,
+        /// The server publishes nothing about a login, so that its address was a guess.
+        is_guessed: bool,
     },
     /// The configured client was registered at another server.
     #[error("the client id in the config belongs to {known}, but the server now trusts {found}")]
@@ -56,6 +58,10 @@ impl RegistrationError {
     /// Returns what to do now; `server_name` and `server_url` complete the command.
     pub fn hints(&self, server_name: &str, server_url: &str) -> Vec<String> {
         match self {
+            Self::Refused { is_guessed: true, .. } => vec![
+                "the server publishes nothing about a login; one that takes a token or an API key wants it in an environment variable:".to_owned(),
+                format!("  codex mcp add {server_name} --url {server_url} --bearer-token-env-var <VARIABLE>"),
+            ],
             Self::NoWay { redirect_uri, .. } | Self::Refused { redirect_uri, .. } => {
                 let mut hints = vec![
                     "register a public client (authorization code, PKCE S256) with exactly this redirect URI:".to_owned(),
@@ -303,6 +309,7 @@ impl Ladder<'_> {
             issuer: plain_text(&self.server.issuer, 200),
             why,
             redirect_uri: self.to_register.to_owned(),
+            is_guessed: self.server.is_guessed,
         }
     }
 }

@@ -96,6 +96,7 @@ fn made() -> Vec<String> {
         registration(RegistrationError::Refused {
             issuer: issuer.to_owned(),
             why: why(),
+            is_guessed: false,
             redirect_uri: uri.to_owned(),
         }),
         registration(RegistrationError::WrongRung(format!(

@@ -206,6 +206,22 @@ async fn without_any_rung_the_user_hears_what_to_register() {
     );
 }
 
+#[test]
+fn a_server_that_publishes_no_login_may_want_a_token() {
+    let error = codex_oauth::RegistrationError::Refused {
+        issuer: "https://keys.example".into(),
+        why: "HTTP 404".into(),
+        redirect_uri: "http://127.0.0.1/callback/x".into(),
+        is_guessed: true,
+    };
+    let hints = error.hints("keys", "https://keys.example/mcp").join("\n");
+    assert!(
+        hints.contains("codex mcp add keys --url https://keys.example/mcp --bearer-token-env-var"),
+        "{hints}"
+    );
+    assert!(!hints.contains("register a public client"), "{hints}");
+}
+
 #[tokio::test]
 async fn a_metadata_url_is_the_client_id_where_it_is_taken() {
     let settings = |taken: bool| AuthSettings {
