@@ -482,7 +482,7 @@ fn an_abort_ends_the_run_and_its_servers() {
         assert!(turn["error"].is_string(), "{turn}");
         for pid in journal.pids() {
             assert!(
-                wait_until_gone(pid, Duration::from_secs(2)),
+                wait_until_gone(pid, Duration::from_secs(10)),
                 "{sdk:?}: {pid} is left"
             );
         }

@@ -233,7 +233,7 @@ fn an_interrupt_ends_running_commands_with_their_children() {
     );
     for pid in pids {
         assert!(
-            wait_until_gone(pid, Duration::from_secs(1)),
+            wait_until_gone(pid, Duration::from_secs(10)),
             "{pid} is left"
         );
     }
@@ -251,7 +251,7 @@ fn after_a_kill_no_command_is_alive() {
     drop(running.wait());
     for pid in pids {
         assert!(
-            wait_until_gone(pid, Duration::from_secs(1)),
+            wait_until_gone(pid, Duration::from_secs(10)),
             "{pid} is left"
         );
     }
@@ -286,7 +286,7 @@ fn a_run_that_ends_well_ends_its_background_commands() {
         .trim()
         .parse()
         .unwrap();
-    assert!(wait_until_gone(pid, Duration::from_secs(1)));
+    assert!(wait_until_gone(pid, Duration::from_secs(10)));
 }
 
 #[test]

@@ -62,7 +62,7 @@ impl Run {
     fn nothing_is_left(&self) {
         for pid in self.journal.pids() {
             assert!(
-                wait_until_gone(pid, Duration::from_secs(1)),
+                wait_until_gone(pid, Duration::from_secs(10)),
                 "process {pid} is left"
             );
         }
