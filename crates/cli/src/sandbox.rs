@@ -13,6 +13,7 @@ use codex_runtime::Invocation;
 use codex_utils_cli::CliConfigOverrides;
 
 use crate::error::CliError;
+use crate::mask::printable;
 
 #[derive(Debug, Args)]
 #[command(arg_required_else_help = true)]
@@ -68,9 +69,11 @@ impl SandboxArgs {
 /// Returns only when the command could not be started.
 pub(crate) fn run(args: SandboxArgs, invocation: Invocation) -> Result<u8, CliError> {
     let loaded = crate::load(invocation)?;
-    let mode = args.mode();
-    let policy = loaded.sandbox_policy(mode, args.add_dir);
+    let policy = loaded.sandbox_policy(args.mode(), args.add_dir.iter().cloned());
     let policy = policy.map_err(|error| CliError::chain(&error, &[]))?;
+    if let Some(warning) = loaded.not_writable(policy.mode(), &args.add_dir) {
+        crate::say(&printable(&format!("warning: {warning}")))?;
+    }
     let policy = match args.network {
         true => policy.with_network(),
         false => policy,

@@ -227,6 +227,8 @@ pub struct DisabledLayer {
     pub source: LayerSource,
     /// Why, as a sentence.
     pub reason: String,
+    /// What the user can do, where the sentence does not say it.
+    pub hint: Option<String>,
 }
 
 impl DisabledLayer {
@@ -327,8 +329,8 @@ impl LayerStack {
         self.layers.push(layer);
     }
 
-    pub(crate) fn disable(&mut self, source: LayerSource, reason: String) {
-        self.disabled.push(DisabledLayer { source, reason });
+    pub(crate) fn disable(&mut self, layer: DisabledLayer) {
+        self.disabled.push(layer);
     }
 
     /// Makes one tree of all layers; each leaf keeps its place. Returns what was odd about it.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use codex_host::{AbsPath, CodexHome, read_bounded};
 
 use crate::layers::ConfigLayer;
-use crate::{TrustLevel, de};
+use crate::{TrustLevel, de, report};
 
 /// A `.git` file has one line.
 const MAX_LINK_BYTES: u64 = 64 * 1024;
@@ -28,6 +28,18 @@ pub struct Project {
 }
 
 impl Project {
+    /// Tells how the user trusts it: the flag that does it, and the lines of the file.
+    pub fn trust_hint(&self) -> String {
+        let table = report::dotted(&["projects".to_owned(), self.root.to_string()]);
+        let lines = format!("`[{table}]` and below it `trust_level = \"trusted\"`");
+        match self.trust {
+            Some(TrustLevel::Untrusted) => format!("it is marked as untrusted; to use it: {lines}"),
+            Some(TrustLevel::Trusted) | None => {
+                format!("`codex exec --trust` does that, or two lines in the file: {lines}")
+            }
+        }
+    }
+
     /// Finds the project of a directory; nothing is known about its trust yet.
     pub(crate) fn find(cwd: &AbsPath) -> Self {
         let git = cwd.ancestors().find(|folder| folder.join(".git").exists());

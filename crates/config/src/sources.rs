@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use codex_host::{AbsPath, read_bounded};
 
-use crate::layers::{ConfigLayer, LayerSource, LayerStack};
+use crate::layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack};
 use crate::project::Project;
 use crate::requirements::Requirements;
 use crate::system::{self, PreferenceTexts};
@@ -289,7 +289,11 @@ fn project_layers(
             request.home.config_file()
         );
         for (source, _) in sources.filter(|(_, file)| file.exists()) {
-            layers.disable(source, reason.clone());
+            layers.disable(DisabledLayer {
+                source,
+                reason: reason.clone(),
+                hint: Some(project.trust_hint()),
+            });
         }
         return Ok(());
     }
@@ -320,7 +324,11 @@ fn project_layers(
                 let why = report::with_sources(&error);
                 let text = format!("{why}\nThe project's settings in {file} are not used.");
                 notices.push(Notice::new(Severity::Warning, text, None));
-                layers.disable(source, why);
+                layers.disable(DisabledLayer {
+                    source,
+                    reason: why,
+                    hint: None,
+                });
             }
         }
     }

@@ -157,6 +157,16 @@ enum SandboxArg {
     DangerFullAccess,
 }
 
+impl SandboxArg {
+    fn mode(self) -> SandboxMode {
+        match self {
+            Self::ReadOnly => SandboxMode::ReadOnly,
+            Self::WorkspaceWrite => SandboxMode::WorkspaceWrite,
+            Self::DangerFullAccess => SandboxMode::DangerFullAccess,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 #[value(rename_all = "lower")]
 enum LocalProvider {
@@ -369,9 +379,7 @@ impl Flags {
         let bypass = self.dangerously_bypass_approvals_and_sandbox;
         let sandbox = match self.sandbox {
             _ if bypass => Some(SandboxMode::DangerFullAccess),
-            Some(SandboxArg::ReadOnly) => Some(SandboxMode::ReadOnly),
-            Some(SandboxArg::WorkspaceWrite) => Some(SandboxMode::WorkspaceWrite),
-            Some(SandboxArg::DangerFullAccess) => Some(SandboxMode::DangerFullAccess),
+            Some(typed) => Some(typed.mode()),
             None if self.approve_for_me || self.full_auto => Some(SandboxMode::WorkspaceWrite),
             None => None,
         };
@@ -419,13 +427,25 @@ impl Flags {
                 "--cyber-access-program",
             ),
         ]);
-        let as_sandbox = named(&[
+        let bypass = self.dangerously_bypass_approvals_and_sandbox;
+        let sandbox_flags = named(&[
+            (bypass && self.sandbox.is_some(), "--sandbox"),
             (self.approve_for_me, "--approve-for-me"),
             (self.full_auto, "--full-auto"),
         ]);
+        let fate = match self.sandbox {
+            _ if bypass => {
+                "Without effect beside `--dangerously-bypass-approvals-and-sandbox`".to_owned()
+            }
+            Some(typed) => format!(
+                "Without effect beside `--sandbox {}`",
+                typed.mode().as_str()
+            ),
+            None => "Taken as `--sandbox workspace-write`".to_owned(),
+        };
         let sentences: Vec<String> = [
             without_effect.map(|flags| format!("Accepted without effect: {flags}.")),
-            as_sandbox.map(|flags| format!("Taken as `--sandbox workspace-write`: {flags}.")),
+            sandbox_flags.map(|flags| format!("{fate}: {flags}.")),
         ]
         .into_iter()
         .flatten()

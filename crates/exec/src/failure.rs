@@ -47,6 +47,12 @@ impl Failure {
         }
     }
 
+    /// Says what the user can do now.
+    pub(crate) fn hint(mut self, hint: &str) -> Self {
+        self.hints.push(hint.to_owned());
+        self
+    }
+
     /// Makes a failure whose sentence is the whole line.
     pub(crate) fn bare(message: impl Into<String>) -> Self {
         Self {

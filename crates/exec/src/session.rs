@@ -12,7 +12,7 @@ use std::time::Duration;
 use codex_protocol::{AskForApproval, EventKind, ItemDetails, Op, TurnError, UserInput};
 use codex_runtime::{
     Begin, ElicitationPolicy, Invocation, Loaded, ModelSide as LobbyModelSide, Notice, RecordedIn,
-    Session, StartOptions, Storage, TrustLevel, UserConfig,
+    Session, StartOptions, Storage, TrustLevel, TrustSaved, UserConfig,
 };
 use serde_json::Value;
 use tokio::time::timeout;
@@ -38,6 +38,8 @@ const MAX_NOTICES: usize = 20;
 
 const NOT_TRUSTED: &str =
     "Not inside a trusted directory and --skip-git-repo-check was not specified.";
+const NOT_TRUSTED_HINT: &str =
+    "add `--trust` once to trust this folder, or `--skip-git-repo-check` for this run";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,10 +176,7 @@ fn prepare(request: Request, mut invocation: Invocation) -> Result<Prepared, Fai
     if request.ignore_user_config {
         invocation.user_config = UserConfig::Ignored;
     }
-    let mut loaded = invocation
-        .load()
-        .map_err(|error| Failure::of(&error, error.hints().to_vec()))?;
-    check_trust(&request, &loaded)?;
+    let mut loaded = load(&request, invocation)?;
     let begin = find_thread(&request.thread, &loaded)?;
     let images = image::read_all(&request.images, &stands_in)
         .map_err(|error| Failure::of(&error, Vec::new()))?;
@@ -329,19 +328,26 @@ impl Plan {
     }
 }
 
-fn check_trust(request: &Request, loaded: &Loaded) -> Result<(), Failure> {
+/// Loads the configuration of a place where a run may be. A project that becomes trusted by this very
+/// run has its say in it.
+fn load(request: &Request, invocation: Invocation) -> Result<Loaded, Failure> {
+    let read = |invocation: Invocation| {
+        let loaded = invocation.load();
+        loaded.map_err(|error| Failure::of(&error, error.hints().to_vec()))
+    };
+    let loaded = read(invocation.clone())?;
     if request.trust {
-        return loaded
-            .trust_project()
-            .map_err(|error| Failure::of(&error, Vec::new()));
-    }
-    if request.skip_git_repo_check || request.bypass {
-        return Ok(());
+        let saved = loaded.trust_project();
+        return match saved.map_err(|error| Failure::of(&error, error.hints()))? {
+            TrustSaved::Before => Ok(loaded),
+            TrustSaved::Now => read(invocation),
+        };
     }
     let project = &loaded.project;
-    match project.in_git || project.trust == Some(TrustLevel::Trusted) {
-        true => Ok(()),
-        false => Err(Failure::bare(NOT_TRUSTED)),
+    let may_run = request.skip_git_repo_check || request.bypass || project.in_git;
+    match may_run || project.trust == Some(TrustLevel::Trusted) {
+        true => Ok(loaded),
+        false => Err(Failure::bare(NOT_TRUSTED).hint(NOT_TRUSTED_HINT)),
     }
 }
 
@@ -396,6 +402,15 @@ async fn read_prompt(
 /// Gathers what there is to say before the thread: flags first, then the configuration.
 fn early_notices(request: &Request, loaded: &mut Loaded) -> Vec<String> {
     let mut notices: Vec<String> = request.flags_notice.iter().cloned().collect();
+    let mut unused = loaded.layers.disabled().iter();
+    if let Some(layer) = unused.find(|layer| layer.has_mcp_servers()) {
+        let hint = layer.hint.iter().map(|hint| format!("\nhint: {hint}"));
+        notices.push(format!(
+            "note: {}{}",
+            layer.reason,
+            hint.collect::<String>()
+        ));
+    }
     let configured = std::mem::take(&mut loaded.notices);
     let n_more = configured.len().saturating_sub(MAX_NOTICES);
     notices.extend(configured.iter().take(MAX_NOTICES).map(told));

@@ -145,7 +145,10 @@ impl<'a> View<'a> {
 fn told(human: &mut Human, failure: &Failure) -> String {
     match failure.lead {
         Lead::Error => human.fatal(&failure.message, &failure.causes, &failure.hints),
-        Lead::Nothing => format!("{}\n", failure.message),
+        Lead::Nothing => {
+            let hints = failure.hints.iter().map(|hint| format!("hint: {hint}\n"));
+            format!("{}\n{}", failure.message, hints.collect::<String>())
+        }
     }
 }
 

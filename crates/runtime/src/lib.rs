@@ -24,7 +24,7 @@ pub use load::{
     ConfigOverrides, LoadError, Loaded, load_with_cli_overrides,
     load_with_cli_overrides_and_harness_overrides,
 };
-pub use project::TrustError;
+pub use project::{TrustError, TrustSaved};
 pub use provider::ProviderError;
 pub use start::{ModelSide, Session, StartError, StartOptions, Summary};
 pub use threads::{FindThreadError, RecordedIn};

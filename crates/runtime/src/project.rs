@@ -23,12 +23,33 @@ pub enum TrustError {
     },
 }
 
+impl TrustError {
+    /// Returns what the user can do now.
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Untrusted(_) => {
+                vec!["set its `trust_level` to \"trusted\" there to change that".to_owned()]
+            }
+            Self::Save { source, .. } => source.hints(),
+        }
+    }
+}
+
+/// Whether trust in a project had to be saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TrustSaved {
+    /// It was there, and the project's settings were loaded.
+    Before,
+    /// It is there now; the settings must be loaded again to have those of the project.
+    Now,
+}
+
 impl Loaded {
     /// Saves that the user trusts the project of this run.
-    pub fn trust_project(&self) -> Result<(), TrustError> {
+    pub fn trust_project(&self) -> Result<TrustSaved, TrustError> {
         let Project { root, trust, .. } = &self.project;
         match trust {
-            Some(TrustLevel::Trusted) => return Ok(()),
+            Some(TrustLevel::Trusted) => return Ok(TrustSaved::Before),
             Some(TrustLevel::Untrusted) => return Err(TrustError::Untrusted(root.to_path_buf())),
             None => {}
         }
@@ -37,9 +58,11 @@ impl Loaded {
             file.set_trust(root, TrustLevel::Trusted)?;
             file.save()
         };
-        save().map(|_| ()).map_err(|source| TrustError::Save {
-            root: root.to_path_buf(),
-            source: Box::new(source),
-        })
+        save()
+            .map(|_| TrustSaved::Now)
+            .map_err(|source| TrustError::Save {
+                root: root.to_path_buf(),
+                source: Box::new(source),
+            })
     }
 }

@@ -28,6 +28,30 @@ impl Loaded {
         ))
     }
 
+    /// Says which of the typed directories will not be writable all the same, in one sentence.
+    pub fn not_writable(&self, mode: SandboxMode, add_dirs: &[PathBuf]) -> Option<String> {
+        let named = |dirs: Vec<&PathBuf>| {
+            let quoted = dirs.iter().map(|dir| format!("`{}`", dir.display()));
+            quoted.collect::<Vec<_>>().join(", ")
+        };
+        match mode {
+            SandboxMode::DangerFullAccess => None,
+            SandboxMode::ReadOnly if add_dirs.is_empty() => None,
+            SandboxMode::ReadOnly => Some(format!(
+                "{} cannot be written: the sandbox is `read-only`; `-s workspace-write` opens it",
+                named(add_dirs.iter().collect())
+            )),
+            SandboxMode::WorkspaceWrite => {
+                let is_missing = |dir: &&PathBuf| !self.cwd.join(dir).exists();
+                let missing: Vec<&PathBuf> = add_dirs.iter().filter(is_missing).collect();
+                (!missing.is_empty()).then(|| {
+                    let missing = named(missing);
+                    format!("{missing} does not exist, so it cannot be opened for writing")
+                })
+            }
+        }
+    }
+
     /// Returns what `workspace-write` opens besides the working directory.
     pub(crate) fn workspace(&self, add_dirs: impl IntoIterator<Item = PathBuf>) -> WorkspaceWrite {
         let configured = &self.config.sandbox_workspace_write;

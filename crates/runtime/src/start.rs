@@ -261,6 +261,7 @@ impl Loaded {
         settings.dialect = setup.dialect;
         settings.approval = allowed(&config.approval_policy, options.approval, notices);
         settings.sandbox = allowed(&config.sandbox_mode, options.sandbox, notices);
+        notices.extend(self.not_writable(settings.sandbox, &options.add_dirs));
         settings.base_instructions = base_instructions(config)?;
         settings
             .developer_instructions

@@ -188,8 +188,10 @@ fn effective(
 ) -> Result<McpServerConfig, CliError> {
     let name = printable(written.name.as_str());
     let file = args.scope.file(loaded);
-    if let Some(reason) = scope::unused(loaded, &file) {
-        crate::say(&printable(&format!("note: {reason}")))?;
+    if let Some(layer) = scope::unused(loaded, &file) {
+        for line in scope::why_unused(layer) {
+            crate::say(&line)?;
+        }
         written.enablement = Enablement::Off(OffReason::User);
         return Ok(written);
     }

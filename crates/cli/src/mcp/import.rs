@@ -154,8 +154,10 @@ pub(super) fn run(args: &ImportArgs, invocation: Invocation) -> Result<u8, CliEr
         dry_run: args.dry_run,
     };
     let code = report.print(args.json, &loaded.env)?;
-    if let Some(reason) = scope::unused(&loaded, &args.scope.file(&loaded)) {
-        crate::say(&format!("note: {reason}"))?;
+    if let Some(layer) = scope::unused(&loaded, &args.scope.file(&loaded)) {
+        for line in scope::why_unused(layer) {
+            crate::say(&line)?;
+        }
     }
     Ok(code)
 }

@@ -10,9 +10,9 @@ use codex_mcp::{AuthReport, KeyringPatience};
 use super::call::parse_seconds;
 use super::live::LiveContext;
 use super::login::auth_of;
-use super::view;
+use super::{scope, view};
 use crate::error::CliError;
-use crate::mask::{Secrets, printable};
+use crate::mask::Secrets;
 use crate::table::{pretty, table};
 
 const NOTHING: &str = "No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.\n";
@@ -41,7 +41,9 @@ pub(super) async fn run(
         .iter()
         .find(|layer| layer.has_mcp_servers());
     if let Some(layer) = unused {
-        writeln!(context.err, "note: {}", printable(&layer.reason))?;
+        for line in scope::why_unused(layer) {
+            writeln!(context.err, "{line}")?;
+        }
     }
     let servers = &context.config.mcp_servers;
     let reports = auth_of(&context, KeyringPatience::Run)

@@ -1,9 +1,11 @@
 //! Which of the files a command edits: the user's, or that of the project.
 
 use clap::ValueEnum;
-use codex_config::{ConfigFile, EditError, LayerSource, TrustLevel};
+use codex_config::{ConfigFile, DisabledLayer, EditError, LayerSource, TrustLevel};
 use codex_host::AbsPath;
 use codex_runtime::Loaded;
+
+use crate::mask::printable;
 
 /// As typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,11 +49,19 @@ pub(super) fn open_project(loaded: &Loaded, file: AbsPath) -> Result<ConfigFile,
     ConfigFile::open_project(&loaded.home, file, within)
 }
 
-/// Returns why the settings of the project's file have no effect, when they have none.
-pub(super) fn unused(loaded: &Loaded, file: &AbsPath) -> Option<String> {
+/// Returns the layer of a file whose settings have no effect.
+pub(super) fn unused<'l>(loaded: &'l Loaded, file: &AbsPath) -> Option<&'l DisabledLayer> {
     let mut disabled = loaded.layers.disabled().iter();
-    let layer = disabled.find(|layer| layer.source.file() == Some(file))?;
-    Some(layer.reason.clone())
+    disabled.find(|layer| layer.source.file() == Some(file))
+}
+
+/// Says why a layer is not used, and what to do; one line each.
+pub(super) fn why_unused(layer: &DisabledLayer) -> Vec<String> {
+    let hint = layer.hint.iter().map(|hint| format!("hint: {hint}"));
+    std::iter::once(format!("note: {}", layer.reason))
+        .chain(hint)
+        .map(|line| printable(&line))
+        .collect()
 }
 
 /// Returns the layer that a file is.

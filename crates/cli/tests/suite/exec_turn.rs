@@ -6,7 +6,7 @@ use codex_test_support::{
 };
 use insta::assert_snapshot;
 
-use crate::exec_support::{human, json, one_answer, says};
+use crate::exec_support::{human, json, notices, one_answer, says};
 
 #[test]
 fn one_turn_is_four_lines() {
@@ -133,12 +133,14 @@ fn outside_of_git_a_run_must_be_asked_for() {
     assert_snapshot!(home.codex(["exec", "hi"]).run(), @r"
     [stderr]
     Not inside a trusted directory and --skip-git-repo-check was not specified.
+    hint: add `--trust` once to trust this folder, or `--skip-git-repo-check` for this run
     [exit 1]
     ");
     assert_snapshot!(home.codex(["exec", "--json", "hi"]).run(), @r#"
     {"type":"error","message":"Not inside a trusted directory and --skip-git-repo-check was not specified."}
     [stderr]
     Not inside a trusted directory and --skip-git-repo-check was not specified.
+    hint: add `--trust` once to trust this folder, or `--skip-git-repo-check` for this run
     [exit 1]
     "#);
     home.write_file(".git/HEAD", "ref: refs/heads/main\n");
@@ -157,6 +159,62 @@ fn trust_is_saved_and_lasts() {
         home.config()
     );
     home.codex(["exec", "hi"]).run().success();
+}
+
+#[test]
+fn a_run_that_trusts_its_project_has_the_project_s_settings_and_servers() {
+    let (provider, home) = one_answer("Hello");
+    provider.otherwise(says("again"));
+    home.write_file(".git/HEAD", "ref: refs/heads/main\n");
+    home.write_file(
+        ".codex/config.toml",
+        "model = \"of-the-project\"\n[mcp_servers.p]\ncommand = \"codex-no-such-program\"\n",
+    );
+    let run = |args: &[&str]| {
+        let output = home
+            .codex([&["exec", "--json", "hi"], args].concat())
+            .run()
+            .success();
+        notices(&output).join("\n")
+    };
+    let root = home.cwd().display().to_string();
+    let config = home.config_file().display().to_string();
+    let untrusted = run(&[]).replace(&config, "CONFIG").replace(&root, "CWD");
+    assert_snapshot!(untrusted, @r#"
+    To load project-local config, hooks, and exec policies, add CWD as a trusted project in CONFIG.
+    hint: `codex exec --trust` does that, or two lines in the file: `[projects."CWD"]` and below it `trust_level = "trusted"`
+    "#);
+    assert_ne!(provider.request(0).json()["model"], "of-the-project");
+    let trusted = run(&["--trust"]);
+    assert!(
+        trusted.starts_with("MCP server `p` failed to start"),
+        "{trusted}"
+    );
+    assert_eq!(provider.request(1).json()["model"], "of-the-project");
+    home.write_config(&home.config().replace("\"trusted\"", "\"untrusted\""));
+    assert_snapshot!(home.codex(["exec", "--trust", "hi"]).run(), @r#"
+    [stderr]
+    Error: `[CWD]` is marked as untrusted in config.toml
+    hint: set its `trust_level` to "trusted" there to change that
+    [exit 1]
+    "#);
+}
+
+#[test]
+fn a_further_directory_that_will_not_be_writable_is_named() {
+    let (provider, home) = one_answer("Hello");
+    provider.otherwise(says("again"));
+    home.write_file("there/x", "");
+    let run = |args: &[&str]| {
+        let output = json(
+            &home,
+            &[args, &["--add-dir", "there", "--add-dir", "no/such", "hi"]].concat(),
+        );
+        notices(&output.run().success()).join("\n")
+    };
+    assert_snapshot!(run(&[]), @"`there`, `no/such` cannot be written: the sandbox is `read-only`; `-s workspace-write` opens it");
+    assert_snapshot!(run(&["-s", "workspace-write"]), @"`no/such` does not exist, so it cannot be opened for writing");
+    assert_eq!(run(&["-s", "danger-full-access"]), "");
 }
 
 #[test]

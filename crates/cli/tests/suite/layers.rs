@@ -117,12 +117,13 @@ fn a_project_s_servers_are_there_when_it_is_trusted_and_named_once_when_not() {
         "sub/.codex/config.toml",
         "[mcp_servers.q]\ncommand = \"prog\"\n",
     );
-    assert_snapshot!(home.codex(["mcp", "list", "-C", "sub"]).run(), @"
+    assert_snapshot!(home.codex(["mcp", "list", "-C", "sub"]).run(), @r#"
     No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.
     [stderr]
     note: To load project-local config, hooks, and exec policies, add [CWD] as a trusted project in [CODEX_HOME]/config.toml.
+    hint: `codex exec --trust` does that, or two lines in the file: `[projects."[CWD]"]` and below it `trust_level = "trusted"`
     [exit 0]
-    ");
+    "#);
     let exec_like = home.codex(["mcp", "get", "p"]).run();
     assert_eq!(exec_like.exit(), Some(1), "{exec_like}");
 

@@ -214,12 +214,13 @@ fn add_and_remove_edit_the_project_s_file_and_say_when_it_is_not_used() {
     ");
     assert_eq!(project_file(&home), "# shared\n");
     home.write_config("");
-    assert_snapshot!(home.codex(add).run(), @"
+    assert_snapshot!(home.codex(add).run(), @r#"
     Added project MCP server 'p'.
     [stderr]
     note: To load project-local config, hooks, and exec policies, add [CWD] as a trusted project in [CODEX_HOME]/config.toml.
+    hint: `codex exec --trust` does that, or two lines in the file: `[projects."[CWD]"]` and below it `trust_level = "trusted"`
     [exit 0]
-    ");
+    "#);
 }
 
 #[test]

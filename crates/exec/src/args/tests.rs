@@ -170,6 +170,36 @@ fn flags_of_the_reference_without_effect_give_one_notice() {
 }
 
 #[test]
+fn of_two_flags_for_the_sandbox_the_notice_says_which_one_counts() {
+    let rows: [(&[&str], SandboxMode, &str); 3] = [
+        (
+            &["--full-auto", "-s", "read-only"],
+            SandboxMode::ReadOnly,
+            "Without effect beside `--sandbox read-only`: `--full-auto`.",
+        ),
+        (
+            &["-s", "danger-full-access", "--approve-for-me"],
+            SandboxMode::DangerFullAccess,
+            "Without effect beside `--sandbox danger-full-access`: `--approve-for-me`.",
+        ),
+        (
+            &[
+                "--dangerously-bypass-approvals-and-sandbox",
+                "-s",
+                "read-only",
+            ],
+            SandboxMode::DangerFullAccess,
+            "Without effect beside `--dangerously-bypass-approvals-and-sandbox`: `--sandbox`.",
+        ),
+    ];
+    for (words, mode, notice) in rows {
+        let request = request(&[words, &["x"]].concat());
+        assert_eq!(request.sandbox, Some(mode), "{words:?}");
+        assert_eq!(request.flags_notice.as_deref(), Some(notice), "{words:?}");
+    }
+}
+
+#[test]
 fn bypass_is_no_sandbox() {
     let request = request(&[
         "--dangerously-bypass-approvals-and-sandbox",
