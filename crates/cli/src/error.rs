@@ -168,6 +168,7 @@ impl From<EditError> for CliError {
             EditError::Lock(_)
             | EditError::Write(_)
             | EditError::Changed(_)
+            | EditError::Version { .. }
             | EditError::LeadsOut(_)
             | EditError::Shape { .. } => Self::chain(&error, &hints),
         }

@@ -5,7 +5,9 @@
 //! is compared again right before it is replaced, because an editor knows nothing of our lock; a
 //! result that does not parse to exactly what was wanted is never written.
 
+mod check;
 mod splice;
+mod text;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,11 +17,11 @@ use std::time::Duration;
 use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteError};
 use codex_protocol::ServerName;
 
-use crate::layers::{ConfigLayer, LayerSource, LayerStack};
-use crate::mcp::raw::{RawMcpServer, field_names};
-use crate::mcp::{convert, entry};
+use crate::edit::text::{Keep, Text};
+use crate::layers::version_of;
+use crate::mcp::entry;
 use crate::tree::{self, Node, NodeValue, Place};
-use crate::{ConfigError, McpServerConfig, TrustLevel, report, sources};
+use crate::{ConfigError, McpServerConfig, TomlValue, TrustLevel, sources};
 
 /// How long we wait for another process that edits.
 pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -27,7 +29,6 @@ pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) const LOCK_FILE: &str = ".config.lock";
 /// How often an edit is made again after somebody changed the file in the middle of it.
 const TRIES: usize = 3;
-const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Why a file was not edited. Its content is as before.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,19 @@ pub enum EditError {
     /// Somebody kept changing the file.
     #[error("{} changed while it was being edited; nothing was written", file_name(.0))]
     Changed(PathBuf),
+    /// The file is not the one that the caller read.
+    #[error(
+        "{} was changed since it was read; nothing was written",
+        file_name(path)
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that the caller read.
+        expected: String,
+        /// The version that is there.
+        found: String,
+    },
     /// A link in a project that is not trusted leads elsewhere.
     #[error("`{}` leads out of its project, which is not trusted; nothing was written", .0.display())]
     LeadsOut(PathBuf),
@@ -64,6 +78,7 @@ impl EditError {
             Self::Config(error) => error.hints().to_vec(),
             Self::Lock(LockError::Held { .. }) => vec!["try again when it has ended".to_owned()],
             Self::Changed(_) => vec!["try again when nobody else edits the file".to_owned()],
+            Self::Version { .. } => vec!["read it again and repeat the change".to_owned()],
             Self::Write(WriteError::ReadOnly(path)) => {
                 vec![format!("make it writable: `chmod u+w {}`", path.display())]
             }
@@ -107,8 +122,8 @@ pub enum Saved {
 /// One change, kept so that it can be made again on a newer text.
 #[derive(Debug, Clone)]
 enum Change {
-    SetServer(Box<McpServerConfig>),
-    Set(Vec<String>, Node),
+    Server(Box<McpServerConfig>),
+    Set(Vec<String>, Node, Keep),
     Remove(Vec<String>),
 }
 
@@ -119,6 +134,7 @@ pub struct ConfigFile {
     original: Option<Arc<[u8]>>,
     text: Text,
     changes: Vec<Change>,
+    expected: Option<String>,
     _lock: FileLock,
 }
 
@@ -151,6 +167,7 @@ impl ConfigFile {
             original,
             text,
             changes: Vec::new(),
+            expected: None,
             _lock: lock,
         })
     }
@@ -160,15 +177,24 @@ impl ConfigFile {
         &self.path
     }
 
+    /// Refuses to write over any other version than this one, of [`Self::version`] or
+    /// [`crate::ConfigLayer::version`]: now, and again when the file is replaced.
+    pub fn expect_version(&mut self, version: &str) -> Result<&mut Self, EditError> {
+        self.expected = Some(version.to_owned());
+        self.check_version()?;
+        Ok(self)
+    }
+
+    /// Returns `sha256:…` of the text with the changes made so far. When a version was expected,
+    /// that is what [`Self::save`] writes.
+    pub fn version(&self) -> String {
+        self.text.version()
+    }
+
     /// Returns a server of this file; of a broken entry, what can be read of it.
     pub fn mcp_server(&self, name: &ServerName) -> Option<McpServerConfig> {
         let entry = self.text.tree.entry(&["mcp_servers", name.as_str()])?;
-        let mut layers = LayerStack::default();
-        let source = LayerSource::User {
-            file: self.path.clone(),
-        };
-        let text = Arc::from(self.text.body.as_str());
-        layers.push(ConfigLayer::new(source, text, self.text.tree.clone()));
+        let layers = self.text.layers(&self.path);
         Some(entry::read(entry, &layers, &mut Vec::new()).server)
     }
 
@@ -196,7 +222,7 @@ impl ConfigFile {
 
     /// Makes the entry of `server.name` say this; keys that we do not know stay.
     pub fn set_mcp_server(&mut self, server: &McpServerConfig) -> Result<&mut Self, EditError> {
-        self.change(Change::SetServer(Box::new(server.clone())))
+        self.change(Change::Server(Box::new(server.clone())))
     }
 
     /// Removes an entry with its sub-tables and the comment directly above it. `false`: not there.
@@ -226,7 +252,7 @@ impl ConfigFile {
     ) -> Result<&mut Self, EditError> {
         let path = ["mcp_servers", name.as_str(), "enabled"].map(str::to_owned);
         self.change(match on {
-            Some(on) => Change::Set(path.to_vec(), node(NodeValue::Boolean(on))),
+            Some(on) => set(path.to_vec(), NodeValue::Boolean(on)),
             None => Change::Remove(path.to_vec()),
         })
     }
@@ -235,7 +261,7 @@ impl ConfigFile {
     pub fn set_feature(&mut self, key: &str, on: Option<bool>) -> Result<&mut Self, EditError> {
         let path = vec!["features".to_owned(), key.to_owned()];
         self.change(match on {
-            Some(on) => Change::Set(path, node(NodeValue::Boolean(on))),
+            Some(on) => set(path, NodeValue::Boolean(on)),
             None => Change::Remove(path),
         })
     }
@@ -249,7 +275,42 @@ impl ConfigFile {
         let path = ["projects", &root.to_string(), "trust_level"]
             .map(str::to_owned)
             .to_vec();
-        self.change(Change::Set(path, node(NodeValue::String(word.to_owned()))))
+        self.change(set(path, NodeValue::String(word.to_owned())))
+    }
+
+    /// Gives a key this value and no other; a missing table on the way is made.
+    ///
+    /// Nobody has looked whether the value fits: ask [`Self::check`] before saving.
+    pub fn set_value(&mut self, key: &[String], value: &TomlValue) -> Result<&mut Self, EditError> {
+        let value = tree::from_value(value, Place::default());
+        self.change(Change::Set(key.to_vec(), value, Keep::Nothing))
+    }
+
+    /// The same, except that of a table the keys stay that the value does not name.
+    pub fn merge_value(
+        &mut self,
+        key: &[String],
+        value: &TomlValue,
+    ) -> Result<&mut Self, EditError> {
+        let value = tree::from_value(value, Place::default());
+        self.change(Change::Set(key.to_vec(), value, Keep::Everything))
+    }
+
+    /// Removes a key or a table. `false`: not there.
+    pub fn remove_value(&mut self, key: &[String]) -> Result<bool, EditError> {
+        let found = self.text.tree.entry(key).is_some();
+        if found {
+            self.change(Change::Remove(key.to_vec()))?;
+        }
+        Ok(found)
+    }
+
+    /// Returns the first fault that the changes brought into the file, as loading would tell it.
+    ///
+    /// What was wrong before stays the user's: it is no reason to refuse a change elsewhere.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let before = Text::parse(&self.path, self.original.as_deref());
+        check::new_fault(&self.path, before.as_ref().ok(), &self.text)
     }
 
     /// Replaces the file, or leaves it alone when nothing changed.
@@ -267,11 +328,24 @@ impl ConfigFile {
             }
             self.text = Text::parse(&self.path, now.as_deref())?;
             self.original = now;
+            self.check_version()?;
             for change in self.changes.clone() {
                 self.text.apply(&self.path, &change)?;
             }
         }
         Err(EditError::Changed(self.path.into_path_buf()))
+    }
+
+    fn check_version(&self) -> Result<(), EditError> {
+        let found = version_of(self.original.as_deref().unwrap_or_default());
+        match &self.expected {
+            Some(expected) if *expected != found => Err(EditError::Version {
+                path: self.path.as_path().to_owned(),
+                expected: expected.clone(),
+                found,
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn change(&mut self, change: Change) -> Result<&mut Self, EditError> {
@@ -281,189 +355,9 @@ impl ConfigFile {
     }
 }
 
-/// The text of a file and its meaning, always in step.
-#[derive(Debug, Clone)]
-struct Text {
-    byte_order_mark: bool,
-    /// The lines of the file as it was read end in CR LF.
-    windows: bool,
-    body: String,
-    tree: Node,
-}
-
-impl Text {
-    fn parse(path: &AbsPath, bytes: Option<&[u8]>) -> Result<Self, EditError> {
-        let whole = sources::to_text(path, bytes.unwrap_or_default().to_vec())?;
-        let body = whole
-            .strip_prefix(BYTE_ORDER_MARK)
-            .unwrap_or(&whole)
-            .to_owned();
-        let source = LayerSource::User { file: path.clone() };
-        let tree = tree::parse(&body, source.number())
-            .map_err(|error| report::syntax_error(&source, &body, &error))?;
-        Ok(Self {
-            byte_order_mark: body.len() < whole.len(),
-            windows: body.contains("\r\n"),
-            body,
-            tree,
-        })
-    }
-
-    fn server_names(&self) -> BTreeSet<String> {
-        let table = self.tree.entry(&["mcp_servers"]);
-        let entries = table.and_then(|entry| entry.node.as_table()).into_iter();
-        let names = entries.flat_map(|table| &table.0);
-        names.map(|entry| entry.key.clone()).collect()
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mark = if self.byte_order_mark {
-            BYTE_ORDER_MARK
-        } else {
-            ""
-        };
-        format!("{mark}{}", self.body).into_bytes()
-    }
-
-    fn apply(&mut self, path: &AbsPath, change: &Change) -> Result<(), EditError> {
-        match change {
-            Change::Set(key, value) => self.set(path, key, value),
-            Change::Remove(key) => self.remove(path, key),
-            Change::SetServer(server) => {
-                let key = ["mcp_servers".to_owned(), server.name.as_str().to_owned()];
-                let mut wanted =
-                    convert::to_node(&convert::to_raw(server)).ok_or_else(|| EditError::Shape {
-                        path: path.as_path().to_owned(),
-                        key: report::dotted(&key),
-                    })?;
-                match self.tree.entry(&key).map(|entry| entry.node.clone()) {
-                    Some(found) if found.as_table().is_some() => {
-                        keep_milliseconds(&found, &mut wanted);
-                        self.merge(path, &key, &found, &wanted)
-                    }
-                    Some(_) | None => self.set(path, &key, &wanted),
-                }
-            }
-        }
-    }
-
-    /// Changes only those keys that differ; unknown ones stay.
-    fn merge(
-        &mut self,
-        path: &AbsPath,
-        key: &[String],
-        old: &Node,
-        new: &Node,
-    ) -> Result<(), EditError> {
-        let (Some(old), Some(new)) = (old.as_table(), new.as_table()) else {
-            return Ok(());
-        };
-        let below = |name: &str| {
-            key.iter()
-                .cloned()
-                .chain([name.to_owned()])
-                .collect::<Vec<_>>()
-        };
-        for entry in &old.0 {
-            let inner = below(&entry.key);
-            if new.get(&entry.key).is_none() && is_ours(&inner) {
-                self.remove(path, &inner)?;
-            }
-        }
-        for entry in &new.0 {
-            let inner = below(&entry.key);
-            match old.get(&entry.key) {
-                Some(old) if old.node == entry.node => {}
-                Some(old) if old.node.as_table().is_some() && entry.node.as_table().is_some() => {
-                    self.merge(path, &inner, &old.node, &entry.node)?;
-                }
-                Some(_) | None => self.set(path, &inner, &entry.node)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, path: &AbsPath, key: &[String], value: &Node) -> Result<(), EditError> {
-        let mut wanted = self.tree.clone();
-        wanted.set(key, value.clone());
-        let edited = splice::set(&self.body, key, value);
-        self.accept(path, key, edited, wanted)
-    }
-
-    fn remove(&mut self, path: &AbsPath, key: &[String]) -> Result<(), EditError> {
-        let mut wanted = self.tree.clone();
-        wanted.unset(key);
-        let edited = splice::remove(&self.body, key);
-        self.accept(path, key, edited, wanted)
-    }
-
-    /// Takes an edited text only when it means exactly what was wanted.
-    fn accept(
-        &mut self,
-        path: &AbsPath,
-        key: &[String],
-        edited: Option<String>,
-        mut wanted: Node,
-    ) -> Result<(), EditError> {
-        let shape = || EditError::Shape {
-            path: path.as_path().to_owned(),
-            key: report::dotted(key),
-        };
-        let mut body = edited.ok_or_else(shape)?;
-        if self.windows && !self.body.contains('\n') {
-            // The last line that could have told how lines end here went with an edit before.
-            body = body.replace("\r\n", "\n").replace('\n', "\r\n");
-        }
-        let tree = tree::parse(&body, self.tree.at.layer).map_err(|_| shape())?;
-        let mut found = tree.clone();
-        wanted.prune();
-        found.prune();
-        if found != wanted {
-            return Err(shape());
-        }
-        self.body = body;
-        self.tree = tree;
-        Ok(())
-    }
-}
-
-/// An equal limit in the older spelling is left as it stands.
-fn keep_milliseconds(found: &Node, wanted: &mut Node) {
-    const OLD: &str = "startup_timeout_ms";
-    const NEW: &str = "startup_timeout_sec";
-    let Some(old) = found.entry(&[OLD]).map(|entry| entry.node.clone()) else {
-        return;
-    };
-    let NodeValue::Integer(millis) = old.value else {
-        return;
-    };
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a limit of more than 2^53 ms is none"
-    )]
-    let same = node(NodeValue::Float(millis as f64 / 1000.0));
-    let equal = wanted.entry(&[NEW]).is_some_and(|entry| entry.node == same);
-    if equal && found.entry(&[NEW]).is_none() {
-        wanted.unset(&[NEW]);
-        wanted.set(&[OLD], old);
-    }
-}
-
-/// Returns whether a key below `[mcp_servers.NAME]` is one that this program writes.
-fn is_ours(path: &[String]) -> bool {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match path[..] {
-        [_, _, key] => field_names::<RawMcpServer>().contains(&key),
-        [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
-        _ => true,
-    }
-}
-
-fn node(value: NodeValue) -> Node {
-    Node {
-        value,
-        at: Place::default(),
-    }
+fn set(path: Vec<String>, value: NodeValue) -> Change {
+    let at = Place::default();
+    Change::Set(path, Node { value, at }, Keep::Nothing)
 }
 
 fn read_bytes(path: &AbsPath) -> Result<Option<Arc<[u8]>>, EditError> {

@@ -202,7 +202,7 @@ impl ConfigLayer {
 
     /// Returns `sha256:…` of its content.
     pub fn version(&self) -> String {
-        format!("sha256:{}", hex(&Sha256::digest(self.text.as_bytes())))
+        version_of(self.text.as_bytes())
     }
 
     /// Returns the string that a key of this layer has.
@@ -402,6 +402,14 @@ impl LineStarts {
         let before = text.get(start..offset).unwrap_or_default();
         (line, before.chars().count() + 1)
     }
+}
+
+/// Returns the version of a file of this content; a byte order mark is none of it.
+pub(crate) fn version_of(content: &[u8]) -> String {
+    let content = content
+        .strip_prefix("\u{feff}".as_bytes())
+        .unwrap_or(content);
+    format!("sha256:{}", hex(&Sha256::digest(content)))
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

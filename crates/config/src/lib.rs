@@ -55,6 +55,7 @@ pub use mcp::{
     StartupReadiness, StdioTransport, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 pub use notice::{Notice, Severity};
+pub use overrides::key_path;
 pub use project::Project;
 pub use requirements::{
     McpPolicy, McpVerdict, PolicyOrigin, PolicyProblem, PolicyRule, Requirements,

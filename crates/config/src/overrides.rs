@@ -31,16 +31,22 @@ pub(crate) fn parse(raw: &str, at: Place) -> Result<Setting, ConfigError> {
 
 /// Takes a value that a program has already; its key is written as in `-c`.
 pub(crate) fn typed(key: &str, value: &Value, at: Place) -> Result<Setting, ConfigError> {
-    let whole = format!("{key}=");
-    let (path, rest) = split(&whole)?;
-    if !rest.is_empty() {
-        return Err(ConfigError::Flag {
-            message: format!("Invalid key in override: {key}"),
-            hints: Vec::new(),
-        });
-    }
+    let path = key_path(key)?;
     let value = without_places(tree::from_value(value, at), at);
     Ok(Setting { path, value })
+}
+
+/// Cuts `a."b.c".d` into its keys, as `-c` does.
+pub fn key_path(key: &str) -> Result<Vec<String>, ConfigError> {
+    let whole = format!("{key}=");
+    let (path, rest) = split(&whole)?;
+    match rest {
+        "" => Ok(path),
+        _ => Err(ConfigError::Flag {
+            message: format!("Invalid key in override: {key}"),
+            hints: Vec::new(),
+        }),
+    }
 }
 
 /// Reads one `--enable` or `--disable`.

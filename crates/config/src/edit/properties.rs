@@ -9,6 +9,7 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::text::BYTE_ORDER_MARK;
 use super::*;
 use crate::{
     EnvVar, EnvVarSource, McpTransport, OAuthConfig, ServerSandbox, ToolFilter, ToolSettings,
@@ -249,13 +250,7 @@ fn read_b(text: &Text) -> McpServerConfig {
         .tree
         .entry(&["mcp_servers", "b"])
         .expect("it was written");
-    let mut layers = LayerStack::default();
-    let source = LayerSource::User { file: path() };
-    layers.push(ConfigLayer::new(
-        source,
-        Arc::from(text.body.as_str()),
-        text.tree.clone(),
-    ));
+    let layers = text.layers(&path());
     let read = entry::read(entry, &layers, &mut Vec::new());
     McpServerConfig {
         source: None,
@@ -296,7 +291,7 @@ proptest! {
     ) {
         let before = bytes_of(&file, crlf, mark, last_line_end);
         let mut text = Text::parse(&path(), Some(before.as_bytes())).expect("the generator writes TOML");
-        text.apply(&path(), &Change::SetServer(Box::new(server)))?;
+        text.apply(&path(), &Change::Server(Box::new(server)))?;
         let with_b = String::from_utf8(text.bytes())?;
         prop_assert_eq!(with_b.starts_with(BYTE_ORDER_MARK), mark);
         others_are_whole(&file, &before, crlf, &with_b)?;
@@ -310,7 +305,7 @@ proptest! {
         let file: Vec<Piece> = file.into_iter().filter(|piece| piece.server != Some("b")).collect();
         let before = bytes_of(&file, false, false, true);
         let mut text = Text::parse(&path(), Some(before.as_bytes())).expect("the generator writes TOML");
-        text.apply(&path(), &Change::SetServer(Box::new(server.clone())))?;
+        text.apply(&path(), &Change::Server(Box::new(server.clone())))?;
         prop_assert_eq!(read_b(&text), server);
     }
 }

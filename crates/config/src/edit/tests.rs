@@ -6,6 +6,8 @@ use insta::assert_snapshot;
 use super::*;
 use crate::McpTransport;
 
+mod values;
+
 struct Home {
     dir: tempfile::TempDir,
     home: CodexHome,

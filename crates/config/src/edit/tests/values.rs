@@ -1,0 +1,191 @@
+//! Any key set by a program that has read the file before.
+
+use insta::assert_snapshot;
+
+use super::*;
+use crate::layers::version_of;
+use crate::{LoadRequest, SystemPaths, key_path, load};
+
+/// One edit: `=` replaces, `+` merges, `-` removes.
+fn edit(file: &mut ConfigFile, deed: char, key: &str, value: &str) -> Result<(), EditError> {
+    let key = key_path(key)?;
+    let value: TomlValue = value.parse().unwrap();
+    match deed {
+        '=' => file.set_value(&key, &value).map(drop),
+        '+' => file.merge_value(&key, &value).map(drop),
+        _ => file.remove_value(&key).map(drop),
+    }
+}
+
+fn edited(text: &str, deed: char, key: &str, value: &str) -> String {
+    let home = home(text);
+    let mut file = ConfigFile::open(&home.home).unwrap();
+    match edit(&mut file, deed, key, value).and_then(|()| file.save()) {
+        Ok(_) => home.text(),
+        Err(error) => format!("Error: {error}"),
+    }
+}
+
+#[test]
+fn a_value_is_set_in_the_spelling_of_its_file() {
+    assert_snapshot!(edited("# c\nmodel = \"m\" # mine\n", '=', "model", "'n'"), @r#"
+    # c
+    model = "n" # mine
+    "#);
+    assert_snapshot!(edited("model = \"m\"\n", '=', "mcp_servers.\"a.b\".command", "'x'"), @r#"
+    model = "m"
+
+    [mcp_servers."a.b"]
+    command = "x"
+    "#);
+    assert_snapshot!(edited("[tools]\nview_image = true\n", '-', "tools.view_image", "0"), @"
+    [tools]
+    ");
+}
+
+#[test]
+fn a_table_is_replaced_whole_or_merged() {
+    let text = "# mine\n[mcp_servers.a] # c\ncommand = \"x\"\nunknown = 1\n\n[mcp_servers.a.env]\nA = \"1\"\nB = \"2\"\n";
+    let value = "{ command = 'y', env = { A = '3' } }";
+    assert_snapshot!(edited(text, '=', "mcp_servers.a", value), @r#"
+    # mine
+    [mcp_servers.a] # c
+    command = "y"
+
+    [mcp_servers.a.env]
+    A = "3"
+    "#);
+    assert_snapshot!(edited(text, '+', "mcp_servers.a", value), @r#"
+    # mine
+    [mcp_servers.a] # c
+    command = "y"
+    unknown = 1
+
+    [mcp_servers.a.env]
+    A = "3"
+    B = "2"
+    "#);
+}
+
+#[test]
+fn what_has_headers_of_its_own_gives_way_to_a_value() {
+    let text = "a = 1\n\n[tools.update_plan]\nenabled = true\n\n[z]\nb = 1\n";
+    assert_snapshot!(edited(text, '=', "tools.update_plan", "false"), @"
+    a = 1
+
+    [z]
+    b = 1
+
+    [tools]
+    update_plan = false
+    ");
+    assert_snapshot!(edited("[[x]]\na = 1\n[[x]]\na = 2\n[z]\nb = 1\n", '=', "x", "[3]"), @"
+    x = [3]
+    [z]
+    b = 1
+    ");
+}
+
+/// Row E7.
+#[test]
+fn a_version_that_is_not_there_any_more_writes_nothing() {
+    let text = "\u{feff}model = \"m\"\n";
+    let home = home(text);
+    let read = ConfigFile::open(&home.home).unwrap().version();
+    assert_eq!(read, version_of(b"model = \"m\"\n"));
+
+    let mut file = ConfigFile::open(&home.home).unwrap();
+    file.expect_version(&read).unwrap();
+    edit(&mut file, '=', "model", "'n'").unwrap();
+    let written = file.version();
+    assert_eq!(file.save().unwrap(), Saved::Written);
+    assert_eq!(written, version_of(home.text().as_bytes()));
+
+    let mut file = ConfigFile::open(&home.home).unwrap();
+    let error = file.expect_version(&read).unwrap_err();
+    let EditError::Version {
+        expected, found, ..
+    } = &error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((expected, found), (&read, &written));
+    assert_snapshot!(error, @"config.toml was changed since it was read; nothing was written");
+    assert_eq!(error.hints(), ["read it again and repeat the change"]);
+}
+
+/// Row E7.
+#[test]
+fn a_version_holds_until_the_file_is_replaced() {
+    let home = home("model = \"m\"\n");
+    let mut file = ConfigFile::open(&home.home).unwrap();
+    let read = file.version();
+    file.expect_version(&read).unwrap();
+    edit(&mut file, '=', "model", "'n'").unwrap();
+    let other = "model = \"by an editor\"\n";
+    PrivateFile::replace(&home.home.config_file(), other.as_bytes()).unwrap();
+    let error = file.save().unwrap_err();
+    assert!(matches!(error, EditError::Version { .. }), "{error}");
+    assert_eq!(home.text(), other);
+}
+
+/// Row E7.
+#[test]
+fn the_version_of_a_file_is_that_of_its_layer_and_of_no_file_that_of_an_empty_one() {
+    for text in ["", "model = \"m\"\n", "\u{feff}model = \"m\"\r\n"] {
+        let home = home(text);
+        let cwd = AbsPath::new(home.dir.path()).unwrap();
+        let system = SystemPaths::below(cwd.join("no-system").as_path());
+        let layers = load(&LoadRequest::new(home.home.clone(), cwd, system)).unwrap();
+        let layer = layers.layers.layers()[0].version();
+        let file = ConfigFile::open(&home.home).unwrap();
+        assert_eq!(file.version(), layer, "{text:?}");
+    }
+    let home = home("");
+    std::fs::remove_file(home.home.config_file()).unwrap();
+    let file = ConfigFile::open(&home.home).unwrap();
+    assert_eq!(file.version(), version_of(b""));
+}
+
+#[test]
+fn only_a_fault_that_the_change_brings_is_found() {
+    let text = "model = 3\n[mcp_servers.broken]\n[mcp_servers.a]\ncommand = \"x\"\n";
+    let checked = |deed, key: &str, value: &str| {
+        let home = home(text);
+        let mut file = ConfigFile::open(&home.home).unwrap();
+        edit(&mut file, deed, key, value).unwrap();
+        match file.check() {
+            Ok(()) => "fits".to_owned(),
+            Err(error) => error
+                .to_string()
+                .replace(&home.home.path().to_string(), "HOME"),
+        }
+    };
+    assert_snapshot!(checked('=', "mcp_servers.a.args", "['1']"), @"fits");
+    assert_snapshot!(checked('=', "mcp_servers.a.new_key", "1"), @"fits");
+    assert_snapshot!(checked('=', "a.\"b c\"", "1"), @"fits");
+    assert_snapshot!(checked('=', "mcp_servers.a.args", "1"), @r#"
+    HOME/config.toml:5:8: invalid type: integer `1`, expected a sequence
+    in `mcp_servers.a.args`
+    "#);
+    assert_snapshot!(checked('=', "mcp_servers.a.url", "'http://h/'"), @r#"
+    HOME/config.toml:5:1: url is not supported for stdio
+    in `mcp_servers.a.url`
+    "#);
+    assert_snapshot!(checked('=', "mcp_servers", "1"), @r#"
+    HOME/config.toml:2:1: invalid type: expected a table
+    in `mcp_servers`
+    "#);
+    assert_snapshot!(checked('=', "model_provider", "1"), @r#"
+    HOME/config.toml:2:18: invalid type: integer `1`, expected a string
+    in `model_provider`
+    "#);
+    assert_snapshot!(checked('=', "features.view_image", "1"), @r#"
+    HOME/config.toml:7:14: invalid type: expected a boolean
+    in `features.view_image`
+    "#);
+    assert_snapshot!(checked('=', "model_providers.p", "{ name = 'p' }"), @r#"
+    HOME/config.toml:6:18: missing field `base_url`
+    in `model_providers.p`
+    "#);
+}
