@@ -220,6 +220,8 @@ pub struct HttpTransport {
     pub env_http_headers: BTreeMap<String, String>,
     /// Program that prints headers.
     pub http_headers_helper: Option<String>,
+    /// A project's file named that program.
+    pub helper_of_project: bool,
     /// How the server authenticates; `None`: found out by discovery.
     pub auth: Option<HttpAuth>,
     /// Value of `resource` in a login, instead of the canonical URL.
@@ -395,8 +397,8 @@ pub enum OffReason {
         source: String,
         /// What it says about this server.
         why: String,
-        /// The rule of this name, when it cannot be read.
-        broken: Option<PolicyOrigin>,
+        /// The rule of this name, when it cannot be read or a key of the entry goes round it.
+        fault: Option<PolicyOrigin>,
     },
     /// A project's file has it, and the user did not approve it as it stands.
     NotApproved {
@@ -432,7 +434,8 @@ impl OffReason {
                 why,
             } => format!("{why} ({origin})"),
             Self::Invalid { origin: None, why } => why.clone(),
-            Self::NotApproved { .. } | Self::Requirements { .. } => self.text().unwrap_or_default(),
+            Self::Requirements { source, why, .. } => format!("requirements ({source}): {why}"),
+            Self::NotApproved { .. } => self.text().unwrap_or_default(),
         }
     }
 

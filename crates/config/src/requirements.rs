@@ -4,6 +4,7 @@
 //! cannot be read turns every MCP server off and lets no thread start. Nothing of it is ever read from
 //! the user's home or from a project.
 
+mod detours;
 mod identity;
 mod mcp_policy;
 mod raw;

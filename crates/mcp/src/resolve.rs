@@ -377,8 +377,8 @@ fn resolve_http(
         None => None,
         Some(program) => Some(HeadersHelper {
             program: lookup.text(program)?,
-            // The helper is the user's own program, so it gets what the user's programs get.
-            env: Env::from_pairs(environment::base(lookup.env, true)),
+            // The user's own program gets what the user's programs get; that of a project does not.
+            env: Env::from_pairs(environment::base(lookup.env, !http.helper_of_project)),
             cwd: cwd.to_owned(),
         }),
     };

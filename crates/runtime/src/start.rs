@@ -305,7 +305,7 @@ impl Loaded {
             ) => Some(format!(
                 "MCP server '{}' is disabled: {}",
                 server.name,
-                reason.text()?
+                reason.why()
             )),
             Enablement::On | Enablement::Off(OffReason::User | OffReason::Invalid { .. }) => None,
         });

@@ -195,11 +195,13 @@ fn effective(
         written.enablement = Enablement::Off(OffReason::User);
         return Ok(written);
     }
-    let Some(server) = loaded.config.mcp_servers.get(&written.name) else {
-        return Ok(written);
-    };
-    for key in loaded.layers.keys(&["mcp_servers", written.name.as_str()]) {
-        let path = ["mcp_servers", written.name.as_str(), key];
+    let merged = loaded.config.mcp_servers.get(&written.name);
+    let mut server = merged.cloned().unwrap_or(written);
+    // However the settings came to be without it: nothing is asked that may not run.
+    let policy = loaded.config.requirements.mcp();
+    policy.apply_to(&mut server, &loaded.env);
+    for key in loaded.layers.keys(&["mcp_servers", server.name.as_str()]) {
+        let path = ["mcp_servers", server.name.as_str(), key];
         let places = loaded.layers.places(&path);
         let is_ours = |origin: &&Origin| origin.file() == Some(&file);
         if let Some(above) = places.first().filter(|origin| !is_ours(origin))
@@ -217,7 +219,7 @@ fn effective(
             .unwrap_or_else(|| "enabled = false".to_owned());
         crate::say(&printable(&format!("warning: `{name}` is disabled: {why}")))?;
     }
-    Ok(server.clone())
+    Ok(server)
 }
 
 /// Reads the client's secret; it never reaches the config.

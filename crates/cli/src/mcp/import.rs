@@ -9,7 +9,7 @@ mod source;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use codex_config::ConfigFile;
+use codex_config::{ConfigFile, McpServerConfig, McpTransport};
 use codex_host::Env;
 use codex_protocol::ServerName;
 use codex_runtime::Invocation;
@@ -19,7 +19,7 @@ use super::add;
 use super::dialect::{Dialect, jsonc, template::Folders};
 use super::scope::{self, Scope};
 use crate::error::CliError;
-use crate::mask::printable;
+use crate::mask::{MASK, Secrets, looks_secret, printable};
 use crate::table::pretty;
 use entry::{Imported, Reader};
 
@@ -243,10 +243,13 @@ impl Report {
         let width = names.map(|name| name.chars().count()).max().unwrap_or(0);
         for outcome in &self.outcomes {
             let name = printable(&outcome.name);
-            let words = match outcome.words() {
-                (word @ "skipped", Some(why)) => format!("{word}: {}", printable(&why)),
-                (word, Some(why)) => format!("{word} ({why})"),
-                (word, None) => word.to_owned(),
+            let words = match (outcome.words(), outcome.imported()) {
+                ((word, _), Some(imported)) => {
+                    format!("{word}: {}", printable(&endpoint_of(&imported.server)))
+                }
+                ((word @ "skipped", Some(why)), _) => format!("{word}: {}", printable(&why)),
+                ((word, Some(why)), _) => format!("{word} ({why})"),
+                ((word, None), _) => word.to_owned(),
             };
             text.push_str(&format!("  {name:<width$}  {words}\n"));
         }
@@ -256,7 +259,9 @@ impl Report {
     fn json(&self) -> Value {
         let entries = self.outcomes.iter().map(|outcome| {
             let (result, reason) = outcome.words();
-            json!({"name": outcome.name, "result": result, "reason": reason})
+            let endpoint = outcome.imported();
+            let endpoint = endpoint.map(|imported| endpoint_of(&imported.server));
+            json!({"name": outcome.name, "result": result, "reason": reason, "endpoint": endpoint})
         });
         json!({
             "file": self.source,
@@ -272,6 +277,22 @@ impl Report {
         let all = imported.flat_map(|imported| imported.variables.clone());
         let sorted: std::collections::BTreeSet<String> = all.collect();
         sorted.into_iter().collect()
+    }
+}
+
+/// What would be started or asked, so that nobody takes it over unseen; what looks like a secret is
+/// masked.
+fn endpoint_of(server: &McpServerConfig) -> String {
+    match &server.transport {
+        McpTransport::StreamableHttp(http) => Secrets::Masked.url(&http.url),
+        McpTransport::Stdio(stdio) => {
+            let words = std::iter::once(&stdio.command).chain(&stdio.args);
+            let masked = words.map(|word| match word.split('=').any(looks_secret) {
+                true => MASK,
+                false => word,
+            });
+            masked.collect::<Vec<_>>().join(" ")
+        }
     }
 }
 

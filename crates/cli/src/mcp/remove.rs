@@ -1,7 +1,7 @@
 //! `codex mcp remove`: takes one entry out of the user's file. Removing what is not there is fine.
 
 use clap::Args;
-use codex_config::{LayerSource, McpServerConfig, McpTransport};
+use codex_config::{Enablement, LayerSource, McpServerConfig, McpTransport, OffReason};
 use codex_host::AbsPath;
 use codex_mcp::{KeyringPatience, StaticToken};
 use codex_protocol::ServerName;
@@ -10,7 +10,7 @@ use codex_runtime::Loaded;
 use super::live::LiveContext;
 use super::login::auth_of;
 use super::logout::lines;
-use super::scope::{Scope, layer_of};
+use super::scope::{self, Scope, layer_of};
 use crate::error::CliError;
 use crate::mask::printable;
 
@@ -62,7 +62,7 @@ pub(super) async fn run(
             .as_ref()
             .is_some_and(|entry| has_same_url(entry, loaded, &target));
         if let Some(entry) = entry.filter(|_| !args.keep_credentials && !is_shared) {
-            remove_login(&entry, &mut context).await?;
+            remove_login(&judged(entry, loaded, &target), &mut context).await?;
         }
         return Ok(0);
     }
@@ -98,6 +98,24 @@ fn has_same_url(entry: &McpServerConfig, loaded: &Loaded, target: &AbsPath) -> b
         layer.source.file() != Some(target) && layer.source != LayerSource::SessionFlags
     });
     others.any(|layer| layer.text_at(&path) == Some(&http.url))
+}
+
+/// Turns an entry off that no run would reach, so that no login is revoked through it either.
+fn judged(mut entry: McpServerConfig, loaded: &Loaded, target: &AbsPath) -> McpServerConfig {
+    let merged = loaded.config.mcp_servers.get(&entry.name);
+    if let Some(merged) = merged
+        && let Enablement::Off(OffReason::Requirements { .. } | OffReason::NotApproved { .. }) =
+            &merged.enablement
+    {
+        entry.enablement = merged.enablement.clone();
+    }
+    if scope::unused(loaded, target).is_some() {
+        let file = target.clone();
+        entry.enablement = Enablement::Off(OffReason::NotApproved { file });
+    }
+    let policy = loaded.config.requirements.mcp();
+    policy.apply_to(&mut entry, &loaded.env);
+    entry
 }
 
 /// Ends the login that the entry had; a login that cannot be ended is told and is no failure, for the

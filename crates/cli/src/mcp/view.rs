@@ -246,7 +246,7 @@ fn problems(server: &McpServerConfig) -> Value {
         }
         Enablement::Off(OffReason::Requirements {
             why,
-            broken: Some(origin),
+            fault: Some(origin),
             ..
         }) => Some(of_policy(why, origin)),
         Enablement::Off(

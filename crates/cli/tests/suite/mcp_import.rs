@@ -74,16 +74,16 @@ fn entries_are_added_kept_and_skipped_in_one_edit() {
     assert!(dry.stdout.starts_with("Would import 2 of 4"), "{dry}");
     assert_eq!(home.config(), config);
     assert_snapshot!(import(&home, &[]), @"
-        Imported 2 of 4 MCP servers from .mcp.json (mcp-json).
-          docs    kept (already configured; --replace overwrites)
-          github  added
-          old     skipped: the SSE transport is not supported
-          web     added
-        [stderr]
-        note: web: `autoApprove` is not taken over
-        note: set these variables: GITHUB_TOKEN, KEY, TEAM
-        [exit 1]
-        ");
+    Imported 2 of 4 MCP servers from .mcp.json (mcp-json).
+      docs    kept (already configured; --replace overwrites)
+      github  added: https://api.example.com/mcp
+      old     skipped: the SSE transport is not supported
+      web     added: web-mcp --root ${ROOT:-/srv}
+    [stderr]
+    note: web: `autoApprove` is not taken over
+    note: set these variables: GITHUB_TOKEN, KEY, TEAM
+    [exit 1]
+    ");
     assert_snapshot!(home.config(), @r#"
         # mine
         [mcp_servers.docs]
@@ -113,34 +113,38 @@ fn entries_are_added_kept_and_skipped_in_one_edit() {
     // What was imported is kept the next time.
     let again = import(&home, &["--json"]);
     assert_snapshot!(again.stdout, @r#"
+    {
+      "file": ".mcp.json",
+      "dialect": "mcp-json",
+      "entries": [
         {
-          "file": ".mcp.json",
-          "dialect": "mcp-json",
-          "entries": [
-            {
-              "name": "docs",
-              "result": "kept",
-              "reason": "already configured; --replace overwrites"
-            },
-            {
-              "name": "github",
-              "result": "kept",
-              "reason": "already configured; --replace overwrites"
-            },
-            {
-              "name": "old",
-              "result": "skipped",
-              "reason": "the SSE transport is not supported"
-            },
-            {
-              "name": "web",
-              "result": "kept",
-              "reason": "already configured; --replace overwrites"
-            }
-          ],
-          "variables": []
+          "name": "docs",
+          "result": "kept",
+          "reason": "already configured; --replace overwrites",
+          "endpoint": null
+        },
+        {
+          "name": "github",
+          "result": "kept",
+          "reason": "already configured; --replace overwrites",
+          "endpoint": null
+        },
+        {
+          "name": "old",
+          "result": "skipped",
+          "reason": "the SSE transport is not supported",
+          "endpoint": null
+        },
+        {
+          "name": "web",
+          "result": "kept",
+          "reason": "already configured; --replace overwrites",
+          "endpoint": null
         }
-        "#);
+      ],
+      "variables": []
+    }
+    "#);
     let replaced = import(&home, &["--replace", "--only", "docs"]);
     assert_eq!(replaced.exit(), Some(0), "{replaced}");
     assert!(home.config().contains("docs-mcp"), "{}", home.config());
@@ -300,22 +304,57 @@ fn odd_entries_are_skipped_one_by_one() {
     }}"#;
     let home = project("", ".mcp.json", text);
     assert_snapshot!(import(&home, &[]), @"
-        Imported 1 of 11 MCP servers from .mcp.json (mcp-json).
-          args      skipped: `args` is not a list of texts
-          bad name  skipped: invalid server name 'bad name' (use letters, numbers, '-', '_', ':', '@', '/', '.')
-          both      skipped: it has both `command` and `url`
-          env       skipped: `env.A` is not a text
-          good      added
-          list      skipped: its entry is not an object
-          neither   skipped: it has neither `command` nor `url`
-          ref       skipped: `${input:x}` is not supported
-          time      skipped: `timeout` is no number of milliseconds
-          type      skipped: the transport `carrier-pigeon` is not known
-          url       skipped: its url is not an absolute http or https URL
-        [exit 1]
-        ");
+    Imported 1 of 11 MCP servers from .mcp.json (mcp-json).
+      args      skipped: `args` is not a list of texts
+      bad name  skipped: invalid server name 'bad name' (use letters, numbers, '-', '_', ':', '@', '/', '.')
+      both      skipped: it has both `command` and `url`
+      env       skipped: `env.A` is not a text
+      good      added: x
+      list      skipped: its entry is not an object
+      neither   skipped: it has neither `command` nor `url`
+      ref       skipped: `${input:x}` is not supported
+      time      skipped: `timeout` is no number of milliseconds
+      type      skipped: the transport `carrier-pigeon` is not known
+      url       skipped: its url is not an absolute http or https URL
+    [exit 1]
+    ");
     let near = import(&home, &["--only", "goood"]);
     assert!(near.stderr.contains("hint: did you mean `good`?"), "{near}");
+}
+
+#[test]
+fn variables_come_from_a_file_of_the_project_only() {
+    let entry =
+        |path: &str| format!(r#"{{"servers": {{"a": {{"command": "a", "envFile": "{path}"}}}}}}"#);
+    for path in ["${userHome}/.secrets", "../secrets", "inside/link"] {
+        let home = project("", ".vscode/mcp.json", &entry(path));
+        let secrets = home.home().join(".secrets");
+        for file in [&secrets, &home.cwd().join("../secrets")] {
+            std::fs::write(file, "TOKEN=hunter2\n").unwrap();
+        }
+        std::fs::create_dir(home.cwd().join("inside")).unwrap();
+        std::os::unix::fs::symlink(&secrets, home.cwd().join("inside/link")).unwrap();
+        let output = import(&home, &[]);
+        assert_eq!(output.exit(), Some(1), "{output}");
+        assert!(
+            output.stdout.contains("it is outside of the project"),
+            "{output}"
+        );
+        assert!(!home.config().contains("TOKEN"), "{path}");
+    }
+}
+
+#[test]
+fn what_looks_like_a_secret_is_not_shown_by_an_import() {
+    let text = r#"{"mcpServers": {
+      "a": {"command": "a", "args": ["--key=sk-abcdefghijklmnopqrstuvwxyz012345"]},
+      "b": {"url": "https://b.example/mcp?token=hunter2"}
+    }}"#;
+    let home = project("", ".mcp.json", text);
+    let output = import(&home, &["--dry-run"]);
+    assert!(!output.stdout.contains("sk-abc"), "{output}");
+    assert!(!output.stdout.contains("hunter2"), "{output}");
+    assert!(output.stdout.contains("added: a *****"), "{output}");
 }
 
 #[test]

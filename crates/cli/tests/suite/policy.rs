@@ -1,7 +1,9 @@
 //! Requirements of the machine, against the real program: what is not allowed starts no process and
 //! opens no connection, whatever the way round.
 
+mod detours;
 mod guarded;
+mod logins;
 
 use codex_test_support::CommandOutput;
 use insta::assert_snapshot;
@@ -69,6 +71,11 @@ fn a_program_that_is_written_differently_stays_off() {
         (
             "a link of the same name",
             "docs",
+            "command = \"./docs-mcp\"",
+        ),
+        (
+            "the link of another name",
+            "docs2",
             "command = \"./docs-mcp\"",
         ),
         (
@@ -386,6 +393,7 @@ fn the_policy_is_seen_in_every_view() {
     assert_snapshot!(guarded.run(&["mcp", "login", "web"]), @"
     [stderr]
     Error: the MCP server is disabled by managed requirements (/etc/codex/requirements.toml)
+    hint: its url is not an allowed one (/etc/codex/requirements.toml:3:23)
     [exit 1]
     ");
     guarded.untouched("a login");

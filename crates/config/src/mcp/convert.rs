@@ -190,6 +190,7 @@ fn transport(raw: &RawMcpServer) -> McpTransport {
         http_headers: hidden(raw.http_headers.as_ref()),
         env_http_headers: raw.env_http_headers.clone().unwrap_or_default(),
         http_headers_helper: raw.http_headers_helper.clone(),
+        helper_of_project: false,
         auth: raw.auth,
         oauth_resource: raw.oauth_resource.clone(),
         oauth: raw.oauth.as_ref().map(oauth_from_raw),

@@ -45,7 +45,7 @@ pub(crate) fn read(
                         source: source.clone(),
                         ..server
                     };
-                    see_cwd_from_project(entry, &mut server, layers);
+                    know_the_project(entry, &mut server, layers);
                     let fault = unsupported.map(|error| fault_of(entry, error));
                     if let (Some(fault), Enablement::Off(OffReason::Invalid { origin, .. })) =
                         (&fault, &mut server.enablement)
@@ -69,15 +69,21 @@ pub(crate) fn read(
     }
 }
 
-/// A relative `cwd` in a project's file is meant from the folder that holds `.codex`.
-fn see_cwd_from_project(entry: &Entry, server: &mut McpServerConfig, layers: &LayerStack) {
-    let (Some(cwd), McpTransport::Stdio(stdio)) =
-        (entry.node.entry(&["cwd"]), &mut server.transport)
-    else {
-        return;
+/// A relative `cwd` in a project's file is meant from the folder that holds `.codex`, and a program
+/// that prints headers gets less when a project named it.
+fn know_the_project(entry: &Entry, server: &mut McpServerConfig, layers: &LayerStack) {
+    let project_of = |key: &str| match layers.place(entry.node.entry(&[key])?.key_at).layer {
+        LayerSource::Project { file, .. } => Some(file),
+        _ => None,
     };
-    if let LayerSource::Project { file, .. } = layers.place(cwd.key_at).layer {
-        stdio.cwd_base = Some(file.parent_dir().parent_dir().into_path_buf());
+    match &mut server.transport {
+        McpTransport::Stdio(stdio) => {
+            let file = project_of("cwd");
+            stdio.cwd_base = file.map(|file| file.parent_dir().parent_dir().into_path_buf());
+        }
+        McpTransport::StreamableHttp(http) => {
+            http.helper_of_project = project_of("http_headers_helper").is_some();
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use regex::Regex;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::detours;
 use super::raw::{RawCommand, RawIdentity, RawMatch, RawMatcher, RawUrl};
 use crate::expand::expand;
 use crate::layers::hex;
@@ -19,9 +20,16 @@ use crate::{McpServerConfig, McpTransport};
 /// A compiled rule is at most this large.
 const MAX_REGEX_BYTES: usize = 1024 * 1024;
 
-/// What a server must be.
+/// What a server must be, and what it may have beside that.
 #[derive(Debug, Clone)]
-pub(super) enum Identity {
+pub(super) struct Identity {
+    target: Target,
+    /// Keys that may lead elsewhere.
+    allow: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
     Command {
         executable: String,
         /// `None`: any.
@@ -32,14 +40,14 @@ pub(super) enum Identity {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum UrlRule {
+enum UrlRule {
     Exact(String),
     Prefix(Url),
     Regex(Regex),
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Matcher {
+enum Matcher {
     Exact(String),
     Prefix(String),
     Regex(Regex),
@@ -48,46 +56,25 @@ pub(super) enum Matcher {
 impl Identity {
     /// Makes the rule, or says why it is none.
     pub(super) fn new(raw: RawIdentity) -> Result<Self, String> {
-        match (raw.command, raw.url, raw.sha256) {
-            (Some(_), Some(_), _) => Err("it has both `command` and `url`".to_owned()),
-            (None, None, _) => Err("it has neither `command` nor `url`".to_owned()),
-            (None, Some(_), Some(_)) => Err("`sha256` belongs to a `command`".to_owned()),
-            (None, Some(url), None) => Ok(Self::Url(url_rule(url)?)),
-            (Some(command), None, sha256) => {
-                let (executable, args) = match command {
-                    RawCommand::Plain(executable) => (executable, None),
-                    RawCommand::Detailed(rule) => {
-                        let args = rule.args.into_iter().map(matcher);
-                        (rule.executable, Some(args.collect::<Result<_, _>>()?))
-                    }
-                };
-                if let Some(hash) = &sha256 {
-                    let is_hash = hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit());
-                    if !is_hash {
-                        return Err("`sha256` is not 64 hexadecimal digits".to_owned());
-                    }
-                    if !Path::new(&executable).is_absolute() {
-                        return Err("`sha256` needs a `command` with an absolute path".to_owned());
-                    }
-                }
-                Ok(Self::Command {
-                    executable,
-                    args,
-                    sha256: sha256.map(|hash| hash.to_ascii_lowercase()),
-                })
-            }
-        }
+        raw.allow
+            .iter()
+            .try_for_each(|word| detours::check_word(word))?;
+        let allow = raw.allow.clone();
+        let target = Target::new(raw)?;
+        Ok(Self { target, allow })
+    }
+
+    /// Returns whether a server may have a key that leads elsewhere.
+    pub(super) fn allows(&self, key: &str) -> bool {
+        self.allow.iter().any(|allowed| allowed == key)
     }
 
     /// Says why a server is not this; the text holds nothing that may be a secret.
     pub(super) fn check(&self, server: &McpServerConfig, env: &Env) -> Result<(), String> {
-        let effective = |text: &str| match server.expand_env {
-            true => expand(text, env).map_err(|name| format!("its variable {name} is not set")),
-            false => Ok(text.to_owned()),
-        };
-        match (self, &server.transport) {
+        let effective = |text: &str| effective(server, text, env);
+        match (&self.target, &server.transport) {
             (
-                Self::Command {
+                Target::Command {
                     executable,
                     args,
                     sha256,
@@ -116,17 +103,59 @@ impl Identity {
                     Some(_) | None => Ok(()),
                 }
             }
-            (Self::Url(rule), McpTransport::StreamableHttp(http)) => {
+            (Target::Url(rule), McpTransport::StreamableHttp(http)) => {
                 match rule.matches(&effective(&http.url)?) {
                     true => Ok(()),
                     false => Err("its url is not an allowed one".to_owned()),
                 }
             }
-            (Self::Command { .. }, McpTransport::StreamableHttp(_)) => {
+            (Target::Command { .. }, McpTransport::StreamableHttp(_)) => {
                 Err("only a command is allowed under this name".to_owned())
             }
-            (Self::Url(_), McpTransport::Stdio(_)) => {
+            (Target::Url(_), McpTransport::Stdio(_)) => {
                 Err("only a url is allowed under this name".to_owned())
+            }
+        }
+    }
+}
+
+/// Returns a text of an entry as it would be used.
+pub(super) fn effective(server: &McpServerConfig, text: &str, env: &Env) -> Result<String, String> {
+    match server.expand_env {
+        true => expand(text, env).map_err(|name| format!("its variable {name} is not set")),
+        false => Ok(text.to_owned()),
+    }
+}
+
+impl Target {
+    fn new(raw: RawIdentity) -> Result<Self, String> {
+        match (raw.command, raw.url, raw.sha256) {
+            (Some(_), Some(_), _) => Err("it has both `command` and `url`".to_owned()),
+            (None, None, _) => Err("it has neither `command` nor `url`".to_owned()),
+            (None, Some(_), Some(_)) => Err("`sha256` belongs to a `command`".to_owned()),
+            (None, Some(url), None) => Ok(Self::Url(url_rule(url)?)),
+            (Some(command), None, sha256) => {
+                let (executable, args) = match command {
+                    RawCommand::Plain(executable) => (executable, None),
+                    RawCommand::Detailed(rule) => {
+                        let args = rule.args.into_iter().map(matcher);
+                        (rule.executable, Some(args.collect::<Result<_, _>>()?))
+                    }
+                };
+                if let Some(hash) = &sha256 {
+                    let is_hash = hash.len() == 64 && hash.bytes().all(|c| c.is_ascii_hexdigit());
+                    if !is_hash {
+                        return Err("`sha256` is not 64 hexadecimal digits".to_owned());
+                    }
+                    if !Path::new(&executable).is_absolute() {
+                        return Err("`sha256` needs a `command` with an absolute path".to_owned());
+                    }
+                }
+                Ok(Self::Command {
+                    executable,
+                    args,
+                    sha256: sha256.map(|hash| hash.to_ascii_lowercase()),
+                })
             }
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use codex_host::Env;
 use codex_protocol::ServerName;
 
+use super::detours;
 use super::identity::Identity;
 use super::raw::{RawIdentity, RawServerRule};
 use super::{Document, MCP_TABLES, PolicyOrigin, PolicyProblem, RequirementsSource, is_look_alike};
@@ -72,8 +73,8 @@ pub enum McpVerdict {
         rule: Option<PolicyRule>,
         /// Why.
         why: String,
-        /// The rule cannot be read.
-        broken: bool,
+        /// Somebody should look: the rule cannot be read, or a key of the entry goes round it.
+        is_fault: bool,
     },
 }
 
@@ -141,13 +142,13 @@ impl McpPolicy {
         let Some(list) = &self.0 else {
             return McpVerdict::Unrestricted;
         };
-        let refused = |rule: Option<&Rule>, why: String, broken| McpVerdict::Refused {
+        let refused = |rule: Option<&Rule>, why: String, is_fault| McpVerdict::Refused {
             source: rule
                 .map_or(&list.source, |rule| &rule.name.origin.source)
                 .clone(),
             rule: rule.map(|rule| rule.name.clone()),
             why,
-            broken,
+            is_fault,
         };
         let Some(Rules(rules)) = list.rules.get(server.name.as_str()) else {
             return refused(None, list.unlisted.to_owned(), false);
@@ -163,6 +164,20 @@ impl McpPolicy {
                     let why = format!("its entry allows nothing: {why}");
                     return refused(Some(rule), why, true);
                 }
+            }
+        }
+        for rule in rules.iter().flatten() {
+            let mut keys = detours::keys(server, env);
+            keys.retain(|key| !rule.allows(key));
+            if !keys.is_empty() {
+                // The name of a variable is a stranger's text.
+                let keys = keys.iter().map(|key| format!("`{}`", key.escape_debug()));
+                let keys: Vec<String> = keys.collect();
+                let keys = keys.join(", ");
+                let why = format!(
+                    "its rule does not allow {keys}, which can start or reach something else"
+                );
+                return refused(Some(rule), why, true);
             }
         }
         let names = rules.iter().flatten().map(|rule| rule.name.clone());
@@ -188,7 +203,7 @@ impl McpPolicy {
         if let McpVerdict::Refused {
             source,
             why,
-            broken,
+            is_fault,
             rule,
         } = self.verdict(server, env)
         {
@@ -199,9 +214,16 @@ impl McpPolicy {
             server.enablement = Enablement::Off(OffReason::Requirements {
                 source: source.to_string(),
                 why,
-                broken: origin.filter(|_| broken),
+                fault: origin.filter(|_| is_fault),
             });
         }
+    }
+}
+
+impl Rule {
+    fn allows(&self, key: &str) -> bool {
+        let identity = self.identity.as_ref();
+        identity.is_ok_and(|identity| identity.allows(key))
     }
 }
 

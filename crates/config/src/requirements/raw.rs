@@ -15,6 +15,9 @@ pub(super) struct RawIdentity {
     pub(super) url: Option<RawUrl>,
     /// Hash of the program's file, beside `command`.
     pub(super) sha256: Option<String>,
+    /// Keys of the entry that may lead elsewhere.
+    #[serde(default)]
+    pub(super) allow: Vec<String>,
 }
 
 /// `[mcp_servers.NAME]`.

@@ -1,6 +1,8 @@
 //! The allowlist in both spellings, every way round it, and what closes it. Row names are those of the
 //! table of the requirements.
 
+mod detours;
+
 use std::path::Path;
 
 use base64::Engine;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::McpAuth;
 use super::ask::Asking;
-use super::login::LoginFailure;
+use super::login::{LoginFailure, http_of};
 
 /// What was asked and what it means.
 #[derive(Debug, Clone)]
@@ -53,6 +53,7 @@ impl McpAuth {
         cwd: &Path,
         cancel: &CancellationToken,
     ) -> Result<LoginInspection, LoginFailure> {
+        http_of(server)?;
         let asking = Asking {
             auth: self,
             server,

@@ -80,8 +80,13 @@ pub enum LoginFailure {
         token: StaticToken,
     },
     /// An administrator turned the server off.
-    #[error("the MCP server is disabled by managed requirements ({0})")]
-    Requirements(String),
+    #[error("the MCP server is disabled by managed requirements ({by})")]
+    Requirements {
+        /// Where they stand.
+        by: String,
+        /// What they say about it.
+        why: String,
+    },
     /// A project brought the server, and the user did not approve it.
     #[error("MCP server '{server}' is not approved ({file})")]
     NotApproved {
@@ -156,9 +161,9 @@ impl LoginFailure {
                     "`codex mcp enable {server} --scope project` approves it as it stands"
                 )]
             }
+            Self::Requirements { why, .. } => vec![why.clone()],
             Self::NotHttp
             | Self::StaticToken { .. }
-            | Self::Requirements(_)
             | Self::NotAsked(_)
             | Self::Unattended(_)
             | Self::Discovery { .. }
@@ -226,6 +231,7 @@ impl McpAuth {
             cancel,
         };
         let found = async {
+            http_of(server)?;
             let services = self.services(server, cwd)?;
             let answer = asking.ask(&services).await?;
             asking.discover(answer, &services).await
@@ -468,8 +474,11 @@ pub(super) fn http_of(server: &McpServerConfig) -> Result<&HttpTransport, LoginF
 /// off may be logged in to before it is turned on.
 pub(super) fn may_reach(server: &McpServerConfig) -> Result<(), LoginFailure> {
     match &server.enablement {
-        Enablement::Off(OffReason::Requirements { source, .. }) => {
-            Err(LoginFailure::Requirements(source.clone()))
+        Enablement::Off(OffReason::Requirements { source, why, .. }) => {
+            Err(LoginFailure::Requirements {
+                by: source.clone(),
+                why: why.clone(),
+            })
         }
         Enablement::Off(OffReason::NotApproved { file }) => Err(LoginFailure::NotApproved {
             server: server.name.clone(),

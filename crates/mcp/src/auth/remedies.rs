@@ -64,7 +64,11 @@ fn made() -> Vec<String> {
         wanted(WhyLogin::MoreScopes).to_string(),
         LoginFailure::NotAsked(name()).to_string(),
         LoginFailure::NotHttp.to_string(),
-        LoginFailure::Requirements(why()).to_string(),
+        LoginFailure::Requirements {
+            by: why(),
+            why: why(),
+        }
+        .to_string(),
         LoginFailure::StaticToken {
             server: name(),
             token: StaticToken::Variable("TOK".to_owned()),

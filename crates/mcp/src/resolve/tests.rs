@@ -203,6 +203,23 @@ fn headers_come_from_three_places() {
 }
 
 #[test]
+fn the_program_of_a_project_gets_the_short_list_and_that_of_its_user_everything() {
+    let names = |of_project: bool| {
+        let mut config = McpServerConfig::http(name(), "https://a.example/mcp");
+        if let McpTransport::StreamableHttp(http) = &mut config.transport {
+            http.http_headers_helper = Some("token".to_owned());
+            http.helper_of_project = of_project;
+        }
+        let resolved = resolve_endpoint(&config, &env(), Path::new("/")).unwrap();
+        let env = resolved.headers_helper.unwrap().env;
+        let names: Vec<&str> = env.iter().map(|(name, _)| name).collect();
+        names.join(" ")
+    };
+    assert_eq!(names(true), "HOME PATH");
+    assert_eq!(names(false), "EMPTY GITHUB_TOKEN HOME PATH TEAM TOKEN");
+}
+
+#[test]
 fn a_token_that_is_missing_or_empty_is_an_error() {
     let bearer = |variable: &str| {
         http(|_, transport| transport.bearer_token_env_var = Some(variable.to_owned()))

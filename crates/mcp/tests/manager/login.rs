@@ -104,7 +104,7 @@ async fn the_proxy_and_certificates_of_a_server_serve_its_login_too() {
     config.enablement = Enablement::Off(OffReason::Requirements {
         source: "policy".to_owned(),
         why: "not listed".to_owned(),
-        broken: None,
+        fault: None,
     });
     let n_before = auth.journal().len();
     let logout = logins.logout(&config, Path::new("/")).await.unwrap();

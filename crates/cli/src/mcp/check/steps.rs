@@ -128,12 +128,12 @@ impl Checker<'_, '_> {
         let Enablement::Off(reason) = &server.enablement else {
             return Step::ok(id, "no restriction");
         };
-        let (why, hint) = match reason.text() {
-            Some(text) => (format!("disabled: {text}"), None),
-            None => (
-                "enabled = false".to_owned(),
+        let (why, hint) = match reason {
+            OffReason::User => (
+                reason.why(),
                 Some(format!("-c 'mcp_servers.\"{}\".enabled=true'", server.name)),
             ),
+            reason => (format!("disabled: {}", reason.why()), None),
         };
         match self.is_named {
             false => Step {

@@ -172,7 +172,7 @@ impl Reader {
         if path.has_variables() {
             return Err("envFile is named by a variable".to_owned());
         }
-        let text = source::env_file(&self.root.join(path.to_ours(false)))?;
+        let text = source::env_file(&self.root.join(path.to_ours(false)), &self.root)?;
         let lines = text.lines().map(str::trim);
         let pairs = lines
             .filter(|line| !line.is_empty() && !line.starts_with('#'))

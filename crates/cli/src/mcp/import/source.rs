@@ -52,11 +52,23 @@ pub(super) fn read(typed: Option<&Path>, cwd: &Path, root: &Path) -> Result<Sour
     Ok(Source { name, path, text })
 }
 
-/// Reads the file of variables that an entry names.
-pub(super) fn env_file(path: &Path) -> Result<String, String> {
-    let bytes = file(path);
-    let bytes = bytes.map_err(|error| format!("envFile `{}`: {error}", path.display()))?;
-    String::from_utf8(bytes).map_err(|_| format!("envFile `{}` is not UTF-8", path.display()))
+/// Reads the file of variables that an entry names. What is copied from it stands in our config
+/// afterwards and goes to the entry's program, so no project may name a file that is not its own.
+pub(super) fn env_file(path: &Path, root: &Path) -> Result<String, String> {
+    let told = |why: &str| format!("envFile `{}`: {why}", path.display());
+    let real = |path: &Path| {
+        path.canonicalize()
+            .map_err(|error| told(&error.to_string()))
+    };
+    let (found, root) = (real(path)?, real(root)?);
+    if !found.starts_with(&root) {
+        let root = root.display();
+        return Err(told(&format!(
+            "it is outside of the project `{root}`; put what the server needs into `env`"
+        )));
+    }
+    let bytes = file(&found).map_err(|error| told(&error.to_string()))?;
+    String::from_utf8(bytes).map_err(|_| told("it is not UTF-8"))
 }
 
 fn only_place(root: &Path) -> Result<&'static str, CliError> {

@@ -33,7 +33,7 @@ impl Guarded {
     /// Allows `docs-mcp`, one address, and what lies below another; the traps lie right beside them.
     pub(super) fn new() -> Option<Self> {
         Self::with(
-            "[mcp_server_allowlist.docs]\ncommand = \"docs-mcp\"\n[mcp_server_allowlist.web]\nurl = \"http://ADDRESS/ok\"\n[mcp_servers.below.identity]\nurl = { match = \"prefix\", value = \"http://ADDRESS/ok/\" }\n",
+            "[mcp_server_allowlist.docs]\ncommand = \"docs-mcp\"\n[mcp_server_allowlist.web]\nurl = \"http://ADDRESS/ok\"\n[mcp_server_allowlist.near]\ncommand = \"./docs-mcp\"\n[mcp_servers.below.identity]\nurl = { match = \"prefix\", value = \"http://ADDRESS/ok/\" }\n",
         )
     }
 
@@ -67,10 +67,11 @@ impl Guarded {
             .write_system_file("requirements.toml", &self.fill(text));
     }
 
-    /// Fills in the program, the address and its port.
+    /// Fills in the program, its folder, the address and its port.
     pub(super) fn fill(&self, text: &str) -> String {
         let address = self.listener.local_addr().unwrap();
         text.replace("PROGRAM", &self.program.display().to_string())
+            .replace("FOLDER", &self.home.cwd().display().to_string())
             .replace("ADDRESS", &address.to_string())
             .replace("PORT", &address.port().to_string())
     }
@@ -129,7 +130,12 @@ impl Guarded {
             assert_eq!(login.exit(), Some(1), "{what}: {way}");
         }
         run(&["mcp", "get", name, "--explain"]).success();
+        run(&["doctor", "--json"]);
+        run(&["mcp", "logout", name]);
         self.is_told(name, &self.turn(&["hi"], extra), what);
+        let config = self.home.config();
+        run(&["mcp", "remove", name]);
+        self.home.write_config(&config);
         self.untouched(what);
     }
 

@@ -500,6 +500,28 @@ fn m7_every_leaf_keeps_layer_file_line_and_column() {
 }
 
 #[test]
+fn a_program_that_prints_headers_is_known_to_be_a_project_s() {
+    let helper = "http_headers_helper = \"./token\"\n";
+    let url = "[mcp_servers.s]\nurl = \"https://a.example/mcp\"\n";
+    let of_project = |user: &str, project: &str| {
+        let machine = Machine::trusting()
+            .file("home/config.toml", &format!("{TRUSTED}\n{user}"))
+            .file("project/.codex/config.toml", project);
+        match machine.server().transport {
+            McpTransport::StreamableHttp(http) => {
+                assert!(http.http_headers_helper.is_some());
+                http.helper_of_project
+            }
+            McpTransport::Stdio(_) => panic!(),
+        }
+    };
+    assert!(of_project("", &format!("{url}{helper}")));
+    assert!(!of_project(&format!("{url}{helper}"), ""));
+    let required = "[mcp_servers.s]\nrequired = true\n";
+    assert!(!of_project(&format!("{url}{helper}"), required));
+}
+
+#[test]
 fn a_broken_file_is_fatal_in_every_layer_but_a_project_s() {
     let broken = "model = \"hunter2\n";
     for name in [
