@@ -11,6 +11,7 @@
 )]
 
 mod bench;
+mod cases;
 mod conformance;
 mod demo;
 mod fuzz;

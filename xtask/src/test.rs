@@ -11,7 +11,7 @@ use anyhow::{Error, Result, bail, ensure};
 use codex_test_support::SecretSearch;
 
 use crate::parts::{Installed, Part};
-use crate::{conformance, step, tidy, workspace};
+use crate::{cases, conformance, step, tidy, workspace};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -88,7 +88,8 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
         command.args(["test", "--workspace", "--no-fail-fast"]);
         command.args(["--lib", "--bins", "--tests"]);
     }
-    match parts.filter(|parts| parts.has(Part::Npm) && parts.has(Part::Python)) {
+    let found = parts.filter(|parts| parts.has(Part::Npm) && parts.has(Part::Python));
+    match found {
         Some(parts) => command.env("CODEX_TEST_PARTS", &parts.folder),
         None => command.env_remove("CODEX_TEST_PARTS"),
     };
@@ -100,7 +101,10 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     command.env("INSTA_UPDATE", "no");
     let transcripts = tempfile::tempdir()?;
     command.env("CODEX_TEST_TRANSCRIPTS", transcripts.path());
-    let outcome = step::run("the suites", &mut command, 30 * MINUTE);
+    let mut outcome = step::run("the suites", &mut command, 30 * MINUTE);
+    if found.is_some() {
+        outcome = outcome.and(cases::print(transcripts.path()));
+    }
     // Also after a failure: what it printed is the more likely to hold a secret.
     let report = workspace::root().join("target/nextest/searched/junit.xml");
     let searched = search(transcripts.path(), has_nextest.then_some(report));

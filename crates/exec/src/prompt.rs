@@ -18,6 +18,9 @@ const LIMIT_MIB: u64 = 64;
 /// After this long without an end of stdin, a note says how to go on without it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// So long may a caller take to hand over a prompt that nobody needs any more.
+const DISCARD_LIMIT: Duration = Duration::from_secs(2);
+
 const WAITING_NOTE: &str =
     "Still reading from stdin; to run without it, add `< /dev/null` to the command.\n";
 
@@ -81,6 +84,17 @@ impl PromptSource {
                 alone(&read_stdin().await?)
             }
         }
+    }
+}
+
+/// Takes what is piped in and forgets it.
+///
+/// A program that starts us writes its prompt whatever becomes of us. A pipe that closes under it is
+/// its error, and one that it raises instead of ours: the public SDKs would not tell why a run failed.
+pub(crate) async fn discard_stdin() {
+    if stdin_kind() == Stdin::Data {
+        let forget = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        let _ = tokio::time::timeout(DISCARD_LIMIT, in_thread("stdin", forget)).await;
     }
 }
 

@@ -23,7 +23,7 @@ use crate::failure::Failure;
 use crate::image;
 use crate::input::in_thread;
 use crate::output::Output;
-use crate::prompt::PromptSource;
+use crate::prompt::{self, PromptSource};
 use crate::schema;
 use crate::view::View;
 
@@ -52,6 +52,8 @@ pub(crate) enum End {
 
 /// Why a run ended before its turn did.
 enum Stop {
+    /// Before stdin was looked at.
+    Unprepared(Failure),
     Failure(Failure),
     Interrupted,
 }
@@ -95,6 +97,15 @@ pub(crate) async fn run(
             view.fatal(&failure).await;
             End::Failed
         }
+        Err(Stop::Unprepared(failure)) => {
+            view.fatal(&failure).await;
+            out.flushed().await;
+            tokio::select! {
+                () = prompt::discard_stdin() => {}
+                () = interrupt.cancelled() => {}
+            }
+            End::Failed
+        }
     };
     out.flushed().await;
     end
@@ -127,7 +138,9 @@ async fn turn(
         notices,
     } = tokio::select! {
         prepared = in_thread("prepare", || prepare(request, invocation)) => {
-            prepared.map_err(|error| Failure::new(format!("cannot start: {error}")))??
+            let prepared = prepared
+                .unwrap_or_else(|error| Err(Failure::new(format!("cannot start: {error}"))));
+            prepared.map_err(Stop::Unprepared)?
         }
         () = interrupt.cancelled() => return Err(Stop::Interrupted),
     };

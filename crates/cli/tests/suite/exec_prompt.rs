@@ -1,5 +1,9 @@
 //! `codex exec`: where the prompt comes from.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use codex_test_support::{TestHome, codex_program};
 use insta::assert_snapshot;
 
 use crate::exec_support::{json, last_user_texts, one_answer};
@@ -69,4 +73,28 @@ fn a_pipe_that_stays_open_is_explained() {
     let output = running.wait();
     assert_eq!(output.exit(), Some(130));
     assert_snapshot!(output.stdout, @r#"{"type":"error","message":"interrupted"}"#);
+}
+
+/// The public SDKs raise the error of their pipe, and not ours, when it closes under them.
+#[test]
+fn a_caller_may_still_write_its_prompt_when_the_run_has_failed_already() {
+    let home = TestHome::new();
+    let mut child = Command::new(codex_program())
+        .args(["exec", "--json", "--cd", "/no/such/dir"])
+        .env_clear()
+        .envs(home.env_pairs())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    lines.read_line(&mut line).unwrap();
+    assert!(line.contains("/no/such/dir"), "{line}");
+    // More than a pipe holds: somebody has to take it.
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&vec![b'x'; 300_000]).unwrap();
+    drop(stdin);
+    assert_eq!(child.wait().unwrap().code(), Some(1));
 }

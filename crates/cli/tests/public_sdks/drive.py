@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 
 from openai_codex_sdk import AbortController, Codex
@@ -16,11 +17,18 @@ def plain(value):
     return value
 
 
+def is_at(event, moment):
+    """A moment is the type of an event, or that and the type of its item."""
+    item = getattr(event, "item", None)
+    told = [event.type, f"{event.type} {item.type}"] if item else [event.type]
+    return moment in told
+
+
 async def run(thread, step):
     controller = AbortController()
-    options = {"signal": controller.signal}
-    if "output_schema" in step:
-        options["output_schema"] = step["output_schema"]
+    if step.get("abort_at") == "start":
+        controller.abort()
+    options = {"signal": controller.signal, **step.get("options", {})}
     events = []
     try:
         if not step.get("streamed"):
@@ -33,22 +41,34 @@ async def run(thread, step):
         streamed = await thread.run_streamed(step["input"], options)
         async for event in streamed.events:
             events.append(plain(event))
-            if event.type == step.get("abort_at"):
-                controller.abort()
+            if not is_at(event, step.get("abort_at") or step.get("leave_at")):
+                continue
+            while "after_file" in step and not os.path.exists(step["after_file"]):
+                await asyncio.sleep(0.005)
+            if "leave_at" in step:
+                break
+            controller.abort()
+        await streamed.events.aclose()
         return {"events": events}
     except Exception as error:  # what is raised is what the test looks at
         return {"events": events, "error": str(error) or type(error).__name__}
 
 
+async def play(codex, script):
+    options = script["thread"]
+    if "resume" in script:
+        thread = codex.resume_thread(script["resume"], options)
+    else:
+        thread = codex.start_thread(options)
+    turns = [await run(thread, step) for step in script["turns"]]
+    return {"id": thread.id, "turns": turns}
+
+
 async def main():
     script = json.load(sys.stdin)
     codex = Codex(script["codex"])
-    if "resume" in script:
-        thread = codex.resume_thread(script["resume"], script["thread"])
-    else:
-        thread = codex.start_thread(script["thread"])
-    turns = [await run(thread, step) for step in script["turns"]]
-    print(json.dumps({"id": thread.id, "turns": turns}))
+    threads = await asyncio.gather(*(play(codex, thread) for thread in script["threads"]))
+    print(json.dumps(threads))
 
 
 asyncio.run(main())
