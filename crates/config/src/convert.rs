@@ -185,6 +185,24 @@ fn provider(
             "base_url is not an absolute http or https URL".to_owned(),
         ));
     }
+    let names = raw.env_http_headers.values().chain(&raw.env_key);
+    if !names
+        .into_iter()
+        .all(|name| McpServerConfig::is_variable_name(name))
+    {
+        let key = match raw
+            .env_key
+            .iter()
+            .all(|name| McpServerConfig::is_variable_name(name))
+        {
+            true => "env_http_headers",
+            false => "env_key",
+        };
+        let what = format!(
+            "{key} is not the name of an environment variable; put the key into one and name it"
+        );
+        return Err(invalid(key, what));
+    }
     if raw.experimental_bearer_token.is_some() {
         let origin = bases
             .layers

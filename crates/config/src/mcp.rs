@@ -7,6 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod raw;
 mod sandbox;
+mod variable;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -80,6 +81,11 @@ impl McpServerConfig {
     /// Says what is wrong with the address of a server, as the rest of a sentence about it.
     pub fn check_url(url: &str) -> Result<(), String> {
         convert::check_url(url)
+    }
+
+    /// Whether a text can be the name of an environment variable, and is no token in its place.
+    pub fn is_variable_name(text: &str) -> bool {
+        variable::is_name(text)
     }
 
     /// Makes a server that is a program on this machine.

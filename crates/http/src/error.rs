@@ -32,6 +32,8 @@ pub enum HttpErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed, the certificate for instance, or the CA roots did not load.
     Tls,
+    /// What listens on an https address does not seem to speak TLS.
+    NotTls,
     /// The proxy's address is bad or unsupported.
     Proxy,
     /// No headers came within the limit.
@@ -63,7 +65,7 @@ impl HttpErrorKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
-            Self::Tls => "tls",
+            Self::Tls | Self::NotTls => "tls",
             Self::Proxy => "proxy",
             Self::HeadersTimeout => "headers_timeout",
             Self::IdleTimeout => "idle_timeout",
@@ -73,6 +75,17 @@ impl HttpErrorKind {
             Self::Redirect => "redirect",
             Self::NotJson => "not_json",
             Self::EventTooLarge => "event_too_large",
+        }
+    }
+
+    /// Returns what the user can do now.
+    pub fn hints(self) -> Vec<&'static str> {
+        match self {
+            Self::Dns => vec!["check the host name in the URL"],
+            Self::Refused => vec!["check that the server runs and that the port is right"],
+            Self::Tls => vec!["a CA of your own goes into a PEM file that SSL_CERT_FILE names"],
+            Self::NotTls => vec!["use http:// if a server without TLS is meant"],
+            _ => Vec::new(),
         }
     }
 }
@@ -118,6 +131,7 @@ impl HttpError {
             | Kind::BadRequest
             | Kind::AddressForbidden
             | Kind::Tls
+            | Kind::NotTls
             | Kind::Proxy
             | Kind::BodyTooLarge
             | Kind::Redirect
@@ -130,20 +144,16 @@ impl HttpError {
     pub fn is_connect(&self) -> bool {
         use HttpErrorKind as Kind;
 
-        let is_later = matches!(self.kind, Kind::Tls | Kind::Proxy | Kind::AddressForbidden);
+        let is_later = matches!(
+            self.kind,
+            Kind::Tls | Kind::NotTls | Kind::Proxy | Kind::AddressForbidden
+        );
         self.retry() == Retry::Safe || is_later
     }
 
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<&'static str> {
-        match self.kind {
-            HttpErrorKind::Dns => vec!["check the host name in the URL"],
-            HttpErrorKind::Refused => vec!["check that the server runs and that the port is right"],
-            HttpErrorKind::Tls => {
-                vec!["a CA of your own goes into a PEM file that SSL_CERT_FILE names"]
-            }
-            _ => Vec::new(),
-        }
+        self.kind.hints()
     }
 
     pub(crate) fn new(kind: HttpErrorKind, message: impl Into<String>) -> Self {
@@ -215,6 +225,10 @@ impl HttpError {
                 CauseKind::Dns => Self::unreachable(Kind::Dns, url, cause.text),
                 CauseKind::Forbidden => Self::unreachable(Kind::AddressForbidden, url, cause.text),
                 CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
+                CauseKind::NotTls => Self::unreachable(Kind::NotTls, url, NO_TLS),
+                CauseKind::Io(io::ErrorKind::UnexpectedEof) if url.scheme() == "https" => {
+                    Self::unreachable(Kind::NotTls, url, TLS_CUT)
+                }
                 CauseKind::Io(io::ErrorKind::ConnectionRefused) => {
                     Self::unreachable(Kind::Refused, url, "connection refused")
                 }
@@ -227,7 +241,7 @@ impl HttpError {
         }
         match cause.kind {
             // In TLS 1.3 a server refuses our certificate after the handshake is done for us.
-            CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
+            CauseKind::Tls | CauseKind::NotTls => Self::unreachable(Kind::Tls, url, cause.text),
             CauseKind::Parse => {
                 let url = shown_url(url);
                 let message = format!("`{url}` did not answer in HTTP: {}", cause.text);
@@ -252,6 +266,7 @@ enum CauseKind {
     Dns,
     Forbidden,
     Tls,
+    NotTls,
     Io(io::ErrorKind),
     Parse,
     Other,
@@ -273,7 +288,10 @@ impl Cause {
                     text = plain_io_text(io_error);
                 }
             } else if let Some(tls_error) = error.downcast_ref::<rustls::Error>() {
-                kind = CauseKind::Tls;
+                kind = match tls_error {
+                    rustls::Error::InvalidMessage(_) => CauseKind::NotTls,
+                    _ => CauseKind::Tls,
+                };
                 if let Some(plain) = plain_tls_text(tls_error) {
                     text = plain.to_owned();
                 }
@@ -293,12 +311,18 @@ impl Cause {
     }
 }
 
+/// Why an https address cannot be reached that belongs to a plain http server.
+pub(crate) const NO_TLS: &str = "the server does not speak TLS there";
+
+/// The same of a server that hangs up on what is no HTTP to it.
+pub(crate) const TLS_CUT: &str = "the server closed the connection in the TLS handshake";
+
 /// Says in words of users what TLS says in its own.
 fn plain_tls_text(error: &rustls::Error) -> Option<&'static str> {
     use rustls::{AlertDescription as Alert, Error};
 
     match error {
-        Error::InvalidMessage(_) => Some("the server does not speak TLS there"),
+        Error::InvalidMessage(_) => Some(NO_TLS),
         Error::AlertReceived(Alert::CertificateRequired) => {
             Some("the server wants a client certificate")
         }

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use crate::client::HttpSettings;
-use crate::error::{HttpError, HttpErrorKind, plain_io_text};
+use crate::error::{HttpError, HttpErrorKind, NO_TLS, TLS_CUT, plain_io_text};
 use crate::peer::Peer;
 use crate::proxy::Proxies;
 use crate::{dns, tls};
@@ -104,7 +104,16 @@ impl Way<'_> {
             .map_err(|error| failed(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await;
-        let stream = stream.map_err(|error| failed(tls_text(&error)))?;
+        let stream = stream.map_err(|error| match tls_error(&error) {
+            Some(rustls::Error::InvalidMessage(_)) => {
+                HttpError::unreachable(HttpErrorKind::NotTls, url, NO_TLS)
+            }
+            Some(inner) => failed(inner.to_string()),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                HttpError::unreachable(HttpErrorKind::NotTls, url, TLS_CUT)
+            }
+            None => failed(plain_io_text(&error)),
+        })?;
         Ok(match stream.get_ref().1.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => "TLS 1.3",
             Some(ProtocolVersion::TLSv1_2) => "TLS 1.2",
@@ -113,13 +122,7 @@ impl Way<'_> {
     }
 }
 
-fn tls_text(error: &io::Error) -> String {
-    let inner = error
-        .get_ref()
-        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(rustls::Error::InvalidMessage(_)) => "the server does not speak TLS there".to_owned(),
-        Some(inner) => inner.to_string(),
-        None => plain_io_text(error),
-    }
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref::<rustls::Error>()
 }

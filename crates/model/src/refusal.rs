@@ -75,7 +75,7 @@ pub(crate) fn refused(
     let words = match &known.message {
         Some(message) => message.clone(),
         None if error.is_some() => String::new(),
-        None => excerpt(body),
+        None => codex_http::page_words(body).unwrap_or_else(|| excerpt(body)),
     };
     let asked = asked.or_else(|| delay::from_text(&words));
     let quota = known.is(&QUOTA);
@@ -107,6 +107,11 @@ pub(crate) fn refused(
             "check the key of this provider: OPENAI_API_KEY, CODEX_API_KEY or its `env_key`"
                 .to_owned(),
         );
+    }
+    if error.is_none() && codex_http::page_words(body).is_some() {
+        failure
+            .hints
+            .push("an API answers in JSON: check the `base_url` of this provider".to_owned());
     }
     failure
 }
@@ -244,6 +249,17 @@ mod tests {
             failure.message
         );
         assert_eq!(failure.message.chars().count(), 200 + " (HTTP 502)".len());
+    }
+
+    #[test]
+    fn a_page_with_a_title_is_told_by_it_and_the_address_is_doubted() {
+        let page = "<html><head><title>Not\nFound</title></head><body>nope</body></html>";
+        let failure = refused(404, None, page, false);
+        assert_snapshot!(failure.message, @r#"a web page, "Not Found" (HTTP 404)"#);
+        assert_eq!(
+            failure.hints,
+            ["an API answers in JSON: check the `base_url` of this provider"]
+        );
     }
 
     #[test]

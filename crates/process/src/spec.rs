@@ -113,10 +113,16 @@ impl SpawnError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotOnPath { program, path } => vec![
-                format!("PATH of the program is `{path}`"),
-                format!("install `{program}`, or give its full path"),
-            ],
+            Self::NotOnPath { program, path } => match as_command_line(program) {
+                Some(hint) => vec![hint],
+                None => vec![
+                    format!("PATH of the program is `{path}`"),
+                    format!("install `{program}`, or give its full path"),
+                ],
+            },
+            Self::NotFound { program } => as_command_line(&program.to_string_lossy())
+                .into_iter()
+                .collect(),
             Self::NotExecutable { program } => {
                 vec![format!(
                     "make it executable: `chmod +x {}`",
@@ -127,7 +133,7 @@ impl SpawnError {
                 vec!["look at the first line of that file (`#!…`)".to_owned()]
             }
             Self::NoCwd { .. } => vec!["create the directory, or change `cwd`".to_owned()],
-            Self::NotFound { .. } | Self::Io { .. } => Vec::new(),
+            Self::Io { .. } => Vec::new(),
         }
     }
 
@@ -137,5 +143,39 @@ impl SpawnError {
             io::ErrorKind::NotFound => Self::NoInterpreter { program },
             _ => Self::Io { program, source },
         }
+    }
+}
+
+/// Says how a command line in the place of a program's name is split: no shell does it here.
+fn as_command_line(program: &str) -> Option<String> {
+    let mut words = program.split_whitespace();
+    let command = words.next()?;
+    let args: Vec<String> = words.map(|word| format!("`{word}`")).collect();
+    (!args.is_empty()).then(|| {
+        let args = args.join(", ");
+        format!(
+            "if that is a command line, split it: the command is `{command}`, its args are {args}"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_in_the_place_of_a_program_is_split_in_the_hint() {
+        let missing = |program: &str| SpawnError::NotFound {
+            program: program.into(),
+        };
+        assert_eq!(missing("/bin/no").hints(), [""; 0]);
+        let expected =
+            "if that is a command line, split it: the command is `/bin/ls`, its args are `-l`, `/`";
+        assert_eq!(missing("/bin/ls  -l /").hints(), [expected]);
+        let unknown = SpawnError::NotOnPath {
+            program: "/bin/ls -l /".to_owned(),
+            path: "/bin".to_owned(),
+        };
+        assert_eq!(unknown.hints(), [expected]);
     }
 }

@@ -101,6 +101,8 @@ pub enum ConnectError {
         url: String,
         /// What the network said.
         reason: String,
+        /// What the user can do about it.
+        hints: Vec<Hint>,
     },
     /// What came is no whole HTTP answer.
     #[error("MCP server `{server}` gave no usable answer: {why}")]
@@ -207,6 +209,7 @@ impl ConnectError {
             Self::Http { status: 404, .. } => {
                 vec!["check the path of the URL: MCP endpoints often end in `/mcp`".to_owned()]
             }
+            Self::Unreachable { hints, .. } if !hints.is_empty() => hints.clone(),
             Self::Http { .. } | Self::Unreachable { .. } | Self::BrokenAnswer { .. } => {
                 vec!["check that the URL is the server's MCP endpoint and that it runs".to_owned()]
             }

@@ -104,16 +104,16 @@ impl HttpFault {
                 status,
                 body_start: start,
             },
-            Self::Network { why, .. } | Self::Unsendable { why } => {
-                match unreachable_reason(&why) {
-                    Some(reason) => ConnectError::Unreachable {
-                        server,
-                        url: codex_http::shown_url(url),
-                        reason: reason.to_owned(),
-                    },
-                    None => ConnectError::BrokenAnswer { server, why },
-                }
-            }
+            Self::Network { kind, why } => match unreachable_reason(&why) {
+                Some(reason) => ConnectError::Unreachable {
+                    server,
+                    url: codex_http::shown_url(url),
+                    reason: reason.to_owned(),
+                    hints: kind.hints().into_iter().map(str::to_owned).collect(),
+                },
+                None => ConnectError::BrokenAnswer { server, why },
+            },
+            Self::Unsendable { why } => ConnectError::BrokenAnswer { server, why },
             Self::Cancelled => ConnectError::Cancelled { server },
         }
     }

@@ -324,7 +324,10 @@ impl HttpWire {
     fn shown_start(&self, content_type: &str, body: &[u8]) -> String {
         // Before anything is cut: half a secret would not be recognized.
         let text = self.0.tap.secrets.redacted(&String::from_utf8_lossy(body));
-        let words = text
+        let page = codex_http::page_words(&text);
+        let words = page
+            .as_deref()
+            .unwrap_or(&text)
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect::<String>();

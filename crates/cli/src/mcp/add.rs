@@ -7,7 +7,7 @@ mod existing;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -139,7 +139,13 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     let loaded = crate::load(invocation.clone())?;
     let secret = client_secret(&mut args)?;
     let transport = transport(&args, headers, &loaded)?;
-    let warnings = warnings(&transport);
+    let mut warnings = warnings(&transport);
+    if let Some(command) = command_line(&transport) {
+        let command = printable(command);
+        warnings.push(format!(
+            "warning: `{command}` is taken as the name of one program; to give arguments: codex mcp add {name} -- {command}"
+        ));
+    }
 
     let mut file = args.scope.open(&loaded)?;
     let old = file.mcp_server(&name).filter(|_| !args.replace);
@@ -293,9 +299,11 @@ fn headers(typed: &[String]) -> Result<Headers, CliError> {
 
 /// Refuses a value where the name of a variable belongs, and does not print it back.
 fn check_variables(args: &AddArgs) -> Result<(), CliError> {
-    let is_name =
+    // Variables of a process can have other names too, on Windows above all.
+    let is_any_name =
         |text: &String| !text.is_empty() && !text.contains(['=', '\0']) && !looks_secret(text);
-    let flag = if !args.env_var.iter().all(is_name) {
+    let is_name = |text: &String| McpServerConfig::is_variable_name(text) && !looks_secret(text);
+    let flag = if !args.env_var.iter().all(is_any_name) {
         "--env-var <NAME,NAME>"
     } else if !args.bearer_token_env_var.iter().all(is_name) {
         "--bearer-token-env-var <ENV_VAR>"
@@ -384,8 +392,7 @@ fn http(
 /// Returns `VAR` of `${VAR}`.
 fn variable(value: &str) -> Option<&str> {
     let name = value.strip_prefix("${")?.strip_suffix('}')?;
-    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    (plain && !name.is_empty()).then_some(name)
+    McpServerConfig::is_variable_name(name).then_some(name)
 }
 
 fn apply_flags(server: &mut McpServerConfig, args: &AddArgs) {
@@ -440,6 +447,15 @@ pub(super) fn warnings(transport: &McpTransport) -> Vec<String> {
         .filter(|(name, value)| is_secret_setting(name, value.expose()));
     warnings.extend(secret.map(|(name, _)| in_clear(&format!("the value of `{name}`"))));
     warnings
+}
+
+/// Returns the command that is probably meant as a program with its arguments.
+fn command_line(transport: &McpTransport) -> Option<&str> {
+    let McpTransport::Stdio(StdioTransport { command, args, .. }) = transport else {
+        return None;
+    };
+    let has_arguments = command.trim().contains(char::is_whitespace) && args.is_empty();
+    (has_arguments && !Path::new(command).exists()).then_some(command)
 }
 
 /// Returns whether a URL is plain http to another machine.

@@ -266,11 +266,17 @@ fn off_error(server: &ServerName, reason: &OffReason) -> CliError {
         format!("MCP server '{server}' is disabled: {}", reason.why()),
     );
     if *reason == OffReason::User {
-        return error.hint(format!(
-            "for this once: -c 'mcp_servers.\"{server}\".enabled=true'"
-        ));
+        return error.hints(hints_of_user_off(server));
     }
     error
+}
+
+/// Tells how a server that its user turned off is used again.
+pub(super) fn hints_of_user_off(server: &ServerName) -> Vec<String> {
+    vec![
+        format!("`codex mcp enable {server}` turns it on"),
+        format!("for this once: -c 'mcp_servers.\"{server}\".enabled=true'"),
+    ]
 }
 
 fn failure_error(server: &ServerName, failure: &StartFailure) -> CliError {

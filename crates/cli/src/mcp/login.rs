@@ -139,7 +139,10 @@ pub(crate) async fn after_add(
             let (cwd, cancel) = (context.cwd.clone(), context.cancel.clone());
             let probe = auth.probe(server, cwd.as_path(), &cancel);
             let probed = tokio::time::timeout(PROBE_LIMIT, probe).await;
-            probed.unwrap_or_else(|_| LoginProbe::Unknown("no answer in time".to_owned()))
+            probed.unwrap_or_else(|_| {
+                let limit = PROBE_LIMIT.as_secs();
+                LoginProbe::Unknown(format!("MCP server `{name}` gave no answer in {limit} s"))
+            })
         }
         false => LoginProbe::Open,
     };
@@ -151,7 +154,15 @@ pub(crate) async fn after_add(
             writeln!(context.err, "note: {}", printable(&note))?;
         }
     }
-    let failure = match found {
+    match &found {
+        LoginProbe::Unknown(why) | LoginProbe::NotMcp(why) => writeln!(
+            context.err,
+            "note: {}\nhint: `codex mcp check {name}` looks at it step by step",
+            printable(why)
+        )?,
+        LoginProbe::Login(_) | LoginProbe::Open => {}
+    }
+    let may_want_login = match found {
         LoginProbe::Login(discovery) => {
             writeln!(context.out, "Detected OAuth support. Starting OAuth flow…")?;
             context.out.flush()?;
@@ -172,9 +183,9 @@ pub(crate) async fn after_add(
             };
         }
         LoginProbe::Unknown(_) => true,
-        LoginProbe::Open => false,
+        LoginProbe::Open | LoginProbe::NotMcp(_) => false,
     };
-    if failure {
+    if may_want_login {
         writeln!(
             context.out,
             "MCP server may or may not require login. Run `codex mcp login {name}` to login."

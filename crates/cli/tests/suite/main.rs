@@ -20,6 +20,7 @@ mod exec_signals;
 mod exec_support;
 mod exec_turn;
 mod features;
+mod first_steps;
 mod layers;
 mod mcp_add_remove;
 mod mcp_check;

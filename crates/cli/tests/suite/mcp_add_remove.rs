@@ -204,9 +204,8 @@ fn another_transport_takes_the_keys_of_the_old_one_away() {
     let home = TestHome::with_config(
         "[mcp_servers.foo]\ncommand = \"old\"\ninherit_env = true\nrequired = true\n",
     );
-    assert_snapshot!(add(&home, &["foo", "--url", "https://h.example/"]), @"
+    assert_snapshot!(add(&home, &["foo", "--no-login", "--url", "https://h.example/"]), @"
         Added global MCP server 'foo'.
-        MCP server may or may not require login. Run `codex mcp login foo` to login.
         [stderr]
         note: replaced how `foo` is started; kept required (use --replace for an empty start)
         [exit 0]
@@ -311,6 +310,21 @@ fn a_secret_in_the_wrong_place_is_refused_and_not_printed_back() {
         For more information, try '--help'.
         [exit 2]
         ");
+    for token in [
+        "my-token-0123456789",
+        "two words",
+        "ghp_0123456789abcdef0123",
+        "1A",
+        "",
+    ] {
+        let args = ["x", "--bearer-token-env-var", token, "--url", "http://h/"];
+        let output = add(&home, &args);
+        assert_eq!(output.exit(), Some(2), "{output}");
+        assert!(
+            token.is_empty() || !output.stderr.contains(token),
+            "{output}"
+        );
+    }
     assert_snapshot!(add(&home, &["x", "--env-var", "A,TOKEN=hunter2", "--", "y"]), @"
         [stderr]
         error: invalid value for '--env-var <NAME,NAME>': this is not the name of a variable
@@ -439,9 +453,16 @@ fn secrets_in_clear_and_open_networks_are_warned_about() {
         warning: the value of `GITHUB_TOKEN` is stored in clear; prefer --env-var / --bearer-token-env-var
         [exit 0]
         ");
-    assert_snapshot!(add(&home, &["b", "-H", "X-Api-Key: hunter2", "--url", "http://h.example/"]), @"
+    let open = [
+        "b",
+        "--no-login",
+        "-H",
+        "X-Api-Key: hunter2",
+        "--url",
+        "http://h.example/",
+    ];
+    assert_snapshot!(add(&home, &open), @"
         Added global MCP server 'b'.
-        MCP server may or may not require login. Run `codex mcp login b` to login.
         [stderr]
         warning: http:// sends everything in clear over the network; prefer https://
         warning: the value of `X-Api-Key` is stored in clear; prefer --env-var / --bearer-token-env-var

@@ -481,7 +481,7 @@ fn a_login_is_judged_before_anything_else() {
     assert_snapshot!(home.codex(["mcp", "login", "web"]).run(), @"
         [stderr]
         Error: MCP server `web` cannot be reached at `http://127.0.0.1:[PORT]/mcp`: connection refused
-        hint: check that the URL is the server's MCP endpoint and that it runs
+        hint: check that the server runs and that the port is right
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "login", "docs"]).run(), @"

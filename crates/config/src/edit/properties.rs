@@ -130,6 +130,11 @@ fn table() -> impl Strategy<Value = BTreeMap<String, String>> {
     btree_map("[A-Za-z_.\" -]{1,6}", "[ -~é\\n]{0,8}", 0..3)
 }
 
+/// Headers and the variables that hold their values.
+fn named() -> impl Strategy<Value = BTreeMap<String, String>> {
+    btree_map("[A-Za-z_.\" -]{1,6}", "[A-Z_][A-Z0-9_]{0,4}", 0..3)
+}
+
 fn secrets(map: BTreeMap<String, String>) -> BTreeMap<String, Secret> {
     map.into_iter()
         .map(|(key, value)| (key, Secret::new(value)))
@@ -177,7 +182,7 @@ fn transport() -> impl Strategy<Value = McpTransport> {
     );
     let http = (
         table(),
-        table(),
+        named(),
         option::of("[A-Z]{1,4}"),
         option::of("[a-z]{1,5}"),
         option::of(any::<u16>()),

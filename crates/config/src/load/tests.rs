@@ -141,6 +141,21 @@ fn each_bad_entry_has_its_sentence_and_place() {
     in `mcp_servers.a.bearer_token`
     hint: put the token into an environment variable and set bearer_token_env_var = "NAME"
     "#);
+    assert_snapshot!(entry("url = \"http://h/\"\nbearer_token_env_var = \"hunter-2\""), @r#"
+    warning: HOME/config.toml:3:1: bearer_token_env_var is not the name of an environment variable
+    in `mcp_servers.a.bearer_token_env_var`
+    hint: put the token into an environment variable and set bearer_token_env_var = "NAME"
+    "#);
+    assert_snapshot!(entry("url = \"http://h/\"\nenv_http_headers = { X-Key = \"hunter 2\" }"), @"
+    warning: HOME/config.toml:3:1: a value of env_http_headers is not the name of an environment variable
+    in `mcp_servers.a.env_http_headers`
+    hint: put the value into an environment variable and give its name here
+    ");
+    assert_snapshot!(entry("url = \"http://h/\"\n[mcp_servers.a.oauth]\nclient_id = \"c\"\nclient_secret_env_var = \"hunter-2\""), @"
+    warning: HOME/config.toml:5:1: oauth.client_secret_env_var is not the name of an environment variable
+    in `mcp_servers.a.oauth.client_secret_env_var`
+    hint: put the value into an environment variable and give its name here
+    ");
     assert_snapshot!(entry("enabled = false"), @"
     warning: HOME/config.toml:1:14: invalid transport
     in `mcp_servers.a`

@@ -11,7 +11,7 @@ use crate::tree::{self, Node};
 use super::raw::{RawMcpServer, RawOAuth, RawPeerHttp, Seconds};
 use super::{
     Enablement, HttpAuth, HttpTransport, McpServerConfig, McpTransport, OAuthConfig, OAuthGrant,
-    OffReason, PeerHttp, StartupReadiness, StdioTransport, ToolFilter,
+    OffReason, PeerHttp, StartupReadiness, StdioTransport, ToolFilter, variable,
 };
 
 /// Why an entry is no server.
@@ -24,7 +24,7 @@ pub(crate) struct EntryError {
 }
 
 impl EntryError {
-    fn new(key: &[&'static str], text: impl Into<String>) -> Self {
+    pub(super) fn new(key: &[&'static str], text: impl Into<String>) -> Self {
         Self {
             key: key.to_vec(),
             text: text.into(),
@@ -32,7 +32,7 @@ impl EntryError {
         }
     }
 
-    fn hint(self, hint: impl Into<String>) -> Self {
+    pub(super) fn hint(self, hint: impl Into<String>) -> Self {
         Self {
             hint: Some(hint.into()),
             ..self
@@ -40,7 +40,7 @@ impl EntryError {
     }
 }
 
-const BEARER_HINT: &str =
+pub(super) const BEARER_HINT: &str =
     "put the token into an environment variable and set bearer_token_env_var = \"NAME\"";
 
 const ABOVE_ZERO: &str = "the limit must be greater than 0";
@@ -48,6 +48,7 @@ const ABOVE_ZERO: &str = "the limit must be greater than 0";
 /// Makes the typed server. The origin is not known here.
 pub(crate) fn from_raw(name: ServerName, raw: RawMcpServer) -> Result<McpServerConfig, EntryError> {
     refuse_mixtures(&raw)?;
+    variable::check(&raw)?;
     let startup_timeout = match (raw.startup_timeout_sec, raw.startup_timeout_ms) {
         (Some(seconds), _) => Some(duration("startup_timeout_sec", seconds)?),
         (None, Some(millis)) => Some(Duration::from_millis(millis)),
@@ -76,10 +77,10 @@ pub(crate) fn from_raw(name: ServerName, raw: RawMcpServer) -> Result<McpServerC
 }
 
 /// Makes what can be read of an entry that is no server, for listings.
-pub(crate) fn from_broken(name: ServerName, raw: &RawMcpServer, off: OffReason) -> McpServerConfig {
+pub(crate) fn from_broken(name: ServerName, raw: RawMcpServer, off: OffReason) -> McpServerConfig {
     McpServerConfig {
         enablement: Enablement::Off(off),
-        ..base(name, raw)
+        ..base(name, &variable::without_values(raw))
     }
 }
 

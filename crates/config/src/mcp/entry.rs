@@ -62,7 +62,7 @@ pub(crate) fn read(
         origin: Some(layers.place(fault.found.at)),
         why: fault.text.clone(),
     };
-    let server = convert::from_broken(name, &readable_part(entry), off);
+    let server = convert::from_broken(name, readable_part(entry), off);
     ReadServer {
         server: McpServerConfig { source, ..server },
         fault: Some(fault),

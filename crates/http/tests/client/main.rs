@@ -482,12 +482,33 @@ async fn a_server_without_tls_is_told_as_such() {
     let url = format!("https://127.0.0.1:{port}/").parse().unwrap();
     let (answer, _stream) = tokio::join!(send(Request::get(url)), serve);
     let error = answer.unwrap_err();
-    assert_eq!(error.kind(), HttpErrorKind::Tls);
+    assert_eq!(error.kind(), HttpErrorKind::NotTls);
+    assert_eq!(
+        error.hints(),
+        ["use http:// if a server without TLS is meant"]
+    );
     let text = error.to_string();
     assert!(
         text.ends_with("the server does not speak TLS there"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_the_handshake_is_told_like_one_without_tls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let serve = async {
+        use tokio::io::AsyncReadExt;
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // Closing with unread bytes would reset the connection.
+        let n_bytes = stream.read(&mut [0; 16 * 1024]).await.unwrap();
+        assert!(n_bytes > 0);
+    };
+    let url = format!("https://127.0.0.1:{port}/").parse().unwrap();
+    let (answer, ()) = tokio::join!(send(Request::get(url)), serve);
+    let error = answer.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::NotTls, "{error}");
 }
 
 #[tokio::test]

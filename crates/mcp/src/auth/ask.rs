@@ -36,6 +36,8 @@ pub(super) struct FirstAnswer {
     pub(super) url: Url,
     /// `Some` when it refused, with its challenge.
     pub(super) refusal: Option<Option<Challenge>>,
+    /// What it answered in the place of MCP.
+    pub(super) not_mcp: Option<ConnectError>,
 }
 
 impl Asking<'_> {
@@ -62,17 +64,17 @@ impl Asking<'_> {
         let (events, _) = mpsc::channel(1);
         let endpoint = ServerEndpoint::Http(endpoint);
         let connecting = McpClient::connect(endpoint, options, events, self.cancel.clone());
-        let refusal = match connecting.await {
+        let (refusal, not_mcp) = match connecting.await {
             Ok(client) => {
                 client.shutdown(Duration::from_secs(3)).await;
-                None
+                (None, None)
             }
             Err(ConnectError::LoginRequired {
                 status, challenge, ..
             }) => {
                 let challenge = challenge.as_deref().and_then(Challenge::from_text);
                 let is_refusal = status == 401 || challenge.is_some();
-                is_refusal.then_some(challenge)
+                (is_refusal.then_some(challenge), None)
             }
             Err(
                 error @ (ConnectError::Unreachable { .. }
@@ -80,10 +82,14 @@ impl Asking<'_> {
                 | ConnectError::Timeout { .. }),
             ) => return Err(error.into()),
             Err(ConnectError::Cancelled { .. }) => return Err(LoginFailure::Cancelled),
-            // It answers, and not with MCP: whatever it is, its documents say what it wants.
-            Err(_) => None,
+            // It answers, and not with MCP: its documents may still say what it wants.
+            Err(error) => (None, Some(error)),
         };
-        Ok(FirstAnswer { url, refusal })
+        Ok(FirstAnswer {
+            url,
+            refusal,
+            not_mcp,
+        })
     }
 
     /// Finds the authorization server from the answer to what a run would send first.
@@ -104,9 +110,10 @@ impl Asking<'_> {
         };
         match discover(&request, services, self.cancel).await {
             Ok(discovery) => Ok(discovery),
-            Err(DiscoveryError::Unsupported { .. }) => {
-                Err(LoginFailure::NotAsked(self.server.name.clone()))
-            }
+            Err(DiscoveryError::Unsupported { .. }) => Err(match answer.not_mcp {
+                Some(error) => LoginFailure::NotMcp(error),
+                None => LoginFailure::NotAsked(self.server.name.clone()),
+            }),
             Err(DiscoveryError::Cancelled) => Err(LoginFailure::Cancelled),
             Err(error) => Err(LoginFailure::Discovery {
                 server: self.server.name.clone(),

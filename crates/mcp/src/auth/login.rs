@@ -60,6 +60,8 @@ pub enum LoginProbe {
     Login(Box<Discovery>),
     /// No login.
     Open,
+    /// Something answers there that is no MCP server and speaks of no login; the sentence says what.
+    NotMcp(String),
     /// It could not be found out; the sentence says why.
     Unknown(String),
 }
@@ -101,6 +103,9 @@ pub enum LoginFailure {
     /// The server wants none.
     #[error("MCP server '{0}' does not ask for a login.")]
     NotAsked(ServerName),
+    /// Something answers there that is no MCP server.
+    #[error(transparent)]
+    NotMcp(ConnectError),
     /// Its tokens come without a user, so nobody is sent to a page.
     #[error("MCP server '{0}' is configured for a login that needs nobody.")]
     Unattended(ServerName),
@@ -150,7 +155,7 @@ impl LoginFailure {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Endpoint(error) => error.hints(),
-            Self::Connect(error) => error.hints(),
+            Self::Connect(error) | Self::NotMcp(error) => error.hints(),
             Self::Login { key, error } => error.hints(key),
             Self::Device(DeviceError::NotOffered) => {
                 vec!["`--no-browser` logs in with a browser on another machine".to_owned()]
@@ -239,6 +244,7 @@ impl McpAuth {
         match found.await {
             Ok(discovery) => LoginProbe::Login(Box::new(discovery)),
             Err(LoginFailure::NotAsked(_)) => LoginProbe::Open,
+            Err(LoginFailure::NotMcp(error)) => LoginProbe::NotMcp(error.to_string()),
             Err(error) => LoginProbe::Unknown(error.to_string()),
         }
     }
@@ -341,6 +347,7 @@ impl McpAuth {
                     Some(wanted) => FirstAnswer {
                         url: url_of(self, server, cwd)?,
                         refusal: Some(wanted.challenge.clone()),
+                        not_mcp: None,
                     },
                     None => asking.ask(&services).await?,
                 };

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::ground::{self, Endpoint};
-use super::super::live::{LiveContext, LiveServers};
+use super::super::live::{LiveContext, LiveServers, hints_of_user_off};
 use super::super::login::auth_of;
 use super::report::{ServerReport, Step, StepId};
 
@@ -128,22 +128,16 @@ impl Checker<'_, '_> {
         let Enablement::Off(reason) = &server.enablement else {
             return Step::ok(id, "no restriction");
         };
-        let (why, hint) = match reason {
-            OffReason::User => (
-                reason.why(),
-                Some(format!("-c 'mcp_servers.\"{}\".enabled=true'", server.name)),
-            ),
-            reason => (format!("disabled: {}", reason.why()), None),
+        let (why, hints) = match reason {
+            OffReason::User => (reason.why(), hints_of_user_off(&server.name)),
+            reason => (format!("disabled: {}", reason.why()), Vec::new()),
         };
         match self.is_named {
             false => Step {
                 summary: why,
                 ..Step::skip(id)
             },
-            true => {
-                let hint = hint.map(|flag| format!("for this once: {flag}"));
-                Step::fail(id, reason.kind(), why).hints(hint.into_iter().collect())
-            }
+            true => Step::fail(id, reason.kind(), why).hints(hints),
         }
     }
 
