@@ -14,7 +14,7 @@ use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
 };
-use codex_protocol::{AskForApproval, SandboxMode, TurnError};
+use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, TurnError};
 
 use crate::provider::{self, ChosenProvider, ProviderError};
 use crate::{Loaded, identity, redaction};
@@ -85,7 +85,7 @@ pub struct Summary {
     /// When a person is asked.
     pub approval: AskForApproval,
     /// What commands may touch.
-    pub sandbox: SandboxMode,
+    pub sandbox: SandboxPolicy,
     /// The effort that is sent, if any.
     pub reasoning_effort: Option<String>,
     /// Kind of summary, when configured.
@@ -167,7 +167,7 @@ impl Loaded {
             model: settings.model.clone(),
             provider: setup.shown,
             approval: settings.approval,
-            sandbox: settings.sandbox,
+            sandbox: settings.policy(),
             reasoning_effort: settings.effective_reasoning_effort().map(str::to_owned),
             reasoning_summary: settings.reasoning_summary.clone(),
         };
