@@ -113,7 +113,39 @@ fn an_incomplete_feature_is_warned_about() {
 }
 
 #[test]
+fn a_retired_feature_is_not_enabled_silently() {
+    let home = TestHome::new();
+    assert_snapshot!(home.codex(["features", "enable", "rmcp_client"]).run(), @"
+        [stderr]
+        deprecated: `[features].rmcp_client` has no effect: the MCP client is always on.
+        Nothing was written.
+        [exit 0]
+        ");
+    assert_eq!(home.config(), "");
+    assert_snapshot!(home.codex(["features", "enable", "use_legacy_landlock"]).run(), @"
+        Enabled feature `use_legacy_landlock` in config.toml.
+        [stderr]
+        deprecated: `[features].use_legacy_landlock` is deprecated and will be removed soon.
+        Remove it from your configuration.
+        [exit 0]
+        ");
+    assert!(home.config().contains("use_legacy_landlock = true"));
+}
+
+#[test]
 fn an_unknown_feature_names_the_nearest() {
+    assert_snapshot!(TestHome::new().codex(["features", "enable", "unified"]).run(), @"
+        [stderr]
+        Error: Unknown feature flag: unified
+        hint: did you mean `unified_exec`?
+        [exit 1]
+        ");
+    assert_snapshot!(TestHome::new().codex(["features", "enable", "teleport"]).run(), @"
+        [stderr]
+        Error: Unknown feature flag: teleport
+        hint: `codex features list` names them all
+        [exit 1]
+        ");
     assert_snapshot!(TestHome::new().codex(["features", "enable", "shel_tool"]).run(), @"
         [stderr]
         Error: Unknown feature flag: shel_tool
