@@ -324,6 +324,23 @@ impl Requirements {
         Some((*on, origin))
     }
 
+    /// Returns every pinned feature.
+    pub fn features(&self) -> impl Iterator<Item = (Feature, bool)> {
+        self.features
+            .iter()
+            .map(|(feature, (on, _))| (*feature, *on))
+    }
+
+    /// Returns the words of `approval_policy` that are allowed, when they are restricted.
+    pub fn allowed_approval_policies(&self) -> Option<&[AskForApproval]> {
+        Some(&self.approvals.as_ref()?.words)
+    }
+
+    /// Returns the words of `sandbox_mode` that are allowed, when they are restricted.
+    pub fn allowed_sandbox_modes(&self) -> Option<&[SandboxMode]> {
+        Some(&self.sandboxes.as_ref()?.words)
+    }
+
     /// Constrains `approval_policy`; a value that is not allowed becomes the first allowed one.
     pub(crate) fn approval_policy(
         &self,

@@ -25,9 +25,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use handle::{
-    AbsentServer, CallContext, McpHandle, ServerState, ServerStatus, StatusChanges,
-};
+pub use handle::{AbsentServer, CallContext, McpHandle, ServerState, ServerStatus, StatusChanges};
 
 use crate::catalog::{ServerListing, ToolCatalog};
 use crate::error::StartFailure;

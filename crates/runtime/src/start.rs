@@ -173,7 +173,10 @@ impl Loaded {
         };
         let services = ThreadServices {
             model: Arc::clone(&setup.backend),
-            mcp: self.mcp_settings(&options, http),
+            mcp: {
+                let auth = self.mcp_auth(http.clone());
+                self.mcp_settings(options.elicitation.clone(), http, auth)
+            },
             home: self.home.clone(),
             clock: self.clock,
         };
@@ -312,15 +315,29 @@ impl Loaded {
         texts.collect()
     }
 
-    fn mcp_settings(&self, options: &StartOptions, http: HttpClient) -> McpSettings {
+    /// Brings together what the servers of this configuration need.
+    pub(crate) fn mcp_settings(
+        &self,
+        elicitation: ElicitationPolicy,
+        http: HttpClient,
+        auth: McpAuth,
+    ) -> McpSettings {
         let mut settings = McpSettings::new(
             self.config.mcp_servers.value().clone(),
             self.env.clone(),
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
-            http.clone(),
+            http,
         )
         .with_features(&self.config.features);
+        settings.auth = Some(auth);
+        settings.elicitation = elicitation;
+        settings.pins = Some(ToolPins::of(&self.home));
+        settings
+    }
+
+    /// Brings together what logins of servers need.
+    pub(crate) fn mcp_auth(&self, http: HttpClient) -> McpAuth {
         let auth = McpAuth::new(
             self.home.clone(),
             self.config.mcp_oauth.clone(),
@@ -329,10 +346,7 @@ impl Loaded {
             VERSION,
             KeyringPatience::Run,
         );
-        settings.auth = Some(auth.renewing_through(self.deputy.clone()));
-        settings.elicitation = options.elicitation.clone();
-        settings.pins = Some(ToolPins::of(&self.home));
-        settings
+        auth.renewing_through(self.deputy.clone())
     }
 
     fn user_home(&self) -> Option<PathBuf> {

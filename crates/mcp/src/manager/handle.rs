@@ -96,6 +96,11 @@ pub struct AbsentServer {
 pub struct StatusChanges(watch::Receiver<Arc<Shared>>);
 
 impl StatusChanges {
+    /// Lets the next look return at once.
+    pub fn mark_changed(&mut self) {
+        self.0.mark_changed();
+    }
+
     /// Waits for a change and returns where every server stands then; changes that follow fast may
     /// be told as one. `None` when there are no servers any more. Cancel safe.
     pub async fn next(&mut self) -> Option<Vec<ServerStatus>> {

@@ -61,11 +61,7 @@ impl Lane {
     }
 
     /// Begins anew, or only ends.
-    pub(super) fn replace(
-        &self,
-        config: Option<Arc<McpServerConfig>>,
-        settings: Arc<McpSettings>,
-    ) {
+    pub(super) fn replace(&self, config: Option<Arc<McpServerConfig>>, settings: Arc<McpSettings>) {
         self.0.send_modify(|order| {
             *order = Order {
                 run: order.run + 1,
@@ -93,13 +89,7 @@ async fn run(mut orders: watch::Receiver<Order>, ground: LaneGround) {
                 return;
             };
             let own = Arc::new(stop.child());
-            let task = ServerTask::new(
-                config.clone(),
-                &order,
-                orders.clone(),
-                inbox,
-                own.clone(),
-            );
+            let task = ServerTask::new(config.clone(), &order, orders.clone(), inbox, own.clone());
             let mut life = pin!(task.run(ground.renewals.clone()));
             tokio::select! {
                 () = &mut life => {}

@@ -20,8 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::questions::answer;
 use super::lane::Order;
+use super::questions::answer;
 use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Report, Stop};
 use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;

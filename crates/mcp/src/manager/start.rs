@@ -129,7 +129,6 @@ impl McpHandle {
         is_any_started
     }
 
-
     fn check_required(&self, shared: &Shared) -> Result<(), StartError> {
         let failures: Vec<RequiredFailure> = shared
             .slots

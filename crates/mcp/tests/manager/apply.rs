@@ -43,7 +43,10 @@ async fn only_the_server_that_changed_gets_another_process() {
     let changed = stdio("b", &three.fake("b").tools(["echo", "add"]));
     let [first, _] = servers;
     world
-        .apply([first.clone(), changed.clone()], &[("b", ServerChange::Endpoint)])
+        .apply(
+            [first.clone(), changed.clone()],
+            &[("b", ServerChange::Endpoint)],
+        )
         .await;
     world.ready(None).await.unwrap();
     assert_eq!(
@@ -89,7 +92,9 @@ async fn other_filters_need_no_other_process() {
         enabled: Some(vec!["add".to_owned()]),
         ..ToolFilter::default()
     };
-    world.apply([server], &[("a", ServerChange::Settings)]).await;
+    world
+        .apply([server], &[("a", ServerChange::Settings)])
+        .await;
     // At once for calls, and for the catalog as soon as the tools are listed again.
     world.call("a", "echo", json!({})).await.unwrap_err();
     let listed = catalogs.wait_for(|catalog| catalog.tools().count() == 1);
@@ -136,7 +141,10 @@ async fn orders_that_follow_fast_leave_one_process() {
     }
     world.ready(None).await.unwrap();
     world.call("a", "echo", json!({"text": "x"})).await.unwrap();
-    let alive = three.pids("a").into_iter().filter(|pid| process_lives(*pid));
+    let alive = three
+        .pids("a")
+        .into_iter()
+        .filter(|pid| process_lives(*pid));
     assert_eq!(alive.count(), 1);
     // A removed one is unknown and ends too.
     world.apply([], &[("a", ServerChange::Removed)]).await;

@@ -55,9 +55,13 @@ impl World {
         servers: impl IntoIterator<Item = McpServerConfig>,
         changes: &[(&str, ServerChange)],
     ) {
-        let changes = changes.iter().map(|(server, change)| (name(server), *change));
+        let changes = changes
+            .iter()
+            .map(|(server, change)| (name(server), *change));
         let applied = self.handle.apply(settings(servers), changes.collect());
-        tokio::time::timeout(LIMIT, applied).await.expect("applied in time");
+        tokio::time::timeout(LIMIT, applied)
+            .await
+            .expect("applied in time");
     }
 
     pub(crate) async fn ready(&mut self, grace: Option<Duration>) -> Result<(), StartError> {

@@ -90,7 +90,7 @@ impl Guarded {
     }
 
     /// Prepares a command; the name of the allowed program leads to the trap, as do the variables.
-    fn codex(&self, args: &[&str]) -> CodexCommand {
+    pub(super) fn codex(&self, args: &[&str]) -> CodexCommand {
         let args: Vec<String> = args.iter().map(|arg| self.fill(arg)).collect();
         let folder = self.home.cwd().display().to_string();
         let path = std::env::var("PATH").unwrap();
