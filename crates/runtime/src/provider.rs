@@ -23,8 +23,13 @@ const LOCAL: [&str; 2] = ["ollama", "lmstudio"];
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// `model_provider` names nothing.
-    #[error("Model provider `{0}` not found")]
-    NotFound(String),
+    #[error("Model provider `{id}` not found")]
+    NotFound {
+        /// What it names.
+        id: String,
+        /// What it could name.
+        defined: Vec<String>,
+    },
     /// There is no default for this provider.
     #[error("no model is configured for model provider `{0}`")]
     NoModel(String),
@@ -43,7 +48,17 @@ impl ProviderError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotFound(id) => vec![format!("add [model_providers.{id}] to config.toml")],
+            Self::NotFound { id, defined } => {
+                let near = codex_utils_fuzzy_match::nearest(id, defined.iter().map(String::as_str));
+                let defined: Vec<String> = defined.iter().map(|id| format!("`{id}`")).collect();
+                let near = near.map(|near| format!("did you mean `{near}`?"));
+                near.into_iter()
+                    .chain([
+                        format!("defined are {}", defined.join(", ")),
+                        format!("another one is added as [model_providers.{id}] in config.toml"),
+                    ])
+                    .collect()
+            }
             Self::NoModel(_) => {
                 vec!["pass one with `-m MODEL`, or set `model` in config.toml".to_owned()]
             }
@@ -90,7 +105,15 @@ pub(crate) fn provider(
                 "model provider `{id}`"
             )));
         }
-        None => return Err(ProviderError::NotFound(id.to_owned())),
+        None => {
+            let configured = config.model_providers.keys().cloned();
+            return Err(ProviderError::NotFound {
+                id: id.to_owned(),
+                defined: std::iter::once(OPENAI.to_owned())
+                    .chain(configured)
+                    .collect(),
+            });
+        }
         Some(provider) => {
             let keys = keys(provider, env, cwd);
             configured(id, provider, env, keys, identity)?

@@ -199,9 +199,9 @@ impl Loaded {
         if let ModelSide::Replay(file) = &options.model_side {
             return self.replay(file);
         }
-        let model = provider::model(options.model.as_deref(), &self.config)?;
         let ChosenProvider { settings, notices } =
             provider::provider(&self.config, &self.env, &self.cwd, identity)?;
+        let model = provider::model(options.model.as_deref(), &self.config)?;
         let (id, dialect) = (settings.id.clone(), settings.dialect);
         let redaction = match &options.model_side {
             ModelSide::Record(_) => Some(redaction::rules(&self.config, &self.env, &settings)),

@@ -117,12 +117,17 @@ fn auth(loaded: &Loaded, env: &Env) -> Check {
     };
     match candidates.iter().find(|name| env.non_empty(name).is_some()) {
         Some(name) => check.ok(format!("{name} is set")),
-        None => check
-            .status(
-                Status::Warning,
-                format!("{} is not set", candidates.join(" or ")),
-            )
-            .remedy("set it to a key of the provider"),
+        None => {
+            let variable = wanted.unwrap_or("OPENAI_API_KEY");
+            check
+                .status(
+                    Status::Warning,
+                    format!("{} is not set", candidates.join(" or ")),
+                )
+                .remedy(format!(
+                    "give a key of provider `{provider}` in the environment: export {variable}=…"
+                ))
+        }
     }
 }
 
