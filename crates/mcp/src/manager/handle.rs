@@ -283,6 +283,19 @@ impl McpHandle {
             .await
     }
 
+    /// Lists the prompts of a server, verbatim.
+    pub async fn list_prompts(
+        &self,
+        server: &ServerName,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Value>, CallError> {
+        let config = self.config(server)?;
+        let connection = self.connection(&config, None, cancel).await?;
+        let listed = connection.client.list_prompts(config.tool_timeout());
+        self.whole_or_told("prompts", server, or_cancelled(cancel, listed).await?)
+            .await
+    }
+
     /// Says when a list is not the whole list.
     async fn whole_or_told(
         &self,
