@@ -363,7 +363,7 @@ pub fn shown_url(url: &Url) -> String {
 }
 
 /// Returns scheme, host and port as written in the URL.
-fn shown_origin(url: &Url) -> String {
+pub fn shown_origin(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),

@@ -14,6 +14,8 @@ use codex_model::{
 };
 use url::Url;
 
+use crate::Loaded;
+
 const OPENAI: &str = "openai";
 const DEFAULT_MODEL: &str = "gpt-5.5";
 /// Built-in ids of local servers.
@@ -72,6 +74,19 @@ impl ProviderError {
 pub(crate) struct ChosenProvider {
     pub(crate) settings: ProviderSettings,
     pub(crate) notices: Vec<String>,
+}
+
+impl Loaded {
+    /// Returns where the model of a run would be asked.
+    pub fn provider_address(&self) -> Result<Url, ProviderError> {
+        // Nobody is asked, so it does not matter who we are.
+        let identity = ClientIdentity {
+            originator: String::new(),
+            user_agent: String::new(),
+        };
+        let chosen = provider(&self.config, &self.env, &self.cwd, identity)?;
+        Ok(chosen.settings.base_url)
+    }
 }
 
 /// Returns the id of the configured provider.

@@ -97,6 +97,8 @@ impl Guarded {
         self.home
             .codex(&args)
             .env("PATH", format!("{path}:{folder}"))
+            // Nobody listens there; `doctor` looks.
+            .env("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
             .env("EVIL", self.program.as_os_str())
             .env("URL", self.fill("http://ADDRESS/mcp"))
     }
