@@ -57,7 +57,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         ]);
         step::run("cargo clippy", &mut command, 30 * MINUTE)
     });
-    report.step("suites", || suites(parts.as_ref()));
+    report.step_saying("suites", || suites(parts.as_ref()));
     report.step("docs", || {
         let mut command = workspace::cargo();
         command.args(["test", "--workspace", "--doc", "--quiet"]);
@@ -72,8 +72,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     report.finish()
 }
 
-/// Unit tests and whole commands, with the real servers when they are installed.
-fn suites(parts: Option<&Installed>) -> Result<()> {
+/// Unit tests and whole commands, with the real servers when they are installed. Says what became
+/// of the attempts to get out of the sandbox.
+fn suites(parts: Option<&Installed>) -> Result<String> {
     // Programs that tests start must be there before the first of them asks.
     let mut build = workspace::cargo();
     build.args(["build", "--workspace", "--bins", "--examples", "--quiet"]);
@@ -101,18 +102,37 @@ fn suites(parts: Option<&Installed>) -> Result<()> {
     command.env("INSTA_UPDATE", "no");
     let transcripts = tempfile::tempdir()?;
     command.env("CODEX_TEST_TRANSCRIPTS", transcripts.path());
+    let reports = tempfile::tempdir()?;
+    command.env("CODEX_ESCAPE_REPORTS", reports.path());
     let mut outcome = step::run("the suites", &mut command, 30 * MINUTE);
     if found.is_some() {
         outcome = outcome.and(cases::print(transcripts.path()));
     }
+    let outcome = outcome.and(show_escapes(reports.path()));
     // Also after a failure: what it printed is the more likely to hold a secret.
     let report = workspace::root().join("target/nextest/searched/junit.xml");
     let searched = search(transcripts.path(), has_nextest.then_some(report));
     match (outcome, searched) {
-        (outcome, Ok(sentence)) => outcome.map(|()| eprintln!("{sentence}")),
-        (Ok(()), Err(why)) => Err(why),
+        (outcome, Ok(sentence)) => outcome.inspect(|_| eprintln!("{sentence}")),
+        (Ok(_), Err(why)) => Err(why),
         (Err(error), Err(why)) => Err(error.context(why)),
     }
+}
+
+/// Shows the tables of the escape suites, and returns their results.
+fn show_escapes(reports: &Path) -> Result<String> {
+    let entries: Result<Vec<_>, _> = reports.read_dir()?.collect();
+    let mut tables: Vec<PathBuf> = entries?.iter().map(std::fs::DirEntry::path).collect();
+    tables.sort();
+    let mut results = Vec::new();
+    for table in tables {
+        let text = std::fs::read_to_string(table)?;
+        eprintln!("\n{text}");
+        results.extend(text.lines().last().map(str::to_owned));
+    }
+    let are_missing = results.is_empty() && cfg!(target_os = "linux");
+    ensure!(!are_missing, "no suite has tried to get out of the sandbox");
+    Ok(results.join("; "))
 }
 
 /// Searches what the suites left for secrets, and says what was searched.
@@ -221,6 +241,21 @@ fn first_line(text: &str) -> &str {
 )]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_lines_of_the_tables_of_attempts_are_the_result() {
+        let folder = tempfile::tempdir().unwrap();
+        if cfg!(target_os = "linux") {
+            assert!(show_escapes(folder.path()).is_err());
+        }
+        for (name, text) in [("b", "x\n2 attempts\n"), ("a", "x\n1 attempt\n")] {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        assert_eq!(
+            show_escapes(folder.path()).unwrap(),
+            "1 attempt; 2 attempts"
+        );
+    }
 
     #[test]
     fn a_search_of_nothing_or_for_nothing_fails_and_a_finding_names_its_file() {

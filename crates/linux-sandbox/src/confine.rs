@@ -6,13 +6,17 @@
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr,
+    ABI, Access, AccessFs, BitFlags, PathBeneath, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, Scope,
 };
+use nix::errno::Errno;
+use nix::libc::{S_IFDIR, S_IFMT};
 use nix::sys::prctl::set_no_new_privs;
+use nix::sys::stat::fstat;
 
-use crate::failure::{Failure, Step};
-use crate::filter::{self, Sockets};
+use crate::failure::{Failure, Step, not_as_planned};
+use crate::filter::{self, Beside};
+use crate::place::open_place;
 use crate::sys::drop_capabilities;
 
 /// What is known and tested; older kernels enforce what they know of it.
@@ -25,7 +29,7 @@ pub(crate) struct Keep {
     pub(crate) writable: Vec<PathBuf>,
     /// Devices, and directories with all below, that it may use in every way.
     pub(crate) devices: Vec<PathBuf>,
-    pub(crate) sockets: Sockets,
+    pub(crate) beside: Beside,
     /// The oldest Landlock that holds what nothing else does.
     pub(crate) least: ABI,
 }
@@ -34,11 +38,9 @@ pub(crate) struct Keep {
 pub(crate) fn confine(keep: &Keep) -> Result<(), Failure> {
     drop_capabilities().step("give up capabilities")?;
     set_no_new_privs().step("give up new privileges")?;
-    match restrict_files(keep) {
-        Ok(status) => suffices(status.landlock.into(), keep.least)?,
-        Err(error) => return Err(Failure::new("Landlock", error.to_string())),
-    }
-    filter::install(keep.sockets)
+    let status = restrict_files(keep)?;
+    suffices(status.landlock.into(), keep.least)?;
+    filter::install(keep.beside)
 }
 
 /// Whether what the kernel knows of Landlock is enough.
@@ -54,32 +56,40 @@ fn suffices(found: ABI, least: ABI) -> Result<(), Failure> {
     Ok(())
 }
 
-fn restrict_files(keep: &Keep) -> Result<RestrictionStatus, RulesetError> {
+fn restrict_files(keep: &Keep) -> Result<RestrictionStatus, Failure> {
     let mut ruleset = Ruleset::default()
-        .handle_access(AccessFs::from_all(KNOWN))?
-        .scope(Scope::from_all(KNOWN))?
-        .create()?;
+        .handle_access(AccessFs::from_all(KNOWN))
+        .and_then(|ruleset| ruleset.scope(Scope::from_all(KNOWN)))
+        .and_then(Ruleset::create)
+        .map_err(landlock)?;
     ruleset = allow(ruleset, Path::new("/"), AccessFs::from_read(KNOWN))?;
     for path in keep.writable.iter().chain(&keep.devices) {
         ruleset = allow(ruleset, path, AccessFs::from_all(KNOWN))?;
     }
-    ruleset.restrict_self()
+    ruleset.restrict_self().map_err(landlock)
 }
 
 fn allow<R: RulesetCreatedAttr>(
     ruleset: R,
     path: &Path,
     access: BitFlags<AccessFs>,
-) -> Result<R, RulesetError> {
-    // What is gone by now cannot be written either.
-    let Ok(file) = PathFd::new(path) else {
-        return Ok(ruleset);
+) -> Result<R, Failure> {
+    let place = match open_place(path) {
+        // What is gone by now cannot be written either.
+        Err(Errno::ENOENT) => return Ok(ruleset),
+        place => place.map_err(|errno| not_as_planned("allow a path", path, errno))?,
     };
-    let access = match path.is_dir() {
+    let kind = fstat(&place).step("allow a path")?.st_mode & S_IFMT;
+    let access = match kind == S_IFDIR {
         true => access,
         false => access & AccessFs::from_file(KNOWN),
     };
-    ruleset.add_rule(PathBeneath::new(file, access))
+    let rule = PathBeneath::new(place, access);
+    ruleset.add_rule(rule).map_err(landlock)
+}
+
+fn landlock(error: RulesetError) -> Failure {
+    Failure::new("Landlock", error.to_string())
 }
 
 #[cfg(test)]

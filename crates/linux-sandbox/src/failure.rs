@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -30,6 +31,19 @@ impl Failure {
             self.errno,
             Some(Errno::EPERM | Errno::EACCES | Errno::EINVAL | Errno::ENOSYS | Errno::ENOSPC)
         )
+    }
+}
+
+/// A path of the plan that cannot be used.
+pub(crate) fn not_as_planned(step: &'static str, path: &Path, errno: Errno) -> Failure {
+    let why = match errno {
+        Errno::ENOTDIR => "a directory on the way is a link or a file by now",
+        errno => errno.desc(),
+    };
+    Failure {
+        step,
+        why: format!("`{}`: {why}", path.display()),
+        errno: Some(errno),
     }
 }
 

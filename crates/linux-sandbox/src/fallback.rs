@@ -2,7 +2,7 @@
 //!
 //! Landlock grants a directory with all that is in it, or not at all. So where something inside of
 //! a writable root is protected, each entry of the root is granted but that; the root itself is
-//! not, and nothing can be created or removed directly in it. Sockets cannot be made at all unless
+//! not, and nothing can be created or removed directly in it. Beside cannot be made at all unless
 //! the network is allowed.
 
 use std::ffi::OsString;
@@ -17,7 +17,7 @@ use nix::unistd::{ForkResult, getppid};
 
 use crate::confine::{Keep, confine};
 use crate::failure::{Failure, Step};
-use crate::filter::Sockets;
+use crate::filter::Beside;
 use crate::inside::{Task, cannot_start};
 use crate::supervise::{Ending, Signals, end_orphans};
 use crate::{REFUSED, Rules};
@@ -46,9 +46,8 @@ pub(crate) fn run(task: &Task<'_>, signals: &Signals, why: &str) -> Result<Endin
     let keep = Keep {
         writable: writable(task.rules).step("list the writable roots")?,
         devices: DEVICES.iter().map(PathBuf::from).collect(),
-        sockets: match task.rules.network {
-            true => Sockets::Internet,
-            false => Sockets::None,
+        beside: Beside::Nothing {
+            network: task.rules.network,
         },
         least: LEAST,
     };

@@ -17,13 +17,16 @@ use seccompiler::{
 
 use crate::failure::Failure;
 
-/// Which sockets can be made. Pairs of connected unix sockets always can.
+/// What stands beside the filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sockets {
-    /// None.
-    None,
-    /// IPv4, IPv6, and what lists the interfaces.
-    Internet,
+pub(crate) enum Beside {
+    /// Namespaces: a disk that is read-only, and nobody else's network, objects and processes.
+    Namespaces,
+    /// Landlock alone, so that more must be denied here.
+    Nothing {
+        /// Whether sockets can be made: IPv4, IPv6, and what lists the interfaces.
+        network: bool,
+    },
 }
 
 const DENIED: &[c_long] = &[
@@ -74,6 +77,50 @@ const UNKNOWN: &[c_long] = &[
     libc::SYS_io_uring_register,
 ];
 
+/// Things of the System V kind belong to the whole machine unless a namespace makes them ours.
+const SHARED_OBJECTS: &[c_long] = &[
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_shmctl,
+    libc::SYS_semget,
+    libc::SYS_semop,
+    libc::SYS_semtimedop,
+    libc::SYS_semctl,
+    libc::SYS_msgget,
+    libc::SYS_msgsnd,
+    libc::SYS_msgrcv,
+    libc::SYS_msgctl,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
+/// Changes of what is known about a file, which Landlock does not see. Answered as by a file system
+/// that has no such things: programs that copy files go on then.
+const ATTRIBUTES: &[c_long] = &[
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
+    SYS_FILE_SETATTR,
+];
+
+/// These have the same numbers on all architectures, and no names in libc yet.
+const SYS_SETXATTRAT: c_long = 463;
+const SYS_REMOVEXATTRAT: c_long = 466;
+const SYS_FILE_SETATTR: c_long = 469;
+
+/// Sets flags of a file (`chattr`), for which a descriptor that only reads is enough.
+const FILE_FLAGS: &[u64] = &[
+    libc::FS_IOC_SETFLAGS,
+    libc::FS_IOC32_SETFLAGS,
+    FS_IOC_FSSETXATTR,
+];
+const FS_IOC_FSSETXATTR: u64 = 0x401c_5820;
+
 const NEW_NAMESPACES: &[c_int] = &[
     libc::CLONE_NEWUSER,
     libc::CLONE_NEWNS,
@@ -107,13 +154,16 @@ const MODES: &[(c_long, u8)] = &[
 const TERMINAL_INPUT: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
 
 /// Installs the filter for this process and its children.
-pub(crate) fn install(sockets: Sockets) -> Result<(), Failure> {
+pub(crate) fn install(beside: Beside) -> Result<(), Failure> {
     let failed = |error: String| Failure::new("seccomp", error);
     let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(|e| failed(e.to_string()))?;
-    let filters = [
-        (denied(sockets), libc::EPERM),
+    let mut filters = vec![
+        (denied(beside), libc::EPERM),
         (whole_calls(UNKNOWN), libc::ENOSYS),
     ];
+    if beside != Beside::Namespaces {
+        filters.push((attributes(), libc::EOPNOTSUPP));
+    }
     for (rules, errno) in filters {
         let filter = rules.and_then(|rules| {
             let answer = SeccompAction::Errno(errno.cast_unsigned());
@@ -140,7 +190,7 @@ fn whole_calls(calls: &[c_long]) -> Result<Rules, BackendError> {
     Ok(calls.iter().map(|call| (*call, Vec::new())).collect())
 }
 
-fn denied(sockets: Sockets) -> Result<Rules, BackendError> {
+fn denied(beside: Beside) -> Result<Rules, BackendError> {
     let mut rules = whole_calls(DENIED)?;
     let namespaces = NEW_NAMESPACES.iter().map(|flag| {
         let flag = u64::from(flag.cast_unsigned());
@@ -162,13 +212,28 @@ fn denied(sockets: Sockets) -> Result<Rules, BackendError> {
     rules.push((libc::SYS_prlimit64, vec![other_process]));
     let pairs = rule([is(0, SeccompCmpOp::Ne, family(libc::AF_UNIX))?])?;
     rules.push((libc::SYS_socketpair, vec![pairs]));
-    rules.push((libc::SYS_socket, socket_rules(sockets)?));
+    if beside != Beside::Namespaces {
+        rules.extend(whole_calls(SHARED_OBJECTS)?);
+        let somebody_else = rule([is(1, SeccompCmpOp::Ne, 0)?])?;
+        let many = rule([is(0, SeccompCmpOp::Ne, u64::from(libc::PRIO_PROCESS))?])?;
+        rules.push((libc::SYS_setpriority, vec![somebody_else, many]));
+    }
+    rules.push((libc::SYS_socket, socket_rules(beside)?));
+    Ok(rules)
+}
+
+fn attributes() -> Result<Rules, BackendError> {
+    let mut rules = whole_calls(ATTRIBUTES)?;
+    let flags = FILE_FLAGS
+        .iter()
+        .map(|request| rule([is(1, SeccompCmpOp::Eq, *request)?]));
+    rules.push((libc::SYS_ioctl, flags.collect::<Result<_, _>>()?));
     Ok(rules)
 }
 
 /// No rules at all deny the call whatever its arguments are.
-fn socket_rules(sockets: Sockets) -> Result<Vec<SeccompRule>, BackendError> {
-    if sockets == Sockets::None {
+fn socket_rules(beside: Beside) -> Result<Vec<SeccompRule>, BackendError> {
+    if beside == (Beside::Nothing { network: false }) {
         return Ok(Vec::new());
     }
     let other_family = rule([

@@ -12,13 +12,14 @@ use std::process::Command;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
-use nix::unistd::{Pid, chdir};
+use nix::unistd::{Pid, fchdir};
 
 use crate::Rules;
 use crate::confine::{Keep, confine};
-use crate::failure::{Failure, Step};
-use crate::filter::Sockets;
+use crate::failure::{Failure, Step, not_as_planned};
+use crate::filter::Beside;
 use crate::mounts;
+use crate::place::open_place;
 use crate::supervise::{Ending, Signals};
 use crate::sys::{kernel_version, point_to_null, raise_loopback};
 
@@ -74,7 +75,7 @@ fn prepare(task: &Task<'_>) -> Result<(), (u8, Failure)> {
     let keep = Keep {
         writable: task.rules.writable.clone(),
         devices: vec!["/dev".into()],
-        sockets: Sockets::Internet,
+        beside: Beside::Namespaces,
         // The mounts hold what it does not know of.
         least: landlock::ABI::V1,
     };
@@ -88,7 +89,9 @@ fn build(task: &Task<'_>) -> Result<(), Failure> {
         raise_loopback().step("bring up the loopback interface")?;
     }
     // The old directory lies below the new mounts.
-    chdir(task.cwd).step("enter the working directory")?;
+    open_place(task.cwd)
+        .and_then(fchdir)
+        .map_err(|errno| not_as_planned("enter the working directory", task.cwd, errno))?;
     // Before 5.14 it would count what the user runs outside too.
     if kernel_version().is_some_and(|version| version >= (5, 14)) {
         let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).step("read a limit")?;

@@ -30,6 +30,8 @@ mod inside;
 #[cfg(target_os = "linux")]
 mod mounts;
 #[cfg(target_os = "linux")]
+mod place;
+#[cfg(target_os = "linux")]
 mod placeholder;
 mod rules;
 #[cfg(target_os = "linux")]

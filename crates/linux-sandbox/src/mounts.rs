@@ -14,7 +14,8 @@ use nix::libc::{MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY};
 use nix::mount::{MsFlags, mount};
 
 use crate::Rules;
-use crate::failure::{Failure, Step};
+use crate::failure::{Failure, Step, not_as_planned};
+use crate::place::open_place;
 use crate::sys::{Tree, attach_tree, clone_tree, kernel_version, set_attributes};
 
 /// Devices that cannot do harm; `/dev` inside holds no others.
@@ -40,7 +41,7 @@ pub(crate) fn build(rules: &Rules, max_tasks: u64) -> Result<(), Failure> {
         .step("make the disk read-only")?;
     for (path, tree) in roots {
         set_attributes(Tree::Detached(&tree), MOUNT_ATTR_NOSUID).step("set up a writable root")?;
-        attach_tree(&tree, &path).step("mount a writable root")?;
+        attach(&tree, &path, "mount a writable root")?;
     }
     for path in rules.read_only.iter().chain(&rules.absent) {
         protect(path)?;
@@ -52,22 +53,28 @@ pub(crate) fn build(rules: &Rules, max_tasks: u64) -> Result<(), Failure> {
 /// Copies the trees at these paths, outer ones first.
 fn copies(mut paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, OwnedFd)>, Failure> {
     paths.sort_by_key(|path| path.components().count());
-    let copy = |path: PathBuf| match clone_tree(&path) {
+    let copy = |path: PathBuf| match open_place(&path).and_then(|place| clone_tree(&place)) {
         Ok(tree) => Ok((path, tree)),
-        Err(errno) => Err(errno).step("copy a mount"),
+        Err(errno) => Err(not_as_planned("copy a mount", &path, errno)),
     };
     paths.into_iter().map(copy).collect()
 }
 
+fn attach(tree: &OwnedFd, path: &Path, step: &'static str) -> Result<(), Failure> {
+    open_place(path)
+        .and_then(|place| attach_tree(tree, &place))
+        .map_err(|errno| not_as_planned(step, path, errno))
+}
+
 fn protect(path: &Path) -> Result<(), Failure> {
-    let tree = match clone_tree(path) {
+    let tree = match open_place(path).and_then(|place| clone_tree(&place)) {
         // A name whose directory we could not write, and so nobody inside can either.
         Err(nix::errno::Errno::ENOENT) => return Ok(()),
-        tree => tree.step("copy a protected path")?,
+        tree => tree.map_err(|errno| not_as_planned("copy a protected path", path, errno))?,
     };
     set_attributes(Tree::Detached(&tree), MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID)
         .step("make a protected path read-only")?;
-    attach_tree(&tree, path).step("mount a protected path")
+    attach(&tree, path, "mount a protected path")
 }
 
 fn device(name: &str) -> PathBuf {
@@ -92,7 +99,7 @@ fn mount_devices(devices: Vec<(PathBuf, OwnedFd)>) -> Result<(), Failure> {
         )]
         let created = File::create(&path);
         created.step("make a device")?;
-        attach_tree(&tree, &path).step("mount a device")?;
+        attach(&tree, &path, "mount a device")?;
     }
     for (name, target) in DEVICE_LINKS {
         symlink(target, device(name)).step("make a link in /dev")?;

@@ -38,32 +38,32 @@ pub(crate) fn close_from(first: u32) -> nix::Result<()> {
     Errno::result(done).map(drop)
 }
 
-/// Makes a detached copy of what is mounted at a path, with everything below.
-pub(crate) fn clone_tree(path: &Path) -> nix::Result<OwnedFd> {
-    let path = c_path(path)?;
+/// Makes a detached copy of what is mounted at a place, with everything below.
+pub(crate) fn clone_tree(place: &OwnedFd) -> nix::Result<OwnedFd> {
     let flags = libc::OPEN_TREE_CLONE
         | libc::OPEN_TREE_CLOEXEC
-        | (libc::AT_RECURSIVE | libc::AT_SYMLINK_NOFOLLOW).cast_unsigned();
+        | (libc::AT_RECURSIVE | libc::AT_EMPTY_PATH).cast_unsigned();
+    let (place, here) = (place.as_raw_fd(), c"".as_ptr());
     // SAFETY: the path is a C string that lives through the call.
-    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), flags) };
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, place, here, flags) };
     let tree = Errno::result(tree)?;
     // SAFETY: the kernel has just given us this descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(c_int::try_from(tree).unwrap_or(-1)) })
 }
 
-/// Mounts such a copy.
-pub(crate) fn attach_tree(tree: &OwnedFd, path: &Path) -> nix::Result<()> {
-    const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
-    let path = c_path(path)?;
+/// Mounts such a copy on a place.
+pub(crate) fn attach_tree(tree: &OwnedFd, place: &OwnedFd) -> nix::Result<()> {
+    const FROM_EMPTY_PATH: u32 = 0x4;
+    const TO_EMPTY_PATH: u32 = 0x40;
     // SAFETY: both paths are C strings that live through the call.
     let done = unsafe {
         libc::syscall(
             libc::SYS_move_mount,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            MOVE_MOUNT_F_EMPTY_PATH,
+            place.as_raw_fd(),
+            c"".as_ptr(),
+            FROM_EMPTY_PATH | TO_EMPTY_PATH,
         )
     };
     Errno::result(done).map(drop)

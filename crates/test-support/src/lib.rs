@@ -46,7 +46,9 @@ pub use part_server::PartServer;
 pub use parts::RealParts;
 pub use private_etc::private_etc;
 pub use processes::{process_lives, wait_until_gone};
-pub use programs::{cargo, codex_program, fake_mcp_server, sandbox_helper, workspace_root};
+pub use programs::{
+    cargo, codex_program, fake_mcp_server, sandbox_helper, starting_parent, workspace_root,
+};
 pub use responses::MockResponses;
 pub use responses::events::{
     UsageCounts, ev_assistant_message, ev_completed, ev_completed_with_usage, ev_custom_tool_call,

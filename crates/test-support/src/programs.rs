@@ -48,6 +48,11 @@ pub fn sandbox_helper() -> PathBuf {
         .clone()
 }
 
+/// Returns a program that starts `sh -c ARGV[1]` as Codex starts what it runs.
+pub fn starting_parent() -> PathBuf {
+    program("codex-process", "process-test-parent", "crates/process")
+}
+
 /// Returns the root of the workspace.
 pub fn workspace_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -8,29 +8,35 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use codex_linux_sandbox::{MARK, Rules};
+use nix::pty::{OpenptyResult, openpty};
 use nix::sys::signal::{Signal, kill, killpg};
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::{Pid, geteuid, ttyname};
 
 const NOBODY: u32 = 65534;
+/// A group that neither root nor nobody has.
+const FOREIGN_GROUP: u32 = 1;
 const TOKEN: &[u8] = b"escaped";
 const UNTOUCHED: &str = "untouched";
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long the kernel may take to end what is left of a command.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts the victim and opens descriptor 9, in the same namespace as the sandbox is started from.
 const PRELUDE: &str = r#"
 [ "$NO_NAMESPACES" ] && echo 0 > /proc/sys/user/max_user_namespaces
-"$ATTEMPT" victim > /dev/null 2>&1 &
+VICTIMS_SECRET=untouched "$ATTEMPT" victim "$ARENA" > /dev/null 2>&1 &
 VICTIM=$!; export VICTIM
+until [ -e "$ARENA/victim.ready" ]; do sleep 0.01; done
 exec 9>> "$ARENA/outside/secret"
 "$@" < "$ARENA/outside/secret"
 code=$?
-kill -9 $VICTIM
+kill $VICTIM; kill -CONT $VICTIM; wait $VICTIM
 exit $code
 "#;
 
@@ -39,6 +45,8 @@ exit $code
 pub(crate) enum User {
     Root,
     Nobody,
+    /// Root of a user namespace in which no other can be made.
+    ContainerRoot,
 }
 
 /// What holds the attempt.
@@ -49,27 +57,116 @@ pub(crate) enum Ground {
     Landlock,
 }
 
-impl User {
-    /// Both when we are root, else only the one that we are.
+/// One column of the table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way {
+    pub(crate) ground: Ground,
+    pub(crate) user: User,
+    pub(crate) has_network: bool,
+}
+
+impl Way {
+    /// With root and nobody when we are root, else only with whom we are.
     pub(crate) fn that_can_be_tried() -> Vec<Self> {
-        match geteuid().is_root() {
-            true => vec![Self::Root, Self::Nobody],
-            false => vec![Self::Nobody],
+        let users = match geteuid().is_root() {
+            true => vec![User::Root, User::Nobody],
+            false => vec![User::Nobody],
+        };
+        let grounds = [
+            (Ground::Outside, true),
+            (Ground::Namespaces, false),
+            (Ground::Namespaces, true),
+            (Ground::Landlock, false),
+            (Ground::Landlock, true),
+        ];
+        let mut ways = Vec::new();
+        for (ground, has_network) in grounds {
+            let is_alone = ground == Ground::Landlock && !has_network;
+            let container = is_alone.then_some(User::ContainerRoot);
+            for user in users.iter().copied().chain(container) {
+                ways.push(Self {
+                    ground,
+                    user,
+                    has_network,
+                });
+            }
         }
+        ways
     }
 
+    pub(crate) fn name(&self) -> String {
+        let ground = match (self.ground, self.has_network) {
+            (Ground::Outside, _) => "outside",
+            (Ground::Namespaces, false) => "ns",
+            (Ground::Namespaces, true) => "ns+net",
+            (Ground::Landlock, false) => "ll",
+            (Ground::Landlock, true) => "ll+net",
+        };
+        let user = match self.user {
+            User::Root => "root",
+            User::Nobody => "user",
+            User::ContainerRoot => "container",
+        };
+        format!("{ground}/{user}")
+    }
+}
+
+impl User {
     fn id(self) -> u32 {
         match self {
-            Self::Root => 0,
             Self::Nobody if geteuid().is_root() => NOBODY,
-            Self::Nobody => geteuid().as_raw(),
+            Self::Root | Self::Nobody | Self::ContainerRoot => geteuid().as_raw(),
         }
     }
 }
 
-pub(crate) struct Arena {
+/// The programs of the suite where every user can run them.
+pub(crate) struct Programs(tempfile::TempDir);
+
+impl Programs {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let open_to = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        open_to(folder.path(), 0o755);
+        for (name, program) in PROGRAMS {
+            fs::copy(program, folder.path().join(name)).unwrap();
+        }
+        // They belong to who can do more.
+        if geteuid().is_root() {
+            chown(folder.path().join("sgid"), None, Some(FOREIGN_GROUP)).unwrap();
+        }
+        open_to(&folder.path().join("suid"), 0o4755);
+        open_to(&folder.path().join("sgid"), 0o2755);
+        Self(folder)
+    }
+
+    /// Returns the names of all attempts.
+    pub(crate) fn attempts(&self) -> Vec<String> {
+        let listed = Command::new(self.path("attempt")).arg("list").output();
+        let names = String::from_utf8(listed.unwrap().stdout).unwrap();
+        names.lines().map(str::to_owned).collect()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+const PROGRAMS: [(&str, &str); 4] = [
+    ("helper", env!("CARGO_BIN_EXE_codex-linux-sandbox")),
+    ("attempt", env!("CARGO_BIN_EXE_sandbox-attempt")),
+    ("suid", env!("CARGO_BIN_EXE_sandbox-attempt")),
+    ("sgid", env!("CARGO_BIN_EXE_sandbox-attempt")),
+];
+
+pub(crate) struct Arena<'a> {
+    programs: &'a Programs,
     folder: tempfile::TempDir,
-    user: User,
+    way: Way,
+    /// Both ends, and its name.
+    terminal: (OpenptyResult, PathBuf),
     tcp: TcpListener,
     udp: UdpSocket,
     stream: UnixListener,
@@ -77,18 +174,15 @@ pub(crate) struct Arena {
     nameless: UnixListener,
 }
 
-impl Arena {
-    pub(crate) fn new(user: User) -> Self {
+impl<'a> Arena<'a> {
+    pub(crate) fn new(programs: &'a Programs, way: Way) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path();
-        for name in ["outside/dir", "nest/desk/.git", "bin"] {
+        for name in ["outside/dir", "nest/desk/.git"] {
             fs::create_dir_all(path.join(name)).unwrap();
         }
         fs::write(path.join("outside/secret"), UNTOUCHED).unwrap();
         fs::write(path.join("nest/desk/.git/config"), UNTOUCHED).unwrap();
-        for (name, program) in PROGRAMS {
-            fs::copy(program, path.join("bin").join(name)).unwrap();
-        }
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = |address: std::net::SocketAddr| address.port().to_string();
@@ -100,14 +194,14 @@ impl Arena {
         fs::write(path.join("abstract.name"), name).unwrap();
         let name = SocketAddr::from_abstract_name(name).unwrap();
         let nameless = UnixListener::bind_addr(&name).unwrap();
-        give(path, user.id());
-        // The set-user program belongs to who can do more.
-        let suid = path.join("outside/suid");
-        fs::copy(PROGRAMS[1].1, &suid).unwrap();
-        fs::set_permissions(&suid, fs::Permissions::from_mode(0o4755)).unwrap();
+        give(path, way.user.id());
+        let terminal = openpty(None, None).unwrap();
+        let name = ttyname(&terminal.slave).unwrap();
         Self {
+            programs,
             folder,
-            user,
+            way,
+            terminal: (terminal, name),
             tcp,
             udp,
             stream,
@@ -117,64 +211,149 @@ impl Arena {
     }
 
     /// Runs an attempt and says whether it succeeded.
-    pub(crate) fn run(self, attempt: &str, ground: Ground) -> bool {
+    pub(crate) fn run(self, attempt: &str) -> bool {
         let before = self.traces();
-        let mut child = self.start(attempt, ground);
+        let mut child = self.start(attempt);
         let (said, is_ready) = collect(&mut child);
         if attempt == "outlive the killed helper" {
             is_ready.recv_timeout(LIMIT).unwrap();
-            let killed = helper_of(&child, ground);
-            kill(killed, Signal::SIGKILL).unwrap();
+            kill(self.helper_of(&child), Signal::SIGKILL).unwrap();
         }
         let Ok(said) = said.recv_timeout(LIMIT) else {
+            self.clean();
             let group = Pid::from_raw(child.id().cast_signed());
             let _ = killpg(group, Signal::SIGKILL);
-            panic!("`{attempt}` hangs ({ground:?}, {:?})", self.user);
+            panic!("`{attempt}` hangs ({})", self.way.name());
         };
         let status = child.wait().unwrap();
-        if ground == Ground::Landlock && !attempt.starts_with("outlive") {
+        let has_stayed = self.has_stayed();
+        self.clean();
+        assert!(!said.contains("no such attempt"), "{said}");
+        if self.way.ground == Ground::Landlock {
             assert!(said.contains("no namespaces here"), "{attempt}: {said}");
         }
         assert!(!said.contains("cannot be made"), "{attempt}: {said}");
-        status.success() || said.contains("outlived") || self.traces() != before || self.received()
+        status.success() || has_stayed || self.traces() != before || self.received()
     }
 
-    fn start(&self, attempt: &str, ground: Ground) -> Child {
-        let path = self.folder.path();
+    fn start(&self, attempt: &str) -> Child {
+        let (path, Way { ground, user, .. }) = (self.folder.path(), self.way);
+        let id = user.id().to_string();
         let mut words: Vec<OsString> = Vec::new();
-        match (ground, self.user) {
-            (Ground::Landlock, _) => {
-                words.extend(["unshare", "--user", "--map-root-user"].map(Into::into));
-            }
-            // What is mounted there goes away with the attempt.
-            (Ground::Outside, User::Root) => words.extend(["unshare", "--mount"].map(Into::into)),
-            (Ground::Outside | Ground::Namespaces, _) => {}
+        let mut say = |more: &[&str]| words.extend(more.iter().map(Into::into));
+        // What is mounted there goes away with the attempt.
+        if user == User::Root && ground != Ground::Namespaces {
+            say(&["unshare", "--mount"]);
         }
-        words.extend(["sh", "-c", PRELUDE, "prelude"].map(Into::into));
+        let is_filtered = ground == Ground::Landlock && user != User::ContainerRoot;
+        if is_filtered {
+            let program = self.programs.path("attempt");
+            say(&[program.to_str().unwrap(), "without namespaces", &id]);
+        }
+        if user == User::ContainerRoot {
+            say(&["unshare", "--user", "--map-root-user"]);
+        }
+        say(&["sh", "-c", PRELUDE, "prelude"]);
         if ground != Ground::Outside {
-            words.push(path.join("bin/helper").into());
+            words.push(self.programs.path("helper").into());
             words.push(MARK.into());
             words.extend(self.rules().to_args());
         }
-        words.push(path.join("bin/attempt").into());
-        words.push(attempt.into());
+        words.push(self.programs.path("attempt").into());
+        words.extend([attempt.into(), path.into()]);
         let mut command = Command::new(&words[0]);
         command
             .args(&words[1..])
             .env("ARENA", path)
-            .env("ATTEMPT", path.join("bin/attempt"))
+            .env("ATTEMPT", self.programs.path("attempt"))
+            .env("TERMINAL", &self.terminal.1)
+            .env("PROGRAMS", self.programs.0.path())
             .current_dir(path.join("nest/desk"))
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if ground == Ground::Landlock {
+        if user == User::ContainerRoot {
             command.env("NO_NAMESPACES", "1");
         }
-        if self.user == User::Nobody && geteuid().is_root() {
+        // The filter comes before the change of the user.
+        if user == User::Nobody && geteuid().is_root() && !is_filtered {
             command.uid(NOBODY).gid(NOBODY);
         }
         command.spawn().unwrap()
+    }
+
+    /// Whether somebody has stayed who should have ended with the command.
+    fn has_stayed(&self) -> bool {
+        if self.way.ground == Ground::Outside {
+            return !self.living().is_empty();
+        }
+        let begun = Instant::now();
+        while !self.living().is_empty() {
+            if begun.elapsed() > GONE_LIMIT {
+                return true;
+            }
+            std::thread::yield_now();
+        }
+        false
+    }
+
+    /// The processes of the attempt, its victim left out.
+    fn living(&self) -> Vec<Pid> {
+        self.processes("attempt", |name| name != "victim")
+    }
+
+    /// The processes of a program whose words name this arena. Zombies have no words any more.
+    fn processes(&self, program: &str, is_meant: impl Fn(&str) -> bool) -> Vec<Pid> {
+        let program = self.programs.path(program);
+        let arena = self.folder.path().to_str().unwrap();
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let found = processes.filter_map(|entry| {
+            let pid = entry.file_name().to_str()?.parse().ok()?;
+            let line = fs::read_to_string(entry.path().join("cmdline")).ok()?;
+            let mut words = line.split_terminator('\0');
+            let is_it = Path::new(words.next()?) == program && is_meant(words.next()?);
+            (is_it && words.any(|word| word == arena)).then_some(Pid::from_raw(pid))
+        });
+        found.collect()
+    }
+
+    /// Ends whoever is left, the victim in its own way.
+    fn clean(&self) {
+        let begun = Instant::now();
+        loop {
+            let others = self.living();
+            let victims = self.processes("attempt", |name| name == "victim");
+            if others.is_empty() && victims.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < GONE_LIMIT, "{others:?} {victims:?} stay");
+            for process in others {
+                let _ = kill(process, Signal::SIGKILL);
+            }
+            for process in victims {
+                let _ = kill(process, Signal::SIGTERM);
+                let _ = kill(process, Signal::SIGCONT);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The process that stands for the command outside: the helper, or without one the command.
+    fn helper_of(&self, child: &Child) -> Pid {
+        let found = match self.way.ground {
+            Ground::Outside => self.living(),
+            Ground::Namespaces | Ground::Landlock => self.processes("helper", |word| word == MARK),
+        };
+        // Its halves and children have the same words; its parent is the shell of the prelude.
+        let shell = child.id().to_string();
+        let mut found = found.into_iter();
+        let of_the_shell = found.find(|pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+            parent.is_some_and(|parent| parent.trim() == shell)
+        });
+        of_the_shell.unwrap()
     }
 
     fn rules(&self) -> Rules {
@@ -185,7 +364,7 @@ impl Arena {
             absent: vec![work.join(".codex")],
             // As codex-sandbox does for a workspace below a writable folder.
             writable: vec![work, nest],
-            network: false,
+            network: self.way.has_network,
         }
     }
 
@@ -248,11 +427,6 @@ impl Arena {
     }
 }
 
-const PROGRAMS: [(&str, &str); 2] = [
-    ("helper", env!("CARGO_BIN_EXE_codex-linux-sandbox")),
-    ("attempt", env!("CARGO_BIN_EXE_sandbox-attempt")),
-];
-
 /// Gives a folder with all in it to a user.
 fn give(path: &Path, user: u32) {
     if geteuid().is_root() {
@@ -286,21 +460,4 @@ fn collect(child: &mut Child) -> (mpsc::Receiver<String>, mpsc::Receiver<()>) {
         let _ = all.send(String::from_utf8_lossy(&text).into_owned());
     });
     (said, is_ready)
-}
-
-/// The process that stands for the command outside: the helper, or without one the command itself.
-///
-/// Its parent is the shell of the prelude, which is the started process or its only other child.
-fn helper_of(child: &Child, ground: Ground) -> Pid {
-    let wanted = match ground {
-        Ground::Outside => "bin/attempt",
-        Ground::Namespaces | Ground::Landlock => "bin/helper",
-    };
-    let children = format!("/proc/{0}/task/{0}/children", child.id());
-    let children = fs::read_to_string(children).unwrap();
-    let found = children.split_whitespace().find(|pid| {
-        let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.contains(wanted) && !line.contains("victim")
-    });
-    Pid::from_raw(found.unwrap().parse().unwrap())
 }
