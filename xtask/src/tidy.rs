@@ -1,10 +1,12 @@
 //! The laws that a program can prove, as a list of findings.
 //!
 //! `floors` reads `cargo metadata`: floors, reasons, houses. `files` reads the repository: heads,
-//! words, links. The same findings are an ordinary test, so that `cargo test` shows them too.
+//! words, links, and `rows`, the rules that tests name. The same findings are an ordinary test, so that
+//! `cargo test` shows them too.
 
 mod files;
 mod floors;
+mod rows;
 
 use anyhow::{Result, bail};
 
@@ -15,7 +17,7 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("tidy: {finding}");
     }
     match findings.len() {
-        0 => println!("tidy: floors, houses, heads, words and links hold"),
+        0 => println!("tidy: floors, houses, heads, words, links and rows hold"),
         n_findings => bail!("findings: {n_findings}"),
     }
     Ok(())

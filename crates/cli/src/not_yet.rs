@@ -11,6 +11,7 @@ use crate::error::CliError;
 const COMMANDS: &[&str] = &[
     "a",
     "agents",
+    "app-server",
     "apply",
     "archive",
     "cloud",

@@ -153,6 +153,7 @@ mod tests {
         })
     }
 
+    /// Row 10.constrained.
     #[test]
     fn a_value_that_does_not_fit_leaves_the_old_one() {
         let mut n = Constrained::new(2, Constraint::check(even)).unwrap();
@@ -167,6 +168,7 @@ mod tests {
         assert!(Constrained::new(5, Constraint::check(even)).is_err());
     }
 
+    /// Row 10.constrained.
     #[test]
     fn a_value_is_made_to_fit_before_it_is_checked() {
         let constraint = Constraint {

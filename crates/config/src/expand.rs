@@ -49,6 +49,7 @@ mod tests {
         expand(text, &env).unwrap_or_else(|name| format!("unset: {name}"))
     }
 
+    /// Row 11.forms.
     #[test]
     fn every_form_of_the_contract_works_and_nothing_else() {
         for (text, result) in [

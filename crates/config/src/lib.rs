@@ -17,7 +17,6 @@ mod edit;
 mod error;
 mod expand;
 mod features;
-mod json;
 mod layers;
 mod load;
 mod mcp;
@@ -48,7 +47,6 @@ pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;
 pub use expand::expand;
 pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
-pub use json::{NotToml, toml_of_json};
 pub use layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
 pub use mcp::{

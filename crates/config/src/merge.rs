@@ -215,6 +215,7 @@ mod tests {
         "tools",
     ];
 
+    /// Row M5.
     #[test]
     fn every_key_belongs_to_one_transport_or_to_both() {
         for key in field_names::<RawMcpServer>() {

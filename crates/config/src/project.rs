@@ -146,6 +146,7 @@ mod tests {
         (project.root.into_path_buf(), project.top.into_path_buf())
     }
 
+    /// Row 4.root.
     #[test]
     fn the_nearest_git_folder_is_the_root_and_without_one_the_directory_itself() {
         let dir = tempfile::tempdir().unwrap();
@@ -156,6 +157,7 @@ mod tests {
         assert_eq!(found(&inner).0, dir.path());
     }
 
+    /// Row 4.worktree.
     #[test]
     fn a_linked_worktree_counts_as_its_main_repository_when_that_knows_it() {
         let dir = tempfile::tempdir().unwrap();
@@ -179,6 +181,7 @@ mod tests {
         assert_eq!(found(dir.path()).0, dir.path());
     }
 
+    /// Row 4.home.
     #[test]
     fn the_home_of_the_settings_is_no_project_layer() {
         let dir = tempfile::tempdir().unwrap();

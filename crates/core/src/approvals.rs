@@ -249,6 +249,7 @@ mod tests {
         )
     }
 
+    /// Rows 5.default_tools_approval_mode, 5.tools.approval_mode.
     #[test]
     fn every_row_of_the_table_under_never() {
         use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};

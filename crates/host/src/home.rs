@@ -87,6 +87,7 @@ impl CodexHome {
 mod tests {
     use super::*;
 
+    /// Row 1.codex-home.
     #[test]
     fn without_the_variable_it_is_dot_codex_in_the_home() {
         let home = CodexHome::find(&Env::from_pairs([("HOME", "/h"), ("CODEX_HOME", "")]));
@@ -96,6 +97,7 @@ mod tests {
         );
     }
 
+    /// Row 1.codex-home.
     #[test]
     fn a_variable_that_names_nothing_is_an_error() {
         let error = CodexHome::find(&Env::from_pairs([("CODEX_HOME", "/no/such")])).unwrap_err();

@@ -107,6 +107,7 @@ fn note_holder(file: &mut File) -> std::io::Result<()> {
 mod tests {
     use super::*;
 
+    /// Row E3.
     #[test]
     fn a_held_lock_names_its_holder_after_the_limit() {
         let dir = tempfile::tempdir().unwrap();

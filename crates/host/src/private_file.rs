@@ -8,8 +8,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
+
+const PREFIX: &str = ".codex-";
+const SUFFIX: &str = ".tmp";
+/// Older temporary files have no writer any more.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 /// Why a file was not written. The old content is still there.
 #[derive(Debug, thiserror::Error)]
@@ -55,9 +61,10 @@ impl PrivateFile {
         };
         let dir = target.parent().unwrap_or(Path::new("/")).to_owned();
         Self::create_dir(&dir).map_err(failed)?;
+        remove_abandoned(&dir);
         let mut temporary = tempfile::Builder::new()
-            .prefix(".codex-")
-            .suffix(".tmp")
+            .prefix(PREFIX)
+            .suffix(SUFFIX)
             .tempfile_in(&dir)
             .map_err(failed)?;
         temporary.write_all(content).map_err(failed)?;
@@ -139,6 +146,22 @@ fn options() -> OpenOptions {
     options
 }
 
+/// Removes what writers left that were killed: nobody works on one file for an hour.
+fn remove_abandoned(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with(PREFIX) || !name.ends_with(SUFFIX) {
+            continue;
+        }
+        let modified = entry.metadata().and_then(|found| found.modified());
+        let age = modified.ok().and_then(|then| then.elapsed().ok());
+        if age.is_some_and(|age| age > ABANDONED) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Follows links to the file that will be replaced and refuses what must not be.
 fn real_target(path: &Path) -> Result<PathBuf, WriteError> {
     let failed = |source| WriteError::Io {
@@ -203,6 +226,7 @@ mod tests {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777
     }
 
+    /// Row E4.
     #[test]
     fn a_new_file_and_its_directories_are_private() {
         let dir = tempfile::tempdir().unwrap();
@@ -213,6 +237,7 @@ mod tests {
         assert_eq!(mode(path.parent().unwrap()), 0o700);
     }
 
+    /// Row E5.
     #[test]
     fn a_link_stays_and_its_target_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
@@ -224,6 +249,7 @@ mod tests {
         assert_eq!(std::fs::read(&real).unwrap(), b"new");
     }
 
+    /// Row E5.
     #[test]
     fn a_dangling_link_is_refused() {
         let dir = tempfile::tempdir().unwrap();
@@ -233,6 +259,7 @@ mod tests {
         assert!(matches!(error, WriteError::DanglingLink(_)), "{error}");
     }
 
+    /// Row E10.
     #[test]
     fn a_read_only_file_is_refused_and_untouched() {
         let dir = tempfile::tempdir().unwrap();

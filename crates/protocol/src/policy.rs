@@ -1,13 +1,8 @@
 //! How much the agent may do without asking.
 
-mod presets;
-mod summary;
-
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-
-pub use presets::ApprovalPreset;
 
 /// When a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -15,7 +10,7 @@ pub use presets::ApprovalPreset;
 pub enum AskForApproval {
     /// Before everything that is not known to be safe.
     Untrusted,
-    /// As [`OnRequest`](Self::OnRequest): what failed in the sandbox asks to run outside of it.
+    /// After something failed in the sandbox.
     OnFailure,
     /// When the model asks for it.
     #[default]

@@ -290,6 +290,7 @@ mod tests {
         Clocks::start(&CallOptions::with_idle_timeout(10 * SECOND))
     }
 
+    /// Row 5.tool_timeout_sec.
     #[tokio::test(start_paused = true)]
     async fn progress_prolongs_a_call_up_to_its_hard_limit() {
         let started = Instant::now();

@@ -35,8 +35,6 @@ pub struct Invocation {
 pub enum Frontend {
     /// `codex exec`.
     Exec,
-    /// `codex app-server`; the program that drives it gives its own name.
-    AppServer,
     /// Every other command of the command line, `codex mcp` above all.
     Cli,
 }
@@ -73,7 +71,6 @@ impl Frontend {
     pub fn originator(self) -> &'static str {
         match self {
             Self::Exec => "codex_exec",
-            Self::AppServer => "codex_app_server",
             Self::Cli => "codex_cli",
         }
     }

@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use super::rows;
+
 /// What no source file says. Split, so that this file does not say it either.
 const WORDS: &[(&str, &str, &str)] = &[
     ("#[allow", "(", "use `#[expect(lint, reason = \"…\")]`"),
@@ -17,6 +19,7 @@ const WORDS: &[(&str, &str, &str)] = &[
 
 pub(super) fn check(root: &Path) -> Result<Vec<String>> {
     let mut findings = Vec::new();
+    let mut named = Vec::new();
     let machine_paths = machine_paths(root);
     for file in tracked(root)? {
         // Binary files hold no words; a file that was deleted but not committed is not read.
@@ -25,7 +28,12 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
         };
         let name = file.to_string_lossy().into_owned();
         match file.extension().and_then(|extension| extension.to_str()) {
-            Some("rs") => findings.extend(source(&name, &text)),
+            Some("rs") => {
+                findings.extend(source(&name, &text));
+                let (rows, odd) = rows::find(&name, &text);
+                named.extend(rows);
+                findings.extend(odd);
+            }
             Some("md") => findings.extend(links(root, &file, &text)),
             _ => {}
         }
@@ -41,6 +49,8 @@ pub(super) fn check(root: &Path) -> Result<Vec<String>> {
             }
         }
     }
+    let rows = std::fs::read_to_string(root.join(rows::FILE))?;
+    findings.extend(rows::check(&rows, &named));
     Ok(findings)
 }
 

@@ -108,6 +108,7 @@ fn each_fault_of_an_override_has_its_sentence() {
         ");
 }
 
+/// Row 3.types.
 #[test]
 fn overrides_hold_at_every_level_and_the_later_one_wins() {
     let home = TestHome::new();
@@ -133,6 +134,7 @@ fn overrides_hold_at_every_level_and_the_later_one_wins() {
     assert_eq!(home.config(), "", "an override is never written");
 }
 
+/// Row 1.codex-home.
 #[test]
 fn a_home_that_does_not_exist_is_named() {
     assert_snapshot!(TestHome::new().codex(["mcp", "list"]).env("CODEX_HOME", "/no/such").run(), @r#"
@@ -145,6 +147,7 @@ fn a_home_that_does_not_exist_is_named() {
         "#);
 }
 
+/// Row 1.fatal-text.
 #[test]
 fn malformed_toml_shows_file_line_and_caret_but_no_secret_whatever_the_command() {
     let home =
@@ -184,7 +187,7 @@ fn a_wrong_type_is_told_with_its_place() {
         Name  Command  Args  Env  Cwd  Status  Auth  
         a  x  -  -  -  disabled: invalid ([CODEX_HOME]/config.toml:4:8)  Unsupported
         [stderr]
-        warning: [CODEX_HOME]/config.toml:4:8: invalid type: string "…", expected an array
+        warning: [CODEX_HOME]/config.toml:4:8: invalid type: string "…", expected a sequence
         in `mcp_servers.a.args`
         MCP server `a` is off until this is repaired.
         warning: [CODEX_HOME]/config.toml:1:9: invalid type: integer `3`, expected a string
@@ -204,6 +207,7 @@ fn a_wrong_type_is_told_with_its_place() {
         ");
 }
 
+/// Rows 6.two-transports, 7.quarantine.
 #[test]
 fn two_transports_turn_one_server_off_and_leave_the_others() {
     let home = TestHome::with_config(
@@ -238,6 +242,7 @@ fn two_transports_turn_one_server_off_and_leave_the_others() {
         ");
 }
 
+/// Row 6.bearer_token.
 #[test]
 fn a_plaintext_bearer_token_is_refused_and_not_shown() {
     let home =
@@ -262,6 +267,7 @@ fn a_plaintext_bearer_token_is_refused_and_not_shown() {
     );
 }
 
+/// Rows 7.unknown-key, 15.notices.
 #[test]
 fn unknown_keys_are_told_once_with_what_was_meant() {
     let home = TestHome::with_config(
@@ -336,6 +342,7 @@ fn a_full_disk_is_an_error() {
         ");
 }
 
+/// Row 1.first-write.
 #[test]
 fn reading_creates_no_file() {
     let home = TestHome::new();

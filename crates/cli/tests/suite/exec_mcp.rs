@@ -212,6 +212,27 @@ fn an_optional_server_that_fails_is_a_notice_and_the_run_goes_on() {
     );
 }
 
+/// Rows 7.required, 7.views.
+#[test]
+fn a_required_server_that_cannot_be_read_stops_the_run_and_another_is_a_notice() {
+    let broken = "[mcp_servers.x]\ncommand = 3\n";
+    let (provider, home) = scripted(says("done"), &format!("{broken}required = true\n"));
+    let output = json(&home, &["hi"]).run();
+    assert_eq!(output.exit(), Some(1), "{output}");
+    let expected = "failed to initialize: x: invalid type: integer `3`, expected a string";
+    assert!(output.stdout.contains(expected), "{output}");
+    assert_eq!(provider.requests().len(), 0);
+
+    let (_provider, home) = scripted(says("done"), broken);
+    let told = notices(&json(&home, &["hi"]).run().success());
+    let told: Vec<_> = told
+        .iter()
+        .filter(|text| text.contains("mcp_servers.x"))
+        .collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+/// Row 5.required.
 #[test]
 fn a_required_server_that_fails_stops_the_run_before_any_request_and_any_file() {
     let config = "[mcp_servers.gone]\ncommand = \"/no/such/program\"\nrequired = true\n";
@@ -260,6 +281,7 @@ fn an_optional_server_that_is_late_is_waited_for() {
     );
 }
 
+/// Row 8.mcp_optional_startup_grace_ms.
 #[test]
 fn a_server_that_misses_the_grace_joins_a_later_request() {
     let provider = MockResponses::start();

@@ -24,6 +24,7 @@ fn name_of(home: &TestHome, server: &str) -> String {
         .to_owned()
 }
 
+/// Rows 1.paths, 1.system, 1.managed-machine.
 #[test]
 fn the_machine_s_files_are_read_where_they_are_documented() {
     if !private_etc() {
@@ -65,6 +66,7 @@ fn the_machine_s_files_are_read_where_they_are_documented() {
     assert!(typed.stdout.contains("command: managed"), "{typed}");
 }
 
+/// Rows 1.paths, 15.system-paths.
 #[test]
 fn no_variable_moves_the_machine_s_files() {
     if !private_etc() {
@@ -88,6 +90,7 @@ fn no_variable_moves_the_machine_s_files() {
     }
 }
 
+/// Rows 1.not-toml, 1.fatal-text.
 #[test]
 fn a_broken_file_of_the_machine_ends_every_command() {
     if !private_etc() {
@@ -110,6 +113,7 @@ fn a_broken_file_of_the_machine_ends_every_command() {
     assert_eq!(home.codex(["features", "list"]).run().exit(), Some(1));
 }
 
+/// Row 4.untrusted.
 #[test]
 fn a_project_s_servers_are_there_when_it_is_trusted_and_named_once_when_not() {
     let home = project("[mcp_servers.p]\ncommand = \"prog\"\n");
@@ -141,6 +145,7 @@ fn a_project_s_servers_are_there_when_it_is_trusted_and_named_once_when_not() {
     assert_eq!(names(&["mcp", "list", "--json"]), r#""p""#);
 }
 
+/// Rows 1.strict, 1.project-file.
 #[test]
 fn strict_makes_a_project_file_that_cannot_be_read_fatal_for_mcp_too() {
     let home = project("[mcp_servers.p\n");
@@ -160,6 +165,7 @@ fn strict_makes_a_project_file_that_cannot_be_read_fatal_for_mcp_too() {
     ");
 }
 
+/// Row 4.profile.
 #[test]
 fn a_profile_is_used_and_a_missing_one_names_both_places() {
     let home = TestHome::with_config("[mcp_servers.s]\ncommand = \"user\"\n");
@@ -178,4 +184,26 @@ fn a_profile_is_used_and_a_missing_one_names_both_places() {
         there is no profile `play`: neither [CODEX_HOME]/play.config.toml nor `[profiles.play]` in [CODEX_HOME]/config.toml
     [exit 1]
     ");
+}
+
+/// Row 15.cost.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_list_of_a_hundred_servers_opens_the_file_once() {
+    use rustix::fs::inotify;
+
+    let servers = (0..100).map(|n| format!("[mcp_servers.s{n}]\ncommand = \"x\"\n"));
+    let home = TestHome::with_config(&servers.collect::<String>());
+    let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+    let flags = inotify::WatchFlags::OPEN;
+    inotify::add_watch(&watch, home.config_file(), flags).unwrap();
+    let listed = home.codex(["mcp", "list", "--json"]).run().success();
+    assert_eq!(listed.json().as_array().map(Vec::len), Some(100));
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&watch, &mut buffer);
+    let mut n_opened = 0;
+    while events.next().is_ok() {
+        n_opened += 1;
+    }
+    assert_eq!(n_opened, 1);
 }

@@ -5,10 +5,9 @@
     reason = "tests prepare files and processes directly"
 )]
 
-mod app_server;
-mod app_server_support;
 mod cli_basics;
 mod doctor;
+mod edits;
 mod exec_faults;
 mod exec_files;
 mod exec_hands;

@@ -11,6 +11,7 @@ fn add(home: &TestHome, args: &[&str]) -> CommandOutput {
     home.codex(["mcp", "add"].iter().chain(args)).run()
 }
 
+/// Row E1.
 #[test]
 fn a_command_is_added_and_the_neighbour_keeps_its_bytes() {
     let home = TestHome::with_config(MINE);
@@ -162,6 +163,7 @@ fn a_name_that_exists_keeps_what_does_not_say_how_it_is_started() {
         "#);
 }
 
+/// Row E11.
 #[test]
 fn the_same_command_again_changes_nothing_and_says_nothing() {
     let home = TestHome::new();
@@ -500,6 +502,7 @@ fn fifty_adds_at_once_leave_fifty_servers() {
     assert!(home.config().starts_with("# mine\n"));
 }
 
+/// Row E10.
 #[test]
 fn a_read_only_file_is_respected() {
     let home = TestHome::with_config(MINE);
@@ -531,6 +534,7 @@ fn a_home_that_cannot_be_written_is_named() {
         ");
 }
 
+/// Row E5.
 #[test]
 fn a_linked_config_stays_a_link() {
     let home = TestHome::new();
@@ -549,6 +553,7 @@ fn a_linked_config_stays_a_link() {
     );
 }
 
+/// Row E5.
 #[test]
 fn a_link_that_leads_nowhere_is_refused() {
     let home = TestHome::new();
@@ -560,6 +565,7 @@ fn a_link_that_leads_nowhere_is_refused() {
         ");
 }
 
+/// Row E2.
 #[test]
 fn remove_takes_one_entry_and_its_comment() {
     let home = TestHome::with_config(&format!(
@@ -588,6 +594,7 @@ fn removing_what_is_not_there_is_fine() {
     assert_eq!(home.config(), MINE);
 }
 
+/// Row 1.first-write.
 #[test]
 fn the_home_is_made_by_the_first_write() {
     let home = TestHome::new();

@@ -415,6 +415,7 @@ fn wide_and_control_characters_cannot_break_a_table() {
         "#);
 }
 
+/// Row 7.views.
 #[test]
 fn a_quarantined_server_keeps_the_shape() {
     let home = TestHome::with_config("[mcp_servers.a]\nurl = \"http://h/\"\nscopes = 3\n");
@@ -460,7 +461,7 @@ fn a_quarantined_server_keeps_the_shape() {
           "problems": [
             {
               "severity": "error",
-              "message": "invalid type: integer `3`, expected an array",
+              "message": "invalid type: integer `3`, expected a sequence",
               "file": "[CODEX_HOME]/config.toml",
               "line": 3,
               "column": 10
@@ -468,7 +469,7 @@ fn a_quarantined_server_keeps_the_shape() {
           ]
         }
         [stderr]
-        warning: [CODEX_HOME]/config.toml:3:10: invalid type: integer `3`, expected an array
+        warning: [CODEX_HOME]/config.toml:3:10: invalid type: integer `3`, expected a sequence
         in `mcp_servers.a.scopes`
         MCP server `a` is off until this is repaired.
         [exit 0]
@@ -551,6 +552,29 @@ fn explain_tells_the_layer_of_each_key_and_what_the_child_gets() {
       login                 static                nothing stored
       redirect              login                 http://127.0.0.1/callback/l24hQIyQTSaa
     ");
+}
+
+/// Row 11.printing.
+#[test]
+fn what_is_printed_is_as_it_was_written() {
+    let home = TestHome::with_config(
+        "[mcp_servers.a]\ncommand = \"${PROG}\"\nargs = [\"--key=${KEY}\"]\nexpand_env = true\n\
+         [mcp_servers.b]\nurl = \"http://127.0.0.1:1/${KEY:-h}\"\nexpand_env = true\n",
+    );
+    for words in [
+        &["mcp", "list"][..],
+        &["mcp", "list", "--json"],
+        &["mcp", "get", "a"],
+        &["mcp", "get", "b", "--explain"],
+    ] {
+        let command = home.codex(words).env("KEY", "hunter2").env("PROG", "prog");
+        let output = command.run().success();
+        assert!(output.stdout.contains("${"), "{words:?}: {output}");
+        assert!(
+            !output.to_string().contains("hunter2"),
+            "{words:?}: {output}"
+        );
+    }
 }
 
 #[test]

@@ -264,6 +264,7 @@ fn unattended(auth: &FakeAuth, keys: &str, top: &str) -> TestHome {
     ))
 }
 
+/// Row 5.oauth.grant.
 #[test]
 fn a_workload_needs_no_login_and_says_what_it_lacks() {
     let auth = FakeAuth::start(AuthSettings::default());
@@ -300,6 +301,7 @@ fn a_workload_needs_no_login_and_says_what_it_lacks() {
     assert_eq!(auth.requests("/token").len(), n_before + 1);
 }
 
+/// Rows 8.mcp_enterprise_managed_auth.idp, 5.auth.
 #[test]
 fn an_identity_provider_decides_about_a_server_of_the_enterprise() {
     let auth = FakeAuth::start(AuthSettings::default());

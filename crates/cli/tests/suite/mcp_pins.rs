@@ -23,6 +23,7 @@ fn changed() -> TestHome {
     home
 }
 
+/// Row 5.pin_tools.
 #[test]
 fn a_changed_tool_is_neither_offered_nor_callable_until_it_is_approved() {
     let home = changed();

@@ -39,6 +39,7 @@ fn written(sandbox: &str) -> [bool; 2] {
     ["server/inside", "outside"].map(|name| folder.path().join(name).exists())
 }
 
+/// Row 5.sandbox.
 #[test]
 fn a_server_writes_where_its_sandbox_lets_it() {
     assert_eq!(written(""), [true, true]);

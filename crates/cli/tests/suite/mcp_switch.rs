@@ -132,6 +132,7 @@ fn a_project_s_server_is_switched_where_it_is() {
     assert_eq!(project_file(&home), "[mcp_servers.p]\ncommand = \"x\"\n");
 }
 
+/// Row 4.project_mcp_trust.
 #[test]
 fn servers_of_projects_can_need_an_approval_each_which_ends_with_a_change() {
     let home = project(
@@ -223,6 +224,7 @@ fn add_and_remove_edit_the_project_s_file_and_say_when_it_is_not_used() {
     "#);
 }
 
+/// Row E5.
 #[test]
 fn a_link_out_of_a_project_that_is_not_trusted_is_not_followed() {
     let home = TestHome::new();

@@ -4,7 +4,6 @@
 mod detours;
 mod guarded;
 mod logins;
-mod server;
 
 use codex_test_support::CommandOutput;
 use insta::assert_snapshot;
@@ -56,6 +55,7 @@ fn all_stay_off(rows: &[(&str, &str, &str)]) {
     }
 }
 
+/// Row 10.command.
 #[test]
 fn a_program_that_is_written_differently_stays_off() {
     all_stay_off(&[
@@ -98,6 +98,7 @@ fn a_program_that_is_written_differently_stays_off() {
     ]);
 }
 
+/// Row 10.url.
 #[test]
 fn an_address_that_is_written_differently_stays_off() {
     all_stay_off(&[
@@ -207,6 +208,7 @@ fn an_address_that_is_written_differently_stays_off() {
     ]);
 }
 
+/// Row 10.one-place.
 #[test]
 fn what_verbs_write_stays_off() {
     let Some(guarded) = Guarded::new() else {
@@ -252,6 +254,7 @@ fn a_thread_that_goes_on_starts_nothing_either() {
     guarded.untouched("resume");
 }
 
+/// Rows 1.requirements, 10.one-place.
 #[test]
 fn no_layer_and_no_flag_leads_round_the_requirements() {
     let Some(guarded) = Guarded::new() else {
@@ -317,6 +320,7 @@ fn nothing_that_edits_turns_a_refused_server_on() {
     guarded.untouched("edits");
 }
 
+/// Row 10.fails-closed.
 #[test]
 fn one_malformed_entry_among_good_ones_allows_nothing_and_is_told() {
     let rules = "[mcp_server_allowlist.evil]\ncommand = \"PROGRAM\"\ncomand = 1\n[mcp_server_allowlist.docs]\ncommand = \"docs-mcp\"\n";
@@ -334,6 +338,7 @@ fn one_malformed_entry_among_good_ones_allows_nothing_and_is_told() {
     assert_eq!(servers[0]["disabled_reason"], serde_json::Value::Null);
 }
 
+/// Row 10.unreadable.
 #[test]
 fn a_policy_that_cannot_be_read_stops_threads_and_nothing_else() {
     let Some(guarded) = Guarded::with("[mcp_servers\n") else {
@@ -362,6 +367,7 @@ fn a_policy_that_cannot_be_read_stops_threads_and_nothing_else() {
     guarded.untouched("a broken policy");
 }
 
+/// Row 10.reason.
 #[test]
 fn the_policy_is_seen_in_every_view() {
     let Some(guarded) = Guarded::new() else {
@@ -400,6 +406,7 @@ fn the_policy_is_seen_in_every_view() {
     guarded.untouched("a login");
 }
 
+/// Rows 10.features, 10.constraints.
 #[test]
 fn features_and_policies_of_approval_are_pinned() {
     let Some(guarded) = Guarded::with(

@@ -290,6 +290,7 @@ fn others_are_whole(
 proptest! {
     #![proptest_config(crate::properties::config())]
 
+    /// Rows E1, E2, E9.
     #[test]
     fn an_edit_of_b_never_changes_a_byte_of_the_others(
         file in file(), server in server_b(), crlf: bool, mark: bool, last_line_end: bool,
@@ -304,6 +305,7 @@ proptest! {
         others_are_whole(&file, &before, crlf, &String::from_utf8(text.bytes())?)?;
     }
 
+    /// Row E9.
     #[test]
     fn a_written_server_reads_back_as_it_was(file in file(), server in server_b()) {
         // Without an older `b`, whose unknown keys would stay.

@@ -70,6 +70,7 @@ const SPELLINGS: &[&str] = &[
     "[mcp_servers.a]\ncommand = \"x\"\n[mcp_servers.a.env]\nA = \"\"\"\n[mcp_servers.b]\n\"\"\"\nunknown = 3\n",
 ];
 
+/// Row E1.
 #[test]
 fn adding_b_leaves_every_byte_of_a() {
     for before in SPELLINGS {
@@ -101,6 +102,7 @@ fn adding_b_leaves_every_byte_of_a() {
     }
 }
 
+/// Rows E1, E2.
 #[test]
 fn adding_and_removing_b_gives_the_same_meaning_and_the_bytes_of_finished_files() {
     for before in SPELLINGS {
@@ -114,6 +116,7 @@ fn adding_and_removing_b_gives_the_same_meaning_and_the_bytes_of_finished_files(
     }
 }
 
+/// Row E11.
 #[test]
 fn a_new_entry_is_the_smallest_one_in_the_order_of_the_contract() {
     let home = home("# mine\n[mcp_servers.a]\ncommand = \"x\" # keep\n");
@@ -134,6 +137,7 @@ fn a_new_entry_is_the_smallest_one_in_the_order_of_the_contract() {
     "#);
 }
 
+/// Row E11.
 #[test]
 fn setting_an_equal_server_writes_nothing() {
     for limit in ["startup_timeout_ms = 12_500", "startup_timeout_sec=12.50"] {
@@ -147,6 +151,7 @@ fn setting_an_equal_server_writes_nothing() {
     }
 }
 
+/// Row E11.
 #[test]
 fn replacing_a_server_keeps_unknown_keys_and_comments() {
     let home = home(
@@ -162,6 +167,7 @@ fn replacing_a_server_keeps_unknown_keys_and_comments() {
     "#);
 }
 
+/// Row E11.
 #[test]
 fn a_tool_keeps_its_unknown_keys_when_its_approval_goes() {
     let home = home(
@@ -186,6 +192,7 @@ fn a_tool_keeps_its_unknown_keys_when_its_approval_goes() {
     "#);
 }
 
+/// Row E1.
 #[test]
 fn other_spellings_are_edited_in_their_own_way() {
     let edit = |text: &str| {
@@ -215,6 +222,7 @@ fn other_spellings_are_edited_in_their_own_way() {
     "#);
 }
 
+/// Row E2.
 #[test]
 fn removal_takes_the_entry_its_tables_and_the_comment_above_only() {
     let text = "# top\n\n[mcp_servers.a]\ncommand = \"x\"\n\n# not b's\n\n# about b\n# more\n[mcp_servers.b]\n# inside\n\
@@ -236,6 +244,7 @@ fn removal_takes_the_entry_its_tables_and_the_comment_above_only() {
     assert_eq!(home.remove("nope").unwrap(), Saved::Unchanged);
 }
 
+/// Row E8.
 #[test]
 fn a_file_that_is_no_toml_is_never_written() {
     let text = "[mcp_servers.a]\ncommand = \n";
@@ -245,6 +254,7 @@ fn a_file_that_is_no_toml_is_never_written() {
     assert_eq!(home.text(), text);
 }
 
+/// Row E6.
 #[test]
 fn a_file_that_changes_in_the_middle_of_an_edit_is_edited_again() {
     let home = home("model = \"m\"\n");
@@ -255,6 +265,47 @@ fn a_file_that_changes_in_the_middle_of_an_edit_is_edited_again() {
     assert!(
         home.text()
             .starts_with("model = \"n\" # by an editor\n\n[mcp_servers.b]\n"),
+        "{}",
+        home.text()
+    );
+}
+
+/// Row E6.
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "another program writes as it likes"
+)]
+fn a_file_that_changes_all_the_time_is_refused_after_three_tries() {
+    let home = home("model = \"m\"\n");
+    let file = home.home.config_file();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let mut refused = None;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0_u64.. {
+                if done.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                // In one step, as careful editors do.
+                let beside = file.parent_dir().join("beside");
+                std::fs::write(&beside, format!("model = \"m\" # {n}\n")).unwrap();
+                std::fs::rename(&beside, &file).unwrap();
+            }
+        });
+        for _ in 0..500 {
+            if let Err(error) = home.set(&server_b()) {
+                refused = Some(error);
+                break;
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let error = refused.unwrap();
+    assert!(matches!(error, EditError::Changed(_)), "{error}");
+    assert_snapshot!(error, @"config.toml changed while it was being edited; nothing was written");
+    assert!(
+        home.text().starts_with("model = \"m\" # "),
         "{}",
         home.text()
     );
@@ -299,6 +350,7 @@ fn an_emptied_entry_is_filled_in_its_place_below_its_comment() {
         "#);
 }
 
+/// Row E3.
 #[test]
 fn twenty_edits_at_once_all_survive() {
     let home = home("# mine\n");
@@ -343,6 +395,7 @@ fn features_and_trust_are_set_and_taken_out() {
     assert!(!home.text().contains("view_image"));
 }
 
+/// Row E3.
 #[test]
 fn a_file_that_somebody_else_holds_says_what_to_do() {
     let held = EditError::Lock(LockError::Held {
@@ -354,6 +407,7 @@ fn a_file_that_somebody_else_holds_says_what_to_do() {
     assert_eq!(held.hints(), ["try again when it has ended"]);
 }
 
+/// Row E5.
 #[cfg(unix)]
 #[test]
 fn a_link_out_of_a_project_that_is_not_trusted_is_refused() {

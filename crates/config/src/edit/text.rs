@@ -157,7 +157,7 @@ impl Text {
     }
 
     /// Takes an edited text only when it means exactly what was wanted.
-    fn accept(
+    pub(super) fn accept(
         &mut self,
         path: &AbsPath,
         key: &[String],

@@ -4,7 +4,10 @@ use insta::assert_snapshot;
 
 use std::path::Path;
 
+mod faults;
+mod keys;
 mod layers;
+mod root;
 
 use super::*;
 use crate::config_raw::{
@@ -12,6 +15,11 @@ use crate::config_raw::{
 };
 use crate::mcp::raw::{RawMcpServer, RawOAuth, RawPeerHttp, field_names};
 use crate::{Enablement, McpTransport, SandboxWorkspaceWrite, ToolSettings};
+
+/// A value as a text that rows of a table can hold.
+fn shown(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}")
+}
 
 struct Case {
     _dir: tempfile::TempDir,
@@ -79,6 +87,7 @@ fn said(toml: &str) -> String {
     case(toml).said()
 }
 
+/// Row 1.fatal-text.
 #[test]
 fn a_file_that_is_no_toml_shows_place_and_line_but_no_string() {
     assert_snapshot!(said("model = \"x\"\n[mcp_servers.a]\nenv = { KEY = \"hunter2\" } y\n"), @r#"
@@ -89,6 +98,7 @@ fn a_file_that_is_no_toml_shows_place_and_line_but_no_string() {
     "#);
 }
 
+/// Row 1.fatal-text.
 #[test]
 fn an_unfinished_string_does_not_show_itself() {
     let text = said("token = \"hunter2\n");
@@ -96,6 +106,7 @@ fn an_unfinished_string_does_not_show_itself() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+/// Rows 6.two-transports, 7.quarantine.
 #[test]
 fn a_server_with_two_transports_is_off_and_its_neighbour_works() {
     let case = case(
@@ -116,86 +127,6 @@ fn a_server_with_two_transports_is_off_and_its_neighbour_works() {
 }
 
 #[test]
-fn each_bad_entry_has_its_sentence_and_place() {
-    let entry = |body: &str| {
-        let text = said(&format!("[mcp_servers.a]\n{body}\n"));
-        text.lines()
-            .filter(|line| !line.starts_with("MCP server"))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    assert_snapshot!(entry("command = 3"), @"
-    warning: HOME/config.toml:2:11: invalid type: integer `3`, expected a string
-    in `mcp_servers.a.command`
-    ");
-    assert_snapshot!(entry("command = \"x\"\nbearer_token_env_var = \"T\""), @"
-    warning: HOME/config.toml:3:1: bearer_token_env_var is not supported for stdio
-    in `mcp_servers.a.bearer_token_env_var`
-    ");
-    assert_snapshot!(entry("url = \"http://h/\"\nargs = []"), @"
-    warning: HOME/config.toml:3:1: args is not supported for streamable_http
-    in `mcp_servers.a.args`
-    ");
-    assert_snapshot!(entry("url = \"http://h/\"\nbearer_token = \"hunter2\""), @r#"
-    warning: HOME/config.toml:3:1: bearer_token is not supported for streamable_http
-    in `mcp_servers.a.bearer_token`
-    hint: put the token into an environment variable and set bearer_token_env_var = "NAME"
-    "#);
-    assert_snapshot!(entry("url = \"http://h/\"\nbearer_token_env_var = \"hunter-2\""), @r#"
-    warning: HOME/config.toml:3:1: bearer_token_env_var is not the name of an environment variable
-    in `mcp_servers.a.bearer_token_env_var`
-    hint: put the token into an environment variable and set bearer_token_env_var = "NAME"
-    "#);
-    assert_snapshot!(entry("url = \"http://h/\"\nenv_http_headers = { X-Key = \"hunter 2\" }"), @"
-    warning: HOME/config.toml:3:1: a value of env_http_headers is not the name of an environment variable
-    in `mcp_servers.a.env_http_headers`
-    hint: put the value into an environment variable and give its name here
-    ");
-    assert_snapshot!(entry("url = \"http://h/\"\n[mcp_servers.a.oauth]\nclient_id = \"c\"\nclient_secret_env_var = \"hunter-2\""), @"
-    warning: HOME/config.toml:5:1: oauth.client_secret_env_var is not the name of an environment variable
-    in `mcp_servers.a.oauth.client_secret_env_var`
-    hint: put the value into an environment variable and give its name here
-    ");
-    assert_snapshot!(entry("enabled = false"), @"
-    warning: HOME/config.toml:1:14: invalid transport
-    in `mcp_servers.a`
-    hint: set command or url
-    ");
-    assert_snapshot!(entry("command = \"x\"\nstartup_timeout_sec = -1"), @"
-    warning: HOME/config.toml:3:1: cannot convert float seconds to Duration: value is negative
-    in `mcp_servers.a.startup_timeout_sec`
-    ");
-    assert_snapshot!(entry("command = \"x\"\ndefault_tools_approval_mode = \"ask\""), @"
-    warning: HOME/config.toml:3:31: unknown variant `ask`, expected one of `auto`, `prompt`, `writes`, `approve`
-    in `mcp_servers.a.default_tools_approval_mode`
-    ");
-    assert_snapshot!(entry("command = \"x\"\n[mcp_servers.a.tools.t]\noutput_token_limit = 0"), @"
-    warning: HOME/config.toml:3:16: the limit must be greater than 0
-    in `mcp_servers.a.tools`
-    ");
-    assert_snapshot!(entry("url = \"h/mcp\""), @"
-    warning: HOME/config.toml:2:1: url is not an absolute http or https URL
-    in `mcp_servers.a.url`
-    ");
-    assert_snapshot!(entry("url = \"http://h/\"\noauth = { client_secret = \"hunter2\" }"), @"
-    warning: HOME/config.toml:3:11: oauth.client_secret needs oauth.client_id
-    in `mcp_servers.a.oauth.client_secret`
-    ");
-    assert_snapshot!(entry("command = \"x\"\nenv = { A = 1 }"), @"
-    warning: HOME/config.toml:3:13: invalid type: integer `1`, expected a string
-    in `mcp_servers.a.env.A`
-    ");
-    assert_snapshot!(entry("command = \"x\"\nenv_vars = [\"A\", 3]"), @"
-    warning: HOME/config.toml:3:18: invalid type: integer `3`, expected a name or a table with `name` and `source`
-    in `mcp_servers.a.env_vars`
-    ");
-    assert_snapshot!(entry("url = \"http://h/\"\nauth = \"chatgpt\""), @r#"
-    warning: HOME/config.toml:3:1: auth = "chatgpt" is not supported
-    in `mcp_servers.a.auth`
-    "#);
-}
-
-#[test]
 fn a_string_where_none_belongs_is_not_shown() {
     let text = said("[mcp_servers.a]\ncommand = \"x\"\nenabled = \"hunter2\"\n");
     assert!(
@@ -205,6 +136,7 @@ fn a_string_where_none_belongs_is_not_shown() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
+/// Row 6.wrong-type.
 #[test]
 fn a_table_that_is_a_number_names_no_type_of_ours() {
     assert_snapshot!(said("[mcp_servers]\na = 3\n"), @"
@@ -214,6 +146,7 @@ fn a_table_that_is_a_number_names_no_type_of_ours() {
     ");
 }
 
+/// Row 7.unknown-key.
 #[test]
 fn unknown_keys_give_one_warning_that_says_what_was_meant() {
     let toml = "foo = 1\nmodle = \"x\"\n[mcp_servers.a]\nurl = \"http://h/\"\ntype = \"http\"\nheaders = {}\n\
@@ -228,67 +161,7 @@ fn unknown_keys_give_one_warning_that_says_what_was_meant() {
     ");
 }
 
-#[test]
-fn keys_of_other_programs_and_shortened_ones_are_known_by_what_they_mean() {
-    let toml = "tool_timeout = 3\nstartup_timeout_sec = 3\n\
-                [mcp_server.x]\n[mcpServers.x]\n[servers.x]\n\
-                [mcp_servers.a]\ncommand = \"x\"\ncmd = \"y\"\ntool_timeout = 3\nstartup_timeout = 3\n\
-                enabledTools = []\ndisabled = true\ntui = 1\n[features]\nunified = true\n";
-    assert_snapshot!(said(toml), @"
-    warning: Codex is ignoring 12 unrecognized configuration settings. Check for typos or deprecated settings.
-      user (HOME/config.toml:1:1): `tool_timeout` is ignored. A server has a key `tool_timeout_sec`: it belongs below `[mcp_servers.NAME]`.
-      user (HOME/config.toml:2:1): `startup_timeout_sec` is ignored. A server has a key `startup_timeout_sec`: it belongs below `[mcp_servers.NAME]`.
-      user (HOME/config.toml:3:2): `mcp_server` is ignored. Did you mean `mcp_servers`?
-      user (HOME/config.toml:4:2): `mcpServers` is ignored. Did you mean `mcp_servers`?
-      user (HOME/config.toml:5:2): `servers` is ignored. Did you mean `mcp_servers`?
-      user (HOME/config.toml:8:1): `mcp_servers.a.cmd` is ignored. Did you mean `command`?
-      user (HOME/config.toml:9:1): `mcp_servers.a.tool_timeout` is ignored. Did you mean `tool_timeout_sec`?
-      user (HOME/config.toml:10:1): `mcp_servers.a.startup_timeout` is ignored. Did you mean `startup_timeout_sec`?
-      user (HOME/config.toml:11:1): `mcp_servers.a.enabledTools` is ignored. Did you mean `enabled_tools`?
-      user (HOME/config.toml:12:1): `mcp_servers.a.disabled` is ignored. Did you mean `enabled = false`?
-      user (HOME/config.toml:13:1): `mcp_servers.a.tui` is ignored.
-      user (HOME/config.toml:15:1): `features.unified` is ignored. Did you mean `unified_exec`?
-    ");
-}
-
-#[test]
-fn a_wrong_type_is_told_in_the_words_of_the_file() {
-    let why = |body: &str| {
-        let text = said(&format!("[mcp_servers.a]\ncommand = \"x\"\n{body}\n"));
-        let line = text.lines().next().unwrap_or_default().to_owned();
-        line.split_once(": invalid ").map(|(_, why)| why.to_owned())
-    };
-    let rows = [
-        ("args = \"a b\"", "type: string \"…\", expected an array"),
-        ("env = [\"A=B\"]", "type: array, expected a table"),
-        ("cwd = { a = 1 }", "type: table, expected a string"),
-        (
-            "startup_timeout_sec = \"3\"",
-            "type: string \"…\", expected a number",
-        ),
-        (
-            "startup_timeout_ms = -1",
-            "value: integer `-1`, expected an integer of 0 or more",
-        ),
-        (
-            "startup_timeout_ms = 1.5",
-            "type: floating point `1.5`, expected an integer of 0 or more",
-        ),
-        (
-            "oauth = { callback_port = 70000 }",
-            "value: integer `70000`, expected an integer from 0 to 65535",
-        ),
-        (
-            "enabled = \"yes\"",
-            "type: string \"…\", expected a boolean",
-        ),
-        ("tools = 3", "type: integer `3`, expected a table"),
-    ];
-    for (body, expected) in rows {
-        assert_eq!(why(body).as_deref(), Some(expected), "{body}");
-    }
-}
-
+/// Row 7.strict-config.
 #[test]
 fn strict_makes_the_first_fault_in_line_order_fatal() {
     let toml = "[mcp_servers.a]\ncommand = \"x\"\nfoo = \"hunter2\"\n[mcp_servers.b]\n";
@@ -305,6 +178,7 @@ fn what_is_not_built_yet_is_said() {
     assert_snapshot!(said("notify = [\"x\"]\n"), @"warning: `notify` is not available yet and has no effect (HOME/config.toml:1:1)");
 }
 
+/// Rows 7.wrong-type, 7.security-keys.
 #[test]
 fn a_wrong_type_is_ignored_with_a_notice_unless_safety_hangs_on_it() {
     assert_snapshot!(said("model = 3\nmodel_verbosity = \"low\"\n"), @"
@@ -318,6 +192,7 @@ fn a_wrong_type_is_ignored_with_a_notice_unless_safety_hangs_on_it() {
     ");
 }
 
+/// Row 3.fault.
 #[test]
 fn a_fault_that_was_typed_for_this_run_is_fatal() {
     assert_snapshot!(case("").set("model=3").said(), @"
@@ -331,6 +206,7 @@ fn a_fault_that_was_typed_for_this_run_is_fatal() {
     ");
 }
 
+/// Rows 3.types, 5.names.
 #[test]
 fn a_flag_sets_one_key_of_a_server_of_the_file() {
     let toml = "[mcp_servers.\"q.r\"]\ncommand = \"x\"\nargs = [\"1\"]\n";
@@ -347,6 +223,7 @@ fn a_flag_sets_one_key_of_a_server_of_the_file() {
     );
 }
 
+/// Row 3.types.
 #[test]
 fn the_later_of_enable_and_disable_wins() {
     let mut case = case("");
@@ -360,6 +237,7 @@ fn the_later_of_enable_and_disable_wins() {
     assert_eq!(features.source(Feature::ShellTool), "command line");
 }
 
+/// Rows 9.renamed, 9.notice, 7.retired-key.
 #[test]
 fn old_spellings_of_features_work_with_a_notice() {
     let case = case(
@@ -379,6 +257,7 @@ fn old_spellings_of_features_work_with_a_notice() {
     assert!(!features.enabled(Feature::RmcpClient));
 }
 
+/// Row 7.quarantine.
 #[test]
 fn a_quarantined_entry_keeps_what_could_be_read() {
     let case = case("[mcp_servers.a]\nurl = \"http://h/\"\nrequired = true\nscopes = 3\n");
@@ -427,6 +306,7 @@ fn every_top_level_setting_is_read() {
     assert!(config.update_plan && config.sandbox_workspace_write.network_access);
 }
 
+/// Row 8.mcp_enterprise_managed_auth.idp.
 #[test]
 fn an_identity_provider_is_read_whole_or_not_at_all() {
     let case = case(
@@ -472,6 +352,7 @@ fn a_byte_order_mark_and_windows_line_ends_are_no_fault() {
     assert!(case.said().contains("config.toml:2:1"));
 }
 
+/// Rows 1.missing, 1.no-file.
 #[test]
 fn a_missing_file_is_no_settings_and_a_directory_is_an_error() {
     let case = case("");
@@ -537,6 +418,7 @@ fn every_key_that_is_read_stands_in_the_docs() {
     assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
 }
 
+/// Row 1.no-file.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_an_error_and_not_a_wait() {

@@ -2,6 +2,7 @@
 //! table of the requirements.
 
 mod detours;
+mod sources;
 
 use std::path::Path;
 
@@ -120,6 +121,7 @@ url = { match = "prefix", value = "https://mcp.example.com/" }
 command = { executable = "docs-mcp", args = [ { match = "exact", value = "--ro" }, { match = "regex", expression = "db[0-9]+" } ] }
 "#;
 
+/// Row 10.active.
 #[test]
 fn active_a_server_needs_a_listed_name_and_the_listed_identity() {
     let user = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\nargs = [\"any\"]\n\
@@ -138,6 +140,7 @@ fn active_a_server_needs_a_listed_name_and_the_listed_identity() {
     ");
 }
 
+/// Rows 10.active, 10.reason.
 #[test]
 fn active_as_soon_as_a_table_exists_even_empty_and_in_any_layer() {
     let user = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\n";
@@ -162,6 +165,7 @@ fn active_as_soon_as_a_table_exists_even_empty_and_in_any_layer() {
     );
 }
 
+/// Rows 10.places, 10.layers, 10.empty-table.
 #[test]
 fn layers_merge_per_name_and_an_empty_table_above_closes_the_list() {
     let user = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\n[mcp_servers.web]\nurl = \"https://mcp.example.com/mcp\"\n";
@@ -185,6 +189,7 @@ fn layers_merge_per_name_and_an_empty_table_above_closes_the_list() {
     ");
 }
 
+/// Row 10.both-forms.
 #[test]
 fn the_same_name_in_both_forms_must_match_both() {
     let both = format!("{FORM_A}{FORM_B}");
@@ -204,6 +209,7 @@ fn the_same_name_in_both_forms_must_match_both() {
     ");
 }
 
+/// Rows 10.command, 11.policy.
 #[test]
 fn command_is_compared_byte_for_byte_as_it_is_really_started() {
     let rule = "[mcp_server_allowlist.s]\ncommand = \"docs-mcp\"\n";
@@ -225,6 +231,7 @@ fn command_is_compared_byte_for_byte_as_it_is_really_started() {
     assert!(!runs(rule, "url = \"http://docs-mcp/\""));
 }
 
+/// Row 10.command-args.
 #[test]
 fn arguments_need_one_matcher_each() {
     let rule = |args: &str| {
@@ -254,6 +261,7 @@ fn arguments_need_one_matcher_each() {
     ));
 }
 
+/// Row 10.url.
 #[test]
 fn url_exact_is_byte_exact() {
     let rule = "[mcp_server_allowlist.s]\nurl = \"https://mcp.example.com/mcp\"\n";
@@ -288,6 +296,7 @@ fn url_exact_is_byte_exact() {
     ));
 }
 
+/// Row 10.url-prefix.
 #[test]
 fn url_prefix_keeps_the_origin() {
     let rule = "[mcp_servers.s.identity]\nurl = { match = \"prefix\", value = \"https://mcp.example.com/team\" }\n";
@@ -329,6 +338,7 @@ fn url_prefix_keeps_the_origin() {
     ));
 }
 
+/// Row 10.url-regex.
 #[test]
 fn url_regex_matches_the_whole_text() {
     let rule = "[mcp_servers.s.identity]\nurl = { match = \"regex\", expression = 'https://[a-z]+\\.example\\.com/mcp' }\n";
@@ -360,6 +370,7 @@ fn url_regex_matches_the_whole_text() {
     }
 }
 
+/// Row 10.sha256.
 #[test]
 fn a_hash_pins_the_file_of_a_command() {
     let dir = tempfile::tempdir().unwrap();
@@ -391,6 +402,7 @@ fn a_hash_pins_the_file_of_a_command() {
     ));
 }
 
+/// Row 10.fails-closed.
 #[test]
 fn fails_closed_an_entry_that_cannot_be_read_allows_nothing_and_says_where() {
     let said = |entry: &str| {
@@ -443,6 +455,7 @@ fn fails_closed_an_entry_that_cannot_be_read_allows_nothing_and_says_where() {
     "#);
 }
 
+/// Rows 10.look-alikes, 10.unknown-key.
 #[test]
 fn look_alikes_make_the_policy_active_and_allow_nothing() {
     let user = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\n";
@@ -471,6 +484,7 @@ fn look_alikes_make_the_policy_active_and_allow_nothing() {
     ");
 }
 
+/// Row 10.unreadable.
 #[test]
 fn a_file_that_cannot_be_read_turns_every_server_off_and_lets_no_thread_start() {
     let user = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\n";
@@ -508,6 +522,7 @@ fn a_file_that_cannot_be_read_turns_every_server_off_and_lets_no_thread_start() 
     assert!(preferred.servers().contains("requirements"));
 }
 
+/// Rows 10.features, 1.requirements.
 #[test]
 fn features_are_pinned_with_one_note_when_something_tries() {
     let pinned = "[features]\nview_image = false\nshell_tool = true\nnope = true\n";
@@ -525,6 +540,7 @@ fn features_are_pinned_with_one_note_when_something_tries() {
     assert!(wrong.loaded().config.requirements.refusal().is_some());
 }
 
+/// Row 10.constraints.
 #[test]
 fn other_constraints_fall_back_to_the_first_allowed_value() {
     let rules = "allowed_approval_policies = [\"untrusted\", \"on-request\"]\nallowed_sandbox_modes = [\"read-only\"]\n";
@@ -567,6 +583,7 @@ fn other_constraints_fall_back_to_the_first_allowed_value() {
     }
 }
 
+/// Row 10.one-place.
 #[test]
 fn whatever_is_set_later_goes_through_the_policy_too() {
     let machine = Machine::new(FORM_A).user("[mcp_servers.docs]\ncommand = \"docs-mcp\"\n");
@@ -589,6 +606,7 @@ fn whatever_is_set_later_goes_through_the_policy_too() {
     assert_eq!(enabled, ["docs"]);
 }
 
+/// Row 10.reason.
 #[test]
 fn a_server_that_its_user_turned_off_or_that_is_broken_shows_the_policy() {
     let user = "[mcp_servers.a]\ncommand = \"x\"\nenabled = false\n[mcp_servers.b]\nurl = \"http://h/\"\nscopes = 3\n\

@@ -16,6 +16,7 @@ const DOCS: [&str; 4] = [
     include_str!("../../../../docs/mcp-oauth.md"),
 ];
 
+/// Row 13.current.
 #[test]
 #[expect(
     clippy::disallowed_methods,
@@ -59,6 +60,7 @@ fn examples(docs: &str) -> impl Iterator<Item = &str> {
     fences.map(|rest| rest.split_once("```").expect("a fence is closed").0)
 }
 
+/// Row 13.examples.
 #[test]
 fn every_example_of_the_docs_is_a_good_file() {
     let whole_files: Vec<&str> = DOCS.into_iter().flat_map(examples).collect();
@@ -73,6 +75,7 @@ fn every_example_of_the_docs_is_a_good_file() {
     }
 }
 
+/// Row 13.agreement.
 #[test]
 fn the_schema_and_the_strict_loader_agree_on_good_files() {
     for text in [
@@ -94,6 +97,7 @@ fn the_schema_and_the_strict_loader_agree_on_good_files() {
     }
 }
 
+/// Row 13.agreement.
 #[test]
 fn the_schema_and_the_strict_loader_agree_on_bad_files() {
     for text in [
@@ -122,6 +126,7 @@ fn the_schema_and_the_strict_loader_agree_on_bad_files() {
     }
 }
 
+/// Row 13.keys.
 #[test]
 fn every_key_has_a_description() {
     fn walk(schema: &Value, path: &str, missing: &mut Vec<String>) {

@@ -122,6 +122,7 @@ mod run {
             assert_eq!(shell("echo x; exit 1", LIMIT).unwrap(), None);
         }
 
+        /// Row 1.limit.
         #[test]
         fn a_program_that_does_not_end_is_ended() {
             let error = shell("exec sleep 60", Duration::from_millis(50)).unwrap_err();

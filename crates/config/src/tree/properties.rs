@@ -57,6 +57,7 @@ fn laid_over(low: &Node, high: &Node) -> Node {
 proptest! {
     #![proptest_config(crate::properties::config())]
 
+    /// Rows M1, M2.
     #[test]
     fn merging_is_associative(a in tree(), b in tree(), c in tree()) {
         let from_below = laid_over(&laid_over(&a, &b), &c);

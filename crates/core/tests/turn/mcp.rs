@@ -378,6 +378,7 @@ async fn a_turn_after_an_interrupted_wait_waits_for_the_servers_too() {
     assert!(asked[0].tools.contains("mcp__late"), "{}", asked[0].tools);
 }
 
+/// Row 5.tools.output_token_limit.
 #[tokio::test]
 async fn too_much_output_is_cut_and_kept_in_a_private_file() {
     let mut room = Room::new(vec![

@@ -15,14 +15,13 @@ use codex_rmcp_client::{
     McpClient, Probe, RequestAuth, ServerEndpoint, ServerEvent, ToolList,
 };
 use http::header::AUTHORIZATION;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::lane::Order;
 use super::questions::answer;
-use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Report, Stop};
+use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Stop};
 use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
@@ -42,11 +41,8 @@ const MAX_SAID: usize = 1_000;
 
 /// The task of one server.
 pub(super) struct ServerTask {
-    config: Arc<McpServerConfig>,
+    config: McpServerConfig,
     settings: Arc<McpSettings>,
-    run: u64,
-    /// What holds from now on.
-    orders: watch::Receiver<Order>,
     inbox: mpsc::Sender<Input>,
     stop: Arc<Stop>,
     /// The tokens of its login, once it was asked for.
@@ -89,17 +85,14 @@ enum End {
 
 impl ServerTask {
     pub(super) fn new(
-        config: Arc<McpServerConfig>,
-        order: &Order,
-        orders: watch::Receiver<Order>,
+        config: McpServerConfig,
+        settings: Arc<McpSettings>,
         inbox: mpsc::Sender<Input>,
         stop: Arc<Stop>,
     ) -> Self {
         Self {
             config,
-            settings: order.settings.clone(),
-            run: order.run,
-            orders,
+            settings,
             inbox,
             stop,
             tokens: None,
@@ -148,7 +141,8 @@ impl ServerTask {
                     }
                     let notice = McpNotice::ended(self.name(), &status);
                     self.send(Input::Notice(notice)).await;
-                    self.report(Report::Restarting).await;
+                    let server = self.name().clone();
+                    self.send(Input::Restarting { server }).await;
                 }
                 Life::Failed(_) if stop.token.is_cancelled() => return,
                 Life::Failed(failure) if failure.wanted_login().is_some() => {
@@ -213,7 +207,8 @@ impl ServerTask {
                 return false;
             };
             if source.has_login_besides(refused.as_ref()).await {
-                self.report(Report::LoggedIn(knock)).await;
+                let server = self.name().clone();
+                self.send(Input::LoggedIn { server, knock }).await;
                 return true;
             }
             // Who knocked may have left.
@@ -238,29 +233,6 @@ impl ServerTask {
         let _ = self.inbox.send(input).await;
     }
 
-    async fn report(&self, report: Report) {
-        self.send(Input::Server {
-            server: self.name().clone(),
-            run: self.run,
-            report,
-        })
-        .await;
-    }
-
-    /// Takes over settings that need no new connection; whether there are any.
-    fn update(&mut self) -> bool {
-        let order = self.orders.borrow_and_update().clone();
-        match order.config {
-            Some(config) if order.run == self.run => {
-                self.settings = order.settings;
-                self.config = config;
-                true
-            }
-            // The lane ends this run.
-            Some(_) | None => false,
-        }
-    }
-
     /// Says something unless it was said before.
     async fn say_once(&mut self, notice: McpNotice) {
         if self.said.len() >= MAX_SAID || !self.said.insert(notice.text.clone()) {
@@ -278,9 +250,7 @@ impl ServerTask {
     /// that sentence says it; everything else is a notice.
     async fn give_up(&self, failure: StartFailure, has_run: bool, door: Option<Door>) {
         let failure = Arc::new(failure.in_words_of(&self.config));
-        // After a change of the settings there is no start that could fail.
-        let is_first = !has_run && self.run == 0;
-        if !is_first || !self.config.required {
+        if has_run || !self.config.required {
             let why = failure.why(self.name());
             let notice = match failure.as_ref() {
                 StartFailure::Login { sentence, .. } => {
@@ -293,7 +263,12 @@ impl ServerTask {
             };
             self.send(Input::Notice(notice)).await;
         }
-        self.report(Report::Failed { failure, door }).await;
+        self.send(Input::Failed {
+            server: self.name().clone(),
+            failure,
+            door,
+        })
+        .await;
     }
 
     /// Connects, and lists the tools unless being connected is ready enough.
@@ -343,7 +318,11 @@ impl ServerTask {
             }
         }
         self.say_what_tokens_say().await;
-        self.report(Report::Connected(connection.clone())).await;
+        self.send(Input::Connected {
+            server: self.name().clone(),
+            connection: connection.clone(),
+        })
+        .await;
         Ok(Connected {
             connection,
             events,
@@ -419,7 +398,11 @@ impl ServerTask {
         for complaint in std::mem::take(&mut listing.complaints) {
             self.say_once(complaint).await;
         }
-        self.report(Report::Listed(Arc::new(listing))).await;
+        self.send(Input::Listed {
+            server: self.name().clone(),
+            listing: Arc::new(listing),
+        })
+        .await;
     }
 
     /// Watches a connection until it ends.
@@ -449,10 +432,6 @@ impl ServerTask {
                         list_at.get_or_insert_with(Instant::now);
                     },
                     None => events_open = false,
-                },
-                Ok(()) = self.orders.changed() => if self.update() {
-                    // The filters of its tools may be other ones.
-                    list_at.get_or_insert_with(Instant::now);
                 },
                 () = sleep_until(due) => {
                     list_at = None;

@@ -30,6 +30,7 @@ fn told(drift: &[Drift]) -> Vec<String> {
     words.collect()
 }
 
+/// Row 5.pin_tools.
 #[test]
 fn the_first_list_is_pinned_and_what_differs_later_is_told() {
     let (_folder, pins, server) = pins();

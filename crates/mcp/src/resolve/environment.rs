@@ -75,6 +75,7 @@ mod tests {
         assert_eq!(names(false), "HOME LANG LC_ALL PATH TERM");
     }
 
+    /// Row 5.inherit_env.
     #[test]
     fn inheriting_all_still_keeps_our_own_tokens_and_telemetry() {
         assert_eq!(

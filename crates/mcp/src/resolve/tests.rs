@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use codex_config::EnvVar;
+use codex_config::{EnvVar, PeerHttp};
 
 use super::*;
 
@@ -91,6 +91,7 @@ fn variable(name: &str, source: Option<EnvVarSource>) -> EnvVar {
     }
 }
 
+/// Rows 5.args, 5.env, 5.env_vars, 11.literal.
 #[test]
 fn a_child_gets_the_short_list_and_what_is_named() {
     let shown = stdio(|_, transport| {
@@ -106,6 +107,7 @@ fn a_child_gets_the_short_list_and_what_is_named() {
     );
 }
 
+/// Rows 5.env, 5.env_vars.
 #[test]
 fn env_beats_env_vars_and_both_beat_what_is_inherited() {
     let shown = stdio(|_, transport| {
@@ -116,6 +118,7 @@ fn env_beats_env_vars_and_both_beat_what_is_inherited() {
     assert_eq!(shown, "prog [] in / with HOME=/home/ada PATH=/opt TEAM=red");
 }
 
+/// Rows 5.env_vars, 5.cwd, 11.unset.
 #[test]
 fn missing_things_are_named_with_their_server() {
     let shown = stdio(|_, transport| transport.env_vars = vec![variable("NOPE", None)]);
@@ -137,6 +140,7 @@ fn missing_things_are_named_with_their_server() {
     );
 }
 
+/// Rows 5.expand_env, 11.literal.
 #[test]
 fn variables_in_texts_are_filled_in_only_when_asked() {
     let fill = |expand: bool| {
@@ -155,6 +159,66 @@ fn variables_in_texts_are_filled_in_only_when_asked() {
     );
 }
 
+/// Row 11.fields.
+#[test]
+fn every_field_that_says_where_and_what_can_be_made_of_variables() {
+    let dir = tempfile::tempdir().unwrap();
+    let env = Env::from_pairs([("V", "v"), ("DIR", dir.path().to_str().unwrap())]);
+    let server = |transport: McpTransport| {
+        let mut config = McpServerConfig::new(name(), transport);
+        config.expand_env = true;
+        config
+    };
+    let stdio = server(McpTransport::Stdio(StdioTransport {
+        command: "${V}-c".to_owned(),
+        args: vec!["${V}-a".to_owned()],
+        env: [("E".to_owned(), Secret::new("${V}-e"))].into(),
+        cwd: Some(PathBuf::from("${DIR}")),
+        ..StdioTransport::default()
+    }));
+    let resolved = resolve_endpoint(&stdio, &env, Path::new("/")).unwrap();
+    let ServerEndpoint::Stdio(launch) = resolved.endpoint else {
+        panic!()
+    };
+    assert_eq!(
+        (launch.program.as_str(), launch.args),
+        ("v-c", vec!["v-a".to_owned()])
+    );
+    assert_eq!(
+        (launch.env.get("E"), launch.cwd.as_path()),
+        (Some("v-e"), dir.path())
+    );
+
+    let http = server(McpTransport::StreamableHttp(Box::new(HttpTransport {
+        url: "https://${V}.example/mcp".to_owned(),
+        http_headers: [("X-A".to_owned(), Secret::new("${V}-h"))].into(),
+        http_headers_helper: Some("${DIR}/helper".to_owned()),
+        http: Some(PeerHttp {
+            ca_file: Some(PathBuf::from("${DIR}/${V}.pem")),
+            ..PeerHttp::default()
+        }),
+        ..HttpTransport::default()
+    })));
+    let resolved = resolve_endpoint(&http, &env, Path::new("/")).unwrap();
+    let ServerEndpoint::Http(endpoint) = resolved.endpoint else {
+        panic!()
+    };
+    assert_eq!(endpoint.url.as_str(), "https://v.example/mcp");
+    assert_eq!(endpoint.headers["x-a"], "v-h");
+    assert!(resolved.headers_helper.is_some());
+    // The file is not there, and is named as it is after its variables were filled in.
+    let shared = codex_http::HttpClient::from_env(env.clone());
+    let error = http_client(&http, &env, Path::new("/"), &shared).unwrap_err();
+    let sources = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+    let text = sources
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    let file = dir.path().join("v.pem");
+    assert!(text.contains(file.to_str().unwrap()), "{text}");
+}
+
+/// Row 5.url.
 #[test]
 fn an_address_made_of_variables_is_held_to_the_same_rules() {
     let to = |url: &str| {
@@ -182,6 +246,7 @@ fn an_address_made_of_variables_is_held_to_the_same_rules() {
     ");
 }
 
+/// Rows 5.bearer_token_env_var, 5.http_headers, 5.env_http_headers.
 #[test]
 fn headers_come_from_three_places() {
     let shown = http(|_, transport| {
@@ -202,6 +267,7 @@ fn headers_come_from_three_places() {
     ");
 }
 
+/// Rows 5.bearer_token_env_var, 5.env_http_headers, 11.unset.
 #[test]
 fn the_program_of_a_project_gets_the_short_list_and_that_of_its_user_everything() {
     let names = |of_project: bool| {

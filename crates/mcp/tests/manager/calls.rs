@@ -2,6 +2,7 @@
 
 use super::*;
 
+/// Row 5.supports_parallel_tool_calls.
 #[tokio::test]
 async fn calls_of_one_server_wait_for_each_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -36,6 +37,7 @@ async fn calls_of_one_server_wait_for_each_other() {
     world.stop().await;
 }
 
+/// Row 5.supports_parallel_tool_calls.
 #[tokio::test]
 async fn a_server_that_allows_it_gets_calls_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
@@ -95,6 +97,7 @@ async fn a_cancelled_call_is_told_to_the_server_and_harms_nothing_else() {
     assert_eq!(world.stop().await, [] as [&str; 0]);
 }
 
+/// Row 5.tool_timeout_sec.
 #[tokio::test]
 async fn a_silent_call_ends_at_its_limit_and_the_server_stays() {
     let mut server = stdio("x", &FakeStdio::new().tools(["never", "echo"]));

@@ -56,6 +56,7 @@ async fn finish(logins: &McpAuth, spec: LoginSpec, seen_as: impl Fn(&str) -> Str
     assert_eq!(browser.await.unwrap().status, 200);
 }
 
+/// Row 5.http.
 #[tokio::test]
 async fn the_proxy_and_certificates_of_a_server_serve_its_login_too() {
     let folder = tempfile::tempdir().unwrap();

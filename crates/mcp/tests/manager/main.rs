@@ -6,7 +6,6 @@
     reason = "tests prepare files directly"
 )]
 
-mod apply;
 mod calls;
 mod front;
 mod login;
@@ -96,6 +95,7 @@ async fn every_fault_of_a_start_is_named_and_costs_only_its_server() {
     );
 }
 
+/// Row 5.required.
 #[tokio::test]
 async fn required_servers_that_fail_are_one_sentence() {
     let mut missing = stdio("b", &FakeStdio::new()).required();
@@ -131,6 +131,7 @@ async fn required_servers_that_fail_are_one_sentence() {
     world.stop().await;
 }
 
+/// Row 8.mcp_optional_startup_grace_ms.
 #[tokio::test]
 async fn a_late_server_is_named_when_the_grace_is_over_and_joins_the_next_snapshot() {
     let folder = tempfile::tempdir().unwrap();
@@ -386,6 +387,7 @@ async fn a_list_of_resources_that_is_not_whole_is_told() {
     );
 }
 
+/// Rows 5.enabled_tools, 5.disabled_tools.
 #[tokio::test]
 async fn filters_hold_for_the_catalog_and_for_calls() {
     let mut server = stdio("x", &FakeStdio::new().tools(["echo", "write", "destroy"]));
@@ -423,6 +425,7 @@ async fn filters_hold_for_the_catalog_and_for_calls() {
     );
 }
 
+/// Row 5.tool_input_schema_max_bytes.
 #[tokio::test]
 async fn a_bad_schema_takes_out_its_tool_alone() {
     let mut server = stdio(
@@ -490,6 +493,7 @@ async fn a_tool_that_cannot_be_used_is_told_with_the_way_to_silence_it() {
     assert_eq!(world.stop().await, [] as [&str; 0]);
 }
 
+/// Row 5.enabled.
 #[tokio::test]
 async fn a_server_that_is_off_is_not_started_and_says_why() {
     let mut server = stdio("x", &FakeStdio::new());
@@ -557,6 +561,7 @@ async fn a_start_that_is_cancelled_ends_soon() {
     assert!(begin.elapsed() < Duration::from_secs(3));
 }
 
+/// Row 5.http_headers.
 #[tokio::test]
 async fn headers_of_all_kinds_reach_an_http_server() {
     let server = codex_test_support::FakeHttp::new()
@@ -592,6 +597,7 @@ async fn headers_of_all_kinds_reach_an_http_server() {
     assert_eq!(world.stop().await, [] as [&str; 0]);
 }
 
+/// Row 5.http_headers_helper.
 #[tokio::test]
 async fn a_helper_prints_headers_and_is_asked_once_more_after_a_refusal() {
     let folder = tempfile::tempdir().unwrap();

@@ -166,6 +166,7 @@ async fn a_server_that_does_not_answer_the_probe_is_asked_to_initialize() {
     }
 }
 
+/// Row 5.http_headers.
 #[tokio::test]
 async fn headers_and_token_travel_with_every_request_and_to_nobody_else() {
     let server = FakeHttp::new()

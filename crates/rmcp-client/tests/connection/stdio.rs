@@ -72,6 +72,7 @@ async fn a_server_that_exits_at_once_shows_its_last_words() {
     assert!(error.is_transient());
 }
 
+/// Row 5.command.
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let endpoint = ServerEndpoint::Stdio(StdioLaunch {
@@ -86,6 +87,7 @@ async fn a_program_that_is_not_there_is_named() {
     assert!(!error.is_transient());
 }
 
+/// Row 5.startup_timeout_sec.
 #[tokio::test]
 async fn a_server_that_hangs_in_initialize_ends_with_the_limit() {
     let (_folder, journal) = journal();

@@ -86,6 +86,33 @@ fn what_has_headers_of_its_own_gives_way_to_a_value() {
     ");
 }
 
+/// Row E9.
+#[test]
+fn a_result_that_would_not_say_what_was_wanted_is_not_written() {
+    // A key below a value, and an element that TOML cannot give a name.
+    for (text, key) in [("a = 1\n", "a.b"), ("[[a]]\nb = 1\n", "a.b")] {
+        let said = edited(text, '=', key, "2");
+        assert!(said.starts_with("Error: cannot edit `a.b` in "), "{said}");
+    }
+    // The proof itself.
+    let mut edit = Text::parse(&AbsPath::new("/c.toml").unwrap(), Some(b"a = 1\n")).unwrap();
+    let wanted = edit.tree.clone();
+    for wrong in ["a = 2\n", "a = 1\nb = 1\n", "", "a = \n"] {
+        let path = AbsPath::new("/c.toml").unwrap();
+        let accepted = edit.accept(
+            &path,
+            &["a".to_owned()],
+            Some(wrong.to_owned()),
+            wanted.clone(),
+        );
+        assert!(
+            matches!(accepted, Err(EditError::Shape { .. })),
+            "{wrong:?}"
+        );
+        assert_eq!(edit.body, "a = 1\n");
+    }
+}
+
 /// Row E7.
 #[test]
 fn a_version_that_is_not_there_any_more_writes_nothing() {
@@ -165,7 +192,7 @@ fn only_a_fault_that_the_change_brings_is_found() {
     assert_snapshot!(checked('=', "mcp_servers.a.new_key", "1"), @"fits");
     assert_snapshot!(checked('=', "a.\"b c\"", "1"), @"fits");
     assert_snapshot!(checked('=', "mcp_servers.a.args", "1"), @r#"
-    HOME/config.toml:5:8: invalid type: integer `1`, expected an array
+    HOME/config.toml:5:8: invalid type: integer `1`, expected a sequence
     in `mcp_servers.a.args`
     "#);
     assert_snapshot!(checked('=', "mcp_servers.a.url", "'http://h/'"), @r#"

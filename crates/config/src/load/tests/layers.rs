@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use codex_host::PrivateFile;
 use insta::assert_snapshot;
 
 use super::*;
@@ -146,6 +147,8 @@ fn rows() -> Vec<Row> {
     ]
 }
 
+/// Rows 1.system, 1.user, 1.profile, 1.project, 1.command-line, 1.managed-home, 1.managed-machine,
+/// 1.managed-preferences.
 #[test]
 fn each_layer_beats_its_lower_neighbour_and_all_below() {
     let rows = rows();
@@ -164,6 +167,38 @@ fn each_layer_beats_its_lower_neighbour_and_all_below() {
     assert_eq!(machine.loaded().layers.layers().len(), 9);
 }
 
+/// Row 1.arrival.
+#[test]
+fn the_layer_that_takes_longest_to_read_has_its_own_place_all_the_same() {
+    let whole = rows()
+        .into_iter()
+        .fold(Machine::trusting(), |machine, (_, row)| row(machine));
+    let slow = format!("# {}\n", "long ".repeat(200_000));
+    for name in [
+        "etc/config.toml",
+        "home/config.toml",
+        "home/p.config.toml",
+        "home/managed_config.toml",
+        "etc/managed_config.toml",
+    ] {
+        let path = whole.path(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let order = |machine: &Machine| {
+            let loaded = machine.loaded();
+            let layers = loaded.layers.layers().iter();
+            layers
+                .map(|layer| layer.source.to_string())
+                .collect::<Vec<_>>()
+        };
+        let before = order(&whole);
+        PrivateFile::replace(&path, format!("{slow}{text}").as_bytes()).unwrap();
+        assert_eq!(order(&whole), before, "{name}");
+        assert_eq!(whole.model(), "preferences", "{name}");
+        PrivateFile::replace(&path, text.as_bytes()).unwrap();
+    }
+}
+
+/// Rows 1.version, 1.missing.
 #[test]
 fn every_layer_has_a_version_and_a_missing_file_is_none() {
     let loaded = Machine::trusting().loaded();
@@ -176,6 +211,7 @@ fn every_layer_has_a_version_and_a_missing_file_is_none() {
     assert_eq!(Machine::new().loaded().layers.layers().len(), 0);
 }
 
+/// Row M1.
 #[test]
 fn m1_tables_merge_key_by_key_in_every_spelling() {
     let machine = Machine::new()
@@ -203,6 +239,7 @@ fn m1_tables_merge_key_by_key_in_every_spelling() {
     assert_eq!(machine.said(), "");
 }
 
+/// Row M2.
 #[test]
 fn m2_everything_else_replaces_the_lower_value_whole() {
     let machine = Machine::new()
@@ -218,6 +255,7 @@ fn m2_everything_else_replaces_the_lower_value_whole() {
     assert_eq!((stdio.args, stdio.env_vars), (vec!["3".to_owned()], vec![]));
 }
 
+/// Row M3.
 #[test]
 fn m3_a_table_over_a_value_wins_with_one_warning() {
     let machine = Machine::new()
@@ -236,12 +274,13 @@ fn m3_a_table_over_a_value_wins_with_one_warning() {
         .file("home/config.toml", "mcp_servers.s.env = 3\n");
     assert_snapshot!(machine.said(), @"
     warning: /home/config.toml:1:15: `mcp_servers.s.env` replaces the whole of /etc/config.toml:1:16: one is a table and the other is not
-    warning: /home/config.toml:1:21: invalid type: integer `3`, expected a table
+    warning: /home/config.toml:1:21: invalid type: integer `3`, expected a map
     in `mcp_servers.s.env`
     MCP server `s` is off until this is repaired.
     ");
 }
 
+/// Row M4.
 #[test]
 fn m4_a_layer_may_set_one_key_of_a_lower_layer_s_server() {
     let machine = Machine::trusting()
@@ -266,6 +305,7 @@ fn m4_a_layer_may_set_one_key_of_a_lower_layer_s_server() {
     assert_eq!(machine.said(), "");
 }
 
+/// Row M5.
 #[test]
 fn m5_the_other_transport_above_drops_what_only_the_old_one_needs() {
     let machine = Machine::new()
@@ -314,6 +354,7 @@ output_token_limit = 7
 approval_mode = "prompt"
 "#;
 
+/// Row M6.
 #[test]
 fn m6_credentials_do_not_follow_a_project_to_another_origin() {
     let machine = Machine::trusting()
@@ -338,6 +379,7 @@ fn m6_credentials_do_not_follow_a_project_to_another_origin() {
     assert_eq!(server.tools.enabled.unwrap(), ["t"]);
 }
 
+/// Row M6.
 #[test]
 fn m6_the_same_origin_and_a_layer_of_the_user_keep_the_credentials() {
     let with = |name: &str, url: &str| {
@@ -364,6 +406,7 @@ fn m6_the_same_origin_and_a_layer_of_the_user_keep_the_credentials() {
     ));
 }
 
+/// Row M6.
 #[test]
 fn m6_another_command_of_a_project_gets_no_variables() {
     let user = "[mcp_servers.s]\ncommand = \"npx\"\nenv = { K = \"hunter2\" }\nenv_vars = [\"TOKEN\"]\ninherit_env = true\n";
@@ -398,6 +441,7 @@ fn m6_another_command_of_a_project_gets_no_variables() {
     assert_eq!(with(equal), (1, 1, true));
 }
 
+/// Row M6.
 #[test]
 fn m6_a_project_changes_no_way_of_a_login_that_stays() {
     let with = |text: &str| {
@@ -427,6 +471,7 @@ fn m6_a_project_changes_no_way_of_a_login_that_stays() {
     assert_eq!(helper.as_deref(), Some("./evil"));
 }
 
+/// Row M6.
 #[test]
 fn m6_a_project_only_tightens_what_holds_a_server() {
     let user = "[mcp_servers.s]\ncommand = \"x\"\nsandbox = \"read-only\"\npin_tools = true\n\
@@ -468,6 +513,7 @@ fn m6_a_project_only_tightens_what_holds_a_server() {
     );
 }
 
+/// Rows M7, 5.cwd.
 #[test]
 fn m7_every_leaf_keeps_layer_file_line_and_column() {
     let machine = Machine::trusting()
@@ -499,6 +545,7 @@ fn m7_every_leaf_keeps_layer_file_line_and_column() {
     assert_eq!(stdio.cwd_base, Some(machine.path("project")));
 }
 
+/// Rows 1.not-toml, 1.project-file, 1.strict, 1.fatal-text.
 #[test]
 fn a_program_that_prints_headers_is_known_to_be_a_project_s() {
     let helper = "http_headers_helper = \"./token\"\n";
@@ -561,6 +608,7 @@ fn a_broken_file_is_fatal_in_every_layer_but_a_project_s() {
     );
 }
 
+/// Row 1.preferences.
 #[test]
 fn preferences_that_are_no_base64_are_fatal_and_named() {
     let mut machine = Machine::new();
@@ -576,6 +624,7 @@ fn preferences_that_are_no_base64_are_fatal_and_named() {
     assert_eq!(set(" \n"), "");
 }
 
+/// Rows 1.limit, 1.not-utf8, 1.no-file.
 #[test]
 fn what_is_no_text_of_a_sane_size_is_an_error_with_its_path() {
     let files = [
@@ -622,6 +671,7 @@ fn what_is_no_text_of_a_sane_size_is_an_error_with_its_path() {
     }
 }
 
+/// Row 4.untrusted.
 #[test]
 fn the_files_of_a_project_that_is_not_trusted_are_named_and_not_used() {
     let project = "model = \"p\"\n[mcp_servers.s]\ncommand = \"x\"\n";
@@ -649,6 +699,7 @@ fn the_files_of_a_project_that_is_not_trusted_are_named_and_not_used() {
     assert_eq!(untrusted.said(), "");
 }
 
+/// Row 4.trust.
 #[test]
 fn of_two_spellings_of_one_folder_the_one_that_does_not_trust_wins() {
     let trust = |first: &str, second: &str| {
@@ -667,6 +718,7 @@ fn of_two_spellings_of_one_folder_the_one_that_does_not_trust_wins() {
     assert_eq!(trust(no, yes), Some(crate::TrustLevel::Untrusted));
 }
 
+/// Row 4.trust.
 #[test]
 fn only_the_user_and_the_machine_can_trust_a_project() {
     let trust = |name: &str| {
@@ -700,6 +752,7 @@ fn only_the_user_and_the_machine_can_trust_a_project() {
     assert_eq!(trust("other").file("home/config.toml", &outer).model(), "");
 }
 
+/// Row 4.trust.
 #[cfg(unix)]
 #[test]
 fn trust_is_compared_after_links_are_resolved() {
@@ -709,6 +762,7 @@ fn trust_is_compared_after_links_are_resolved() {
     assert_eq!(machine.file("home/config.toml", &linked).model(), "p");
 }
 
+/// Row 4.ignored-keys.
 #[test]
 fn keys_that_are_not_for_projects_are_ignored_with_the_reference_s_words() {
     let text = "model_provider = \"x\"\nmodel = \"m\"\nnotify = []\nmcp_oauth_callback_port = 1\n\
@@ -721,6 +775,7 @@ fn keys_that_are_not_for_projects_are_ignored_with_the_reference_s_words() {
     assert_eq!((config.model_provider, config.projects.len()), (None, 1));
 }
 
+/// Row 4.profile.
 #[test]
 fn a_profile_is_a_file_or_an_old_table_and_never_both() {
     let old = "[profiles.w]\nmodel = \"old\"\n[profiles.w.features]\nview_image = false\n";
@@ -740,6 +795,7 @@ fn a_profile_is_a_file_or_an_old_table_and_never_both() {
     assert_snapshot!(new.profile("z").said(), @"Error: there is no profile `z`: neither /home/z.config.toml nor `[profiles.z]` in /home/config.toml");
 }
 
+/// Rows 4.profile-default, 4.profile-keys.
 #[test]
 fn the_user_s_file_selects_a_profile_and_a_flag_another_one() {
     let machine = Machine::new()
@@ -765,6 +821,7 @@ fn the_user_s_file_selects_a_profile_and_a_flag_another_one() {
     assert!(away.said().contains("Error: there is no profile `../w`"));
 }
 
+/// Row 7.wrong-type.
 #[test]
 fn a_wrong_value_leaves_the_lower_layer_s_in_place() {
     let machine = Machine::new()
@@ -774,6 +831,7 @@ fn a_wrong_value_leaves_the_lower_layer_s_in_place() {
     assert_eq!(machine.model(), "system");
 }
 
+/// Row 9.order.
 #[test]
 fn features_beat_old_keys_of_their_own_group_of_layers() {
     const OLD: &str = "experimental_use_unified_exec_tool";

@@ -58,6 +58,7 @@ const OF_ADDRESSES: &[(&str, &str)] = &[
     ),
 ];
 
+/// Row 10.detours.
 #[test]
 fn each_of_them_turns_an_allowed_server_off_until_the_administrator_allows_it() {
     let rows = |rules: &str, server: fn(&str) -> String, rows: &[(&str, &str)]| {
@@ -78,6 +79,7 @@ fn each_of_them_turns_an_allowed_server_off_until_the_administrator_allows_it() 
     rows(WEB, web, OF_ADDRESSES);
 }
 
+/// Row 10.detours.
 #[test]
 fn what_leads_nowhere_else_needs_no_word() {
     let program_lines = [
@@ -102,6 +104,7 @@ fn what_leads_nowhere_else_needs_no_word() {
     }
 }
 
+/// Row 10.detours.
 #[test]
 fn a_directory_counts_where_it_decides_which_file_is_started() {
     let at = |command: &str, path: &str| {
