@@ -1,10 +1,11 @@
 //! `codex doctor`: what this machine and this configuration need to work, looked at from here.
 //!
-//! No server is started and nothing is logged in to. Each check stands on its own: a config file that
+//! No server is started and nothing is logged in to; one command is, `true`, in a sandbox. Each check stands on its own: a config file that
 //! cannot be read is one failed check, and the others still say what they know.
 
 mod machine;
 mod report;
+mod sandbox;
 mod settings;
 mod show;
 
@@ -86,12 +87,17 @@ async fn checks(args: &DoctorArgs, invocation: Invocation) -> Vec<Check> {
     let env = invocation.env.clone();
     let cwd = invocation.cwd.clone();
     let mut checks = vec![report::timed(|| machine::network(&env))];
+    let (load, loaded) = settings::load(invocation);
+    checks.push(settings::provider_reachability(loaded.as_ref()).await);
     if !args.network_only {
+        checks.push(load);
+        checks.push(sandbox::helpers(&env, &cwd).await);
+        checks.extend(machine::not_applicable());
         checks.push(report::timed(machine::installation));
         checks.push(report::timed(|| machine::terminal(&env)));
         checks.push(report::timed(|| machine::git(&env, &cwd)));
         checks.push(report::timed(|| machine::state(&env)));
-        checks.extend(settings::all(invocation).await);
+        checks.extend(settings::all(loaded.as_ref()).await);
     }
     checks.sort_by_key(|check| check.id);
     checks

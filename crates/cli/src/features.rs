@@ -62,10 +62,17 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
         Verb::Enable(leaf) => {
             let row = row(&leaf.args.feature)?;
             let loaded = crate::load(invocation)?;
+            if let Some((sentence, _)) = row.retired().filter(|_| row.stage == Stage::Removed) {
+                crate::say(&format!("deprecated: {sentence}\nNothing was written."))?;
+                return Ok(0);
+            }
             edit(&loaded, row, true)?;
             crate::print(&format!("Enabled feature `{}` in config.toml.\n", row.key))?;
             // One that was on before was told about while loading.
             let was_on = loaded.config.features.enabled(row.feature);
+            if let Some((sentence, advice)) = row.retired().filter(|_| !was_on) {
+                crate::say(&format!("deprecated: {sentence}\n{advice}"))?;
+            }
             if row.stage == Stage::UnderDevelopment && !was_on {
                 crate::say(&unstable_text(
                     row.key,
@@ -85,7 +92,11 @@ pub(crate) fn run(verb: Verb, invocation: Invocation) -> Result<u8, CliError> {
 
 fn row(key: &str) -> Result<&'static FeatureRow, CliError> {
     Feature::from_key(key).ok_or_else(|| {
-        CliError::new(format!("Unknown feature flag: {key}")).did_you_mean(key, Feature::keys())
+        let error = CliError::new(format!("Unknown feature flag: {key}"));
+        match codex_utils_fuzzy_match::nearest_key(key, Feature::keys()) {
+            Some(near) => error.hint(format!("did you mean `{near}`?")),
+            None => error.hint("`codex features list` names them all"),
+        }
     })
 }
 

@@ -3,6 +3,7 @@
 //! The process is read once, here: argv, environment, directory. What runs then is the smallest thing
 //! that can do the work: no async runtime, no configuration, nothing for `--version`.
 
+mod app_server;
 mod completion;
 mod doctor;
 mod error;
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
                 Ok(invocation) => exec(*args, invocation),
                 Err(error) => failed(&error),
             };
+        }
+        Some(Command::AppServer(args)) => {
+            let (overrides, args) = args.split(cli.overrides);
+            process(overrides, Frontend::AppServer)
+                .and_then(|invocation| app_server::run(args, invocation))
         }
         Some(Command::Completion(args)) => completion::run(args, &mut io::stdout().lock()),
         Some(Command::Mcp(args)) => {

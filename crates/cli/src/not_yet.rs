@@ -11,7 +11,6 @@ use crate::error::CliError;
 const COMMANDS: &[&str] = &[
     "a",
     "agents",
-    "app-server",
     "apply",
     "archive",
     "cloud",

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use codex_exec::ExecArgs;
 use codex_utils_cli::CliConfigOverrides;
 
+use crate::app_server::AppServerArgs;
 use crate::completion::CompletionArgs;
 use crate::doctor::DoctorArgs;
 use crate::features::FeaturesArgs;
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     /// Run Codex non-interactively
     #[command(visible_alias = "e")]
     Exec(Box<ExecArgs>),
+    /// Serve programs by JSON lines on stdin and stdout
+    AppServer(Box<AppServerArgs>),
     /// Manage external MCP servers for Codex
     Mcp(McpArgs),
     /// Generate shell completion scripts

@@ -1,7 +1,4 @@
 //! What a newer configuration changes, so that a program that runs on applies only that.
-//!
-//! No frontend of this version lives long enough to use it; it is here because only this crate knows
-//! what two configurations have in common.
 
 use std::collections::BTreeMap;
 

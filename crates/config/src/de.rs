@@ -293,15 +293,17 @@ impl de::Error for DeError {
     // The default would print the value of a string, which may be a secret.
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::custom(format_args!(
-            "invalid type: {}, expected {expected}",
-            without_text(unexpected)
+            "invalid type: {}, expected {}",
+            without_text(unexpected),
+            in_words_of_toml(expected)
         ))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         Self::custom(format_args!(
-            "invalid value: {}, expected {expected}",
-            without_text(unexpected)
+            "invalid value: {}, expected {}",
+            without_text(unexpected),
+            in_words_of_toml(expected)
         ))
     }
 }
@@ -309,6 +311,22 @@ impl de::Error for DeError {
 fn without_text(unexpected: Unexpected<'_>) -> Unexpected<'_> {
     match unexpected {
         Unexpected::Str(_) => Unexpected::Other("string \"…\""),
+        Unexpected::Seq => Unexpected::Other("array"),
+        Unexpected::Map => Unexpected::Other("table"),
         other => other,
+    }
+}
+
+/// Says what serde expects in the words of the file and not of this program.
+fn in_words_of_toml(expected: &dyn de::Expected) -> String {
+    match expected.to_string().as_str() {
+        "f64" => "a number".to_owned(),
+        "i64" => "an integer".to_owned(),
+        "u64" | "usize" => "an integer of 0 or more".to_owned(),
+        "u32" => format!("an integer from 0 to {}", u32::MAX),
+        "u16" => format!("an integer from 0 to {}", u16::MAX),
+        "a sequence" => "an array".to_owned(),
+        "a map" => "a table".to_owned(),
+        other => other.to_owned(),
     }
 }

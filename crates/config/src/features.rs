@@ -401,6 +401,14 @@ fn is_not_lower(entry: &Entry, alias: &Entry, _: &LayerStack) -> bool {
     entry.key_at.layer >= alias.key_at.layer
 }
 
+impl FeatureRow {
+    /// Returns what there is to say to somebody who uses the key: a sentence and what to do.
+    pub fn retired(&self) -> Option<(String, &'static str)> {
+        let (sentence, advice) = self.notice?;
+        Some((format!("`[features].{}` {sentence}", self.key), advice))
+    }
+}
+
 fn notice(row: &FeatureRow, spelled: &str, entry: &Entry, layers: &LayerStack) -> Notice {
     let (sentence, advice) = match row.notice {
         Some((sentence, advice)) => (format!("`{spelled}` {sentence}"), advice.to_owned()),

@@ -192,6 +192,11 @@ impl ConfigLayer {
         }
     }
 
+    /// Returns the layer of a source that says nothing.
+    pub fn empty(source: LayerSource) -> Self {
+        Self::new(source, Arc::from(""), Node::table())
+    }
+
     /// Parses the text of a source.
     pub(crate) fn parse(source: LayerSource, text: Arc<str>) -> Result<Self, ConfigError> {
         match tree::parse(&text, source.number()) {
@@ -378,6 +383,11 @@ impl LayerStack {
     pub(crate) fn text_of(&self, at: Place) -> &str {
         self.index_of(at)
             .map_or("", |index| &self.layers[index].text)
+    }
+
+    /// Returns the layer that a place is in.
+    pub(crate) fn layer_of(&self, at: Place) -> Option<&ConfigLayer> {
+        self.layers.get(self.index_of(at)?)
     }
 
     fn index_of(&self, at: Place) -> Option<usize> {

@@ -17,6 +17,7 @@ mod edit;
 mod error;
 mod expand;
 mod features;
+mod json;
 mod layers;
 mod load;
 mod mcp;
@@ -47,6 +48,7 @@ pub use edit::{ConfigFile, EditError, Saved};
 pub use error::ConfigError;
 pub use expand::expand;
 pub use features::{Feature, FeatureRow, Features, Stage, unstable_text};
+pub use json::{NotToml, toml_of_json};
 pub use layers::{ConfigLayer, DisabledLayer, LayerSource, LayerStack, Origin};
 pub use load::{CliOverride, LoadRequest, Loaded, load};
 pub use mcp::{

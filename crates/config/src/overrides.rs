@@ -52,7 +52,7 @@ pub fn key_path(key: &str) -> Result<Vec<String>, ConfigError> {
 /// Reads one `--enable` or `--disable`.
 pub(crate) fn feature(key: &str, on: bool, at: Place) -> Result<Setting, ConfigError> {
     if Feature::from_key(key).is_none() {
-        let near = codex_utils_fuzzy_match::nearest(key, Feature::keys());
+        let near = codex_utils_fuzzy_match::nearest_key(key, Feature::keys());
         return Err(ConfigError::Flag {
             message: format!("Unknown feature flag: {key}"),
             hints: near

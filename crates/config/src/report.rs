@@ -1,10 +1,12 @@
 //! How faults of the configuration are told: position, key, excerpt, what to do.
 
+use codex_utils_fuzzy_match::nearest_key;
 use toml_edit::TomlError;
 
 use crate::de::{Found, UnknownKey};
 use crate::layers::{LayerSource, LayerStack, Origin, line_and_column};
 use crate::mcp::entry;
+use crate::mcp::raw::{RawMcpServer, field_names};
 use crate::merge::{Oddity, OddityKind};
 use crate::scan::masked_line;
 use crate::{ConfigError, EntryWarning, Notice, Severity};
@@ -291,25 +293,50 @@ pub(crate) fn dotted(path: &[String]) -> String {
 
 /// Says what was probably meant by an unknown key.
 fn advice(key: &UnknownKey) -> Option<String> {
-    let in_server = key
-        .found
-        .path
-        .first()
-        .is_some_and(|first| first == "mcp_servers")
-        && key.found.path.len() == 3;
-    let known_slip = match key.key() {
+    let nearest = |keys: &[&'static str]| nearest_key(key.key(), keys.iter().copied());
+    let path: Vec<&str> = key.found.path.iter().map(String::as_str).collect();
+    let slip = match path.as_slice() {
+        ["mcp_servers", _, "type" | "transport"] => {
+            return Some("It is not needed: `command` or `url` decides.".to_owned());
+        }
+        ["mcp_servers", _, "disabled"] => {
+            return Some("Did you mean `enabled = false`?".to_owned());
+        }
+        ["mcp_servers", _, slip] => server_slip(slip),
+        ["mcp" | "servers"] => Some("mcp_servers"),
+        // These tables are read apart from their siblings.
+        [_] => nearest(&["features", "mcp_servers"]),
+        _ => None,
+    };
+    if let Some(near) = slip.or_else(|| nearest(key.siblings)) {
+        return Some(format!("Did you mean `{near}`?"));
+    }
+    let [root_key] = path.as_slice() else {
+        return None;
+    };
+    // Not the nearest one: so far from home a likeness is chance.
+    let mut fields = field_names::<RawMcpServer>().iter().copied();
+    let is_it = |field: &&str| {
+        let rest = field.strip_prefix(root_key);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+    };
+    let of_server = server_slip(root_key).or_else(|| fields.find(is_it))?;
+    Some(format!(
+        "A server has a key `{of_server}`: it belongs below `[mcp_servers.NAME]`."
+    ))
+}
+
+/// Returns the key of a server that other programs call so.
+fn server_slip(key: &str) -> Option<&'static str> {
+    match key {
         "headers" => Some("http_headers"),
         "environment" => Some("env"),
         "timeout" => Some("tool_timeout_sec"),
+        "startup_timeout" | "startupTimeout" => Some("startup_timeout_sec"),
         "token" => Some("bearer_token_env_var"),
         "httpUrl" => Some("url"),
-        "type" | "transport" if in_server => {
-            return Some("It is not needed: `command` or `url` decides.".to_owned());
-        }
+        "cmd" => Some("command"),
+        "arguments" => Some("args"),
         _ => None,
-    };
-    let near = known_slip.filter(|_| in_server);
-    let near =
-        near.or_else(|| codex_utils_fuzzy_match::nearest(key.key(), key.siblings.iter().copied()));
-    near.map(|near| format!("Did you mean `{near}`?"))
+    }
 }

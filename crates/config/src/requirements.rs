@@ -318,10 +318,47 @@ impl Requirements {
         self.refusal.as_ref()
     }
 
+    /// Returns how many features are pinned.
+    pub fn n_pinned_features(&self) -> usize {
+        self.features.len()
+    }
+
+    /// Returns the words that each constrained key may have, as they are spelled in the file.
+    pub fn constraints(&self) -> Vec<(&'static str, String)> {
+        fn spelled<T: serde::Serialize>(allowed: &Allowed<T>) -> String {
+            let words: Vec<String> = allowed.words.iter().map(word).collect();
+            words.join(", ")
+        }
+        let approvals = self.approvals.as_ref().map(spelled);
+        let sandboxes = self.sandboxes.as_ref().map(spelled);
+        let all = [(APPROVALS, approvals), (SANDBOXES, sandboxes)];
+        let set = all
+            .into_iter()
+            .filter_map(|(key, words)| Some((key, words?)));
+        set.collect()
+    }
+
     /// Returns what a feature is pinned to, and where.
     pub fn feature(&self, feature: Feature) -> Option<(bool, &PolicyOrigin)> {
         let (on, origin) = self.features.get(&feature)?;
         Some((*on, origin))
+    }
+
+    /// Returns every pinned feature.
+    pub fn features(&self) -> impl Iterator<Item = (Feature, bool)> {
+        self.features
+            .iter()
+            .map(|(feature, (on, _))| (*feature, *on))
+    }
+
+    /// Returns the words of `approval_policy` that are allowed, when they are restricted.
+    pub fn allowed_approval_policies(&self) -> Option<&[AskForApproval]> {
+        Some(&self.approvals.as_ref()?.words)
+    }
+
+    /// Returns the words of `sandbox_mode` that are allowed, when they are restricted.
+    pub fn allowed_sandbox_modes(&self) -> Option<&[SandboxMode]> {
+        Some(&self.sandboxes.as_ref()?.words)
     }
 
     /// Constrains `approval_policy`; a value that is not allowed becomes the first allowed one.

@@ -122,10 +122,11 @@ fn permissions(settings: &ThreadSettings) -> String {
             "`on-request`: a call that needs approval is put before the user."
         }
         AskForApproval::OnFailure => {
-            "`on-failure`: a command that fails in the sandbox is put before the user."
+            "`on-failure`: a call that needs approval is put before the user. A command that \
+             fails in the sandbox is not put before anybody by itself: ask with require_escalated."
         }
         AskForApproval::Untrusted => {
-            "`untrusted`: every call that is not known to be safe is put before the user."
+            "`untrusted`: every call that is not known to read only is put before the user."
         }
     };
     format!(

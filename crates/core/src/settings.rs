@@ -116,7 +116,7 @@ impl ThreadSettings {
     }
 
     /// Returns what commands may touch.
-    pub(crate) fn policy(&self) -> SandboxPolicy {
+    pub fn policy(&self) -> SandboxPolicy {
         SandboxPolicy::of_mode(self.sandbox, self.workspace.clone())
     }
 

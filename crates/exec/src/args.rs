@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
-use codex_protocol::SandboxMode;
+use codex_protocol::{ApprovalPreset, SandboxMode};
 use codex_utils_cli::CliConfigOverrides;
 
 use crate::prompt::PromptSource;
@@ -378,9 +378,9 @@ impl Flags {
         let flags_notice = self.notice();
         let bypass = self.dangerously_bypass_approvals_and_sandbox;
         let sandbox = match self.sandbox {
-            _ if bypass => Some(SandboxMode::DangerFullAccess),
+            _ if bypass => Some(ApprovalPreset::FULL_ACCESS.sandbox),
             Some(typed) => Some(typed.mode()),
-            None if self.approve_for_me || self.full_auto => Some(SandboxMode::WorkspaceWrite),
+            None if self.approve_for_me || self.full_auto => Some(ApprovalPreset::AUTO.sandbox),
             None => None,
         };
         Request {

@@ -74,7 +74,7 @@ impl Human {
             ("model", summary.model.clone()),
             ("provider", summary.provider.clone()),
             ("approval", summary.approval.as_str().to_owned()),
-            ("sandbox", summary.sandbox.as_str().to_owned()),
+            ("sandbox", summary.sandbox.to_string()),
             ("reasoning effort", none(&summary.reasoning_effort)),
             ("reasoning summaries", none(&summary.reasoning_summary)),
             ("session id", thread.to_string()),

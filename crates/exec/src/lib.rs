@@ -12,12 +12,10 @@ mod human;
 mod image;
 mod input;
 mod json;
-mod output;
 mod prompt;
 mod run;
 mod schema;
 mod session;
-mod signals;
 mod view;
 
 pub use args::ExecArgs;

@@ -9,8 +9,9 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use codex_process::Output;
+
 use crate::input::{in_thread, read_at_most};
-use crate::output::Output;
 
 /// More than any model takes; what a `yes` in front of us writes ends here.
 const LIMIT_MIB: u64 = 64;

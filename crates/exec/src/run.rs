@@ -6,14 +6,13 @@
 use std::io::Write;
 use std::time::Duration;
 
+use codex_process::{Ending, Output, Signals};
 use codex_runtime::Invocation;
 use tokio_util::sync::CancellationToken;
 
 use crate::ExecArgs;
 use crate::args::{Request, UsageError};
-use crate::output::Output;
 use crate::session::{self, End};
-use crate::signals::{Ending, Signals};
 
 /// From a signal to the end of the process at the latest, a little under what the contract gives.
 const SIGNAL_LIMIT: Duration = Duration::from_millis(1800);

@@ -9,6 +9,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use codex_process::Output;
 use codex_protocol::{AskForApproval, EventKind, ItemDetails, Op, TurnError, UserInput};
 use codex_runtime::{
     Begin, ElicitationPolicy, Invocation, Loaded, ModelSide as LobbyModelSide, Notice, RecordedIn,
@@ -22,7 +23,6 @@ use crate::args::{ModelSide, Request, ThreadArg};
 use crate::failure::Failure;
 use crate::image;
 use crate::input::in_thread;
-use crate::output::Output;
 use crate::prompt::{self, PromptSource};
 use crate::schema;
 use crate::view::View;

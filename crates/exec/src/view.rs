@@ -6,6 +6,7 @@
 use std::io::IsTerminal;
 
 use codex_host::Env;
+use codex_process::Output;
 use codex_protocol::{EventKind, ThreadId, TokenUsage};
 use codex_runtime::Summary;
 
@@ -13,7 +14,6 @@ use crate::args::Color;
 use crate::failure::{Failure, Lead};
 use crate::human::{FinalMessage, Human, Paint};
 use crate::json::JsonLines;
-use crate::output::Output;
 
 /// Tells a run to whoever reads it.
 #[derive(Debug)]

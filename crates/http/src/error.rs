@@ -32,8 +32,10 @@ pub enum HttpErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed, the certificate for instance, or the CA roots did not load.
     Tls,
-    /// What listens on an https address does not seem to speak TLS.
+    /// What listens on an https address does not speak TLS.
     NotTls,
+    /// What listens on an https address hung up in the handshake; it may not speak TLS either.
+    TlsCut,
     /// The proxy's address is bad or unsupported.
     Proxy,
     /// No headers came within the limit.
@@ -65,7 +67,7 @@ impl HttpErrorKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
-            Self::Tls | Self::NotTls => "tls",
+            Self::Tls | Self::NotTls | Self::TlsCut => "tls",
             Self::Proxy => "proxy",
             Self::HeadersTimeout => "headers_timeout",
             Self::IdleTimeout => "idle_timeout",
@@ -84,7 +86,7 @@ impl HttpErrorKind {
             Self::Dns => vec!["check the host name in the URL"],
             Self::Refused => vec!["check that the server runs and that the port is right"],
             Self::Tls => vec!["a CA of your own goes into a PEM file that SSL_CERT_FILE names"],
-            Self::NotTls => vec!["use http:// if a server without TLS is meant"],
+            Self::NotTls | Self::TlsCut => vec!["use http:// if a server without TLS is meant"],
             _ => Vec::new(),
         }
     }
@@ -123,7 +125,9 @@ impl HttpError {
         use HttpErrorKind as Kind;
 
         match self.kind {
-            Kind::Dns | Kind::Refused | Kind::Unreachable | Kind::ConnectTimeout => Retry::Safe,
+            Kind::Dns | Kind::Refused | Kind::Unreachable | Kind::ConnectTimeout | Kind::TlsCut => {
+                Retry::Safe
+            }
             Kind::HeadersTimeout | Kind::IdleTimeout | Kind::Reset | Kind::Protocol => {
                 Retry::IfIdempotent
             }
@@ -227,7 +231,7 @@ impl HttpError {
                 CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
                 CauseKind::NotTls => Self::unreachable(Kind::NotTls, url, NO_TLS),
                 CauseKind::Io(io::ErrorKind::UnexpectedEof) if url.scheme() == "https" => {
-                    Self::unreachable(Kind::NotTls, url, TLS_CUT)
+                    Self::unreachable(Kind::TlsCut, url, TLS_CUT)
                 }
                 CauseKind::Io(io::ErrorKind::ConnectionRefused) => {
                     Self::unreachable(Kind::Refused, url, "connection refused")
@@ -359,7 +363,7 @@ pub fn shown_url(url: &Url) -> String {
 }
 
 /// Returns scheme, host and port as written in the URL.
-fn shown_origin(url: &Url) -> String {
+pub fn shown_origin(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),

@@ -23,7 +23,7 @@ mod tls;
 
 pub use body::{Body, Response, SseStream};
 pub use client::{AddressFilter, HttpClient, HttpSettings};
-pub use error::{HttpError, HttpErrorKind, Retry, shown_url};
+pub use error::{HttpError, HttpErrorKind, Retry, shown_origin, shown_url};
 pub use page::page_words;
 pub use peer::{PeerError, PeerSettings};
 pub use reach::Reached;

@@ -110,7 +110,7 @@ impl Way<'_> {
             }
             Some(inner) => failed(inner.to_string()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                HttpError::unreachable(HttpErrorKind::NotTls, url, TLS_CUT)
+                HttpError::unreachable(HttpErrorKind::TlsCut, url, TLS_CUT)
             }
             None => failed(plain_io_text(&error)),
         })?;

@@ -102,6 +102,15 @@ pub enum HiddenReason {
     Held(String),
 }
 
+impl ServerTools {
+    /// Returns the raw names of the tools that would have the same name for a model and got another
+    /// one each, because of characters that no model may write.
+    pub fn collisions(&self) -> Vec<&str> {
+        let names = self.tools.iter().map(|tool| tool.tool.tool.as_str());
+        ToolNamer::falling_together(names.collect())
+    }
+}
+
 impl ToolCatalog {
     /// Returns every server that has answered, by name.
     pub fn servers(&self) -> &[ServerTools] {

@@ -34,7 +34,9 @@ pub use codex_rmcp_client::{
 pub use codex_rmcp_client::{SkillEntry, SkillFault};
 pub use error::{CallError, FailedStep, RequiredFailure, StartError, StartFailure};
 pub use filter::{FilterVerdict, judge_tool};
-pub use manager::{AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus};
+pub use manager::{
+    AbsentServer, CallContext, McpHandle, McpManager, ServerState, ServerStatus, StatusChanges,
+};
 pub use naming::{ExposedName, ToolNamer};
 pub use notice::McpNotice;
 pub use pins::{Drift, PinError, PinnedTools, ToolPins};

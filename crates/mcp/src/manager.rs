@@ -2,10 +2,14 @@
 //!
 //! One task per server ([`server`]) connects, lists, watches and restarts; it reports here. This loop
 //! alone changes the slots and publishes snapshots; [`McpHandle`] only reads snapshots, so a call never
-//! waits for the actor. Trap: a notice must be in the reader's channel *before* the state that it
-//! explains is visible, otherwise "server failed" could follow the turn that lacks the server.
+//! waits for the actor. Newer settings ([`McpHandle::apply`]) reach a task through its lane ([`lane`]);
+//! what a task says of an earlier run is dropped. Trap: a notice must be in the reader's channel
+//! *before* the state that it explains is visible, otherwise "server failed" could follow the turn
+//! that lacks the server.
 
+mod apply;
 mod handle;
+mod lane;
 mod questions;
 mod server;
 mod start;
@@ -21,13 +25,14 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use handle::{AbsentServer, CallContext, McpHandle, ServerState, ServerStatus};
+pub use handle::{AbsentServer, CallContext, McpHandle, ServerState, ServerStatus, StatusChanges};
 
 use crate::catalog::{ServerListing, ToolCatalog};
 use crate::error::StartFailure;
 use crate::notice::McpNotice;
 use crate::settings::McpSettings;
-use server::ServerTask;
+use apply::Apply;
+use lane::Lane;
 
 /// How long a server may take to end when its owner does not say otherwise.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(1800);
@@ -56,39 +61,23 @@ impl McpManager {
         let settings = Arc::new(settings);
         let stop = Arc::new(Stop::new(cancel.child_token()));
         let (inbox_sender, inbox) = mpsc::channel(INBOX_CAPACITY);
-        let slots: BTreeMap<ServerName, Slot> = settings
-            .servers
-            .iter()
-            .map(|(name, config)| (name.clone(), Slot::before_start(config)))
-            .collect();
-        let servers = TaskTracker::new();
-        let renewals = TaskTracker::new();
-        for (name, slot) in &slots {
-            let Slot::Starting { .. } = slot else {
-                continue;
-            };
-            let Some(config) = settings.servers.get(name) else {
-                continue;
-            };
-            let task = ServerTask::new(
-                config.clone(),
-                settings.clone(),
-                inbox_sender.clone(),
-                stop.clone(),
-            );
-            servers.spawn(task.run(renewals.clone()));
-        }
-        servers.close();
-        renewals.close();
-        let first = Arc::new(Shared {
-            catalog: Arc::default(),
-            slots: slots.clone(),
-        });
+        let ends = Ends {
+            servers: TaskTracker::new(),
+            renewals: TaskTracker::new(),
+        };
+        ends.servers.close();
+        ends.renewals.close();
+        let first = Arc::new(Shared::default());
         let (published, shared) = watch::channel(first);
         let (catalogs, _) = watch::channel(Arc::default());
-        let actor = Actor {
+        let mut actor = Actor {
             inbox,
-            slots,
+            reports: inbox_sender.downgrade(),
+            stop: stop.clone(),
+            ends: ends.clone(),
+            servers: Arc::default(),
+            lanes: BTreeMap::new(),
+            slots: BTreeMap::new(),
             listings: BTreeMap::new(),
             published,
             catalogs: catalogs.clone(),
@@ -96,9 +85,9 @@ impl McpManager {
             n_dropped: 0,
             notices: Some(notices),
         };
-        let ends = Ends { servers, renewals };
-        tasks.spawn(actor.run(stop.clone(), ends.clone()));
-        McpHandle::new(settings, shared, catalogs, inbox_sender, stop, ends)
+        actor.apply(&settings, &apply::all_added(&settings.servers));
+        tasks.spawn(actor.run());
+        McpHandle::new(shared, catalogs, inbox_sender, stop, ends)
     }
 }
 
@@ -106,14 +95,22 @@ impl McpManager {
 #[derive(Debug)]
 struct Stop {
     token: CancellationToken,
-    limit: OnceLock<Duration>,
+    limit: Arc<OnceLock<Duration>>,
 }
 
 impl Stop {
     fn new(token: CancellationToken) -> Self {
         Self {
             token,
-            limit: OnceLock::new(),
+            limit: Arc::default(),
+        }
+    }
+
+    /// Returns the end of one run of one server, which comes with everything's end or before it.
+    fn child(&self) -> Self {
+        Self {
+            token: self.token.child_token(),
+            limit: self.limit.clone(),
         }
     }
 
@@ -130,11 +127,15 @@ struct Ends {
     renewals: TaskTracker,
 }
 
+/// Every configured server.
+type Servers = BTreeMap<ServerName, Arc<McpServerConfig>>;
+
 /// What readers see: one consistent moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Shared {
     catalog: Arc<ToolCatalog>,
     slots: BTreeMap<ServerName, Slot>,
+    servers: Arc<Servers>,
 }
 
 /// Where one server stands.
@@ -189,33 +190,47 @@ struct Connection {
 /// Everything that can wake the actor.
 #[derive(Debug)]
 enum Input {
-    /// A server can be called; its tools may still be unknown.
-    Connected {
+    /// A server's task tells where the server stands.
+    Server {
         server: ServerName,
-        connection: Arc<Connection>,
+        /// Which run of the server; what an earlier one says counts no more.
+        run: u64,
+        report: Report,
     },
-    /// A server's tools are known, or known anew.
-    Listed {
-        server: ServerName,
-        listing: Arc<ServerListing>,
-    },
-    /// A server ended and is started again; its tools stay on offer meanwhile.
-    Restarting { server: ServerName },
-    /// A server was given up.
-    Failed {
-        server: ServerName,
-        failure: Arc<StartFailure>,
-        /// Present when a login would help.
-        door: Option<Door>,
-    },
-    /// Somebody has logged in to a server, which is now started again.
-    LoggedIn { server: ServerName, knock: Knock },
+    /// Newer settings hold from now on.
+    Apply(Box<Apply>),
     /// Somebody has something to say.
     Notice(McpNotice),
 }
 
+/// Where a server stands.
+#[derive(Debug)]
+enum Report {
+    /// It can be called; its tools may still be unknown.
+    Connected(Arc<Connection>),
+    /// Its tools are known, or known anew.
+    Listed(Arc<ServerListing>),
+    /// It ended and is started again; its tools stay on offer meanwhile.
+    Restarting,
+    /// It was given up.
+    Failed {
+        failure: Arc<StartFailure>,
+        /// Present when a login would help.
+        door: Option<Door>,
+    },
+    /// Somebody has logged in to it, and it is started again now.
+    LoggedIn(Knock),
+}
+
 struct Actor {
     inbox: mpsc::Receiver<Input>,
+    /// For new lanes; weak, so that the actor does not keep itself alive.
+    reports: mpsc::WeakSender<Input>,
+    stop: Arc<Stop>,
+    ends: Ends,
+    servers: Arc<Servers>,
+    /// The lane of every server that was ever to run.
+    lanes: BTreeMap<ServerName, Lane>,
     slots: BTreeMap<ServerName, Slot>,
     listings: BTreeMap<ServerName, Arc<ServerListing>>,
     published: watch::Sender<Arc<Shared>>,
@@ -227,7 +242,8 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(mut self, stop: Arc<Stop>, ends: Ends) {
+    async fn run(mut self) {
+        let (stop, ends) = (self.stop.clone(), self.ends.clone());
         let stopped = async {
             stop.token.cancelled().await;
             ends.servers.wait().await;
@@ -260,29 +276,53 @@ impl Actor {
 
     fn on_input(&mut self, input: Input) {
         match input {
-            Input::Connected { server, connection } => {
+            Input::Server {
+                server,
+                run,
+                report,
+            } => {
+                let lane = self.lanes.get(&server);
+                if lane.is_some_and(|lane| lane.is_on(run)) {
+                    self.on_report(server, report);
+                }
+            }
+            Input::Apply(apply) => {
+                self.apply(&apply.settings, &apply.changes);
+                // Who asked may have left.
+                let _ = apply.done.send(());
+            }
+            Input::Notice(notice) => {
+                if self.outbox.len() < MAX_WAITING_NOTICES {
+                    self.outbox.push_back(notice);
+                } else {
+                    self.n_dropped += 1;
+                }
+                self.flush();
+            }
+        }
+    }
+
+    fn on_report(&mut self, server: ServerName, report: Report) {
+        match report {
+            Report::Connected(connection) => {
                 self.slots.insert(server, Slot::Ready(connection));
                 self.publish();
             }
-            Input::Listed { server, listing } => {
+            Report::Listed(listing) => {
                 self.listings.insert(server, listing);
                 self.publish_catalog();
             }
-            Input::Restarting { server } => {
+            Report::Restarting => {
                 self.slots.insert(server, Slot::Starting { restart: true });
                 self.publish();
             }
-            Input::LoggedIn { server, knock } => {
+            Report::LoggedIn(knock) => {
                 self.slots.insert(server, Slot::Starting { restart: false });
                 self.publish();
                 // Who knocked may have left.
                 let _ = knock.send(true);
             }
-            Input::Failed {
-                server,
-                failure,
-                door,
-            } => {
+            Report::Failed { failure, door } => {
                 let had_tools = self.listings.remove(&server).is_some();
                 let slot = match door {
                     Some(door) => Slot::LoggedOut { failure, door },
@@ -294,14 +334,6 @@ impl Actor {
                 } else {
                     self.publish()
                 }
-            }
-            Input::Notice(notice) => {
-                if self.outbox.len() < MAX_WAITING_NOTICES {
-                    self.outbox.push_back(notice);
-                } else {
-                    self.n_dropped += 1;
-                }
-                self.flush();
             }
         }
     }
@@ -336,18 +368,20 @@ impl Actor {
 
     fn publish(&self) {
         let catalog = self.published.borrow().catalog.clone();
-        self.published.send_replace(Arc::new(Shared {
-            catalog,
-            slots: self.slots.clone(),
-        }));
+        self.publish_with(catalog);
     }
 
     fn publish_catalog(&self) {
         let catalog = Arc::new(ToolCatalog::build(&self.listings));
-        self.published.send_replace(Arc::new(Shared {
-            catalog: catalog.clone(),
-            slots: self.slots.clone(),
-        }));
+        self.publish_with(catalog.clone());
         self.catalogs.send_replace(catalog);
+    }
+
+    fn publish_with(&self, catalog: Arc<ToolCatalog>) {
+        self.published.send_replace(Arc::new(Shared {
+            catalog,
+            slots: self.slots.clone(),
+            servers: self.servers.clone(),
+        }));
     }
 }

@@ -68,6 +68,16 @@ impl ToolNamer {
             .collect()
     }
 
+    /// Returns those of the tools of one server that fall together without a suffix.
+    pub(crate) fn falling_together(tools: Vec<&str>) -> Vec<&str> {
+        let mut wanted: HashMap<String, usize> = HashMap::new();
+        for tool in &tools {
+            *wanted.entry(sanitize(tool)).or_default() += 1;
+        }
+        let is_shared = |tool: &&str| wanted.get(&sanitize(tool)).is_some_and(|n| *n > 1);
+        tools.into_iter().filter(is_shared).collect()
+    }
+
     /// Names the tools of one server alone, before any of them is known.
     pub(crate) fn namespace(server: &ServerName) -> String {
         let tool = ToolRef {

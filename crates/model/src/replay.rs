@@ -186,8 +186,22 @@ fn compare(step: &Step, now: &[Entry], prompt: &Prompt) -> Result<(), String> {
     }
     let offered = offered(&prompt.tools);
     match step.calls.iter().find(|call| !offered.contains(call)) {
-        Some(call) => Err(format!("tool `{call}` is not offered now")),
+        Some(call) => Err(not_offered(call)),
         None => Ok(()),
+    }
+}
+
+/// Says which tool is missing; the name of an MCP tool begins with that of its server.
+fn not_offered(call: &str) -> String {
+    let words = call
+        .strip_prefix("mcp__")
+        .and_then(|rest| rest.split_once("__"));
+    match words {
+        Some((server, tool)) => format!(
+            "tool `{tool}` of MCP server `{server}` is not offered now; the server must be configured \
+             and running as it was when recorded (`codex mcp tools {server}` shows its tools)"
+        ),
+        None => format!("tool `{call}` is not offered now; it may be turned off in `features`"),
     }
 }
 

@@ -19,4 +19,4 @@ pub use item::{
 };
 pub use mcp::{McpAuthStatus, McpOutcome, ToolAnnotations, ToolApprovalMode};
 pub use op::{Op, UserInput};
-pub use policy::{AskForApproval, SandboxMode, SandboxPolicy, WorkspaceWrite};
+pub use policy::{ApprovalPreset, AskForApproval, SandboxMode, SandboxPolicy, WorkspaceWrite};

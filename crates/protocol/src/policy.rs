@@ -1,8 +1,13 @@
 //! How much the agent may do without asking.
 
+mod presets;
+mod summary;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+pub use presets::ApprovalPreset;
 
 /// When a person is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -10,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub enum AskForApproval {
     /// Before everything that is not known to be safe.
     Untrusted,
-    /// After something failed in the sandbox.
+    /// As [`OnRequest`](Self::OnRequest): what failed in the sandbox asks to run outside of it.
     OnFailure,
     /// When the model asks for it.
     #[default]

@@ -338,20 +338,31 @@ impl McpClient {
 
     /// Fetches every page of resources, verbatim; none when the server has no resources.
     pub async fn list_resources(&self, limit: Duration) -> Result<ItemList, CallError> {
-        self.list("resources/list", "resources", limit).await
+        match self.info.has("resources") {
+            true => {
+                self.caller
+                    .pages("resources/list", "resources", limit)
+                    .await
+            }
+            false => Ok(ItemList::default()),
+        }
     }
 
     /// Fetches every page of resource templates, verbatim; none when the server has no resources.
     pub async fn list_resource_templates(&self, limit: Duration) -> Result<ItemList, CallError> {
-        self.list("resources/templates/list", "resourceTemplates", limit)
-            .await
+        let (method, key) = ("resources/templates/list", "resourceTemplates");
+        match self.info.has("resources") {
+            true => self.caller.pages(method, key, limit).await,
+            false => Ok(ItemList::default()),
+        }
     }
 
-    async fn list(&self, method: &str, key: &str, limit: Duration) -> Result<ItemList, CallError> {
-        if !self.info.has("resources") {
-            return Ok(ItemList::default());
+    /// Fetches every page of prompts, verbatim; none when the server has no prompts.
+    pub async fn list_prompts(&self, limit: Duration) -> Result<ItemList, CallError> {
+        match self.info.has("prompts") {
+            true => self.caller.pages("prompts/list", "prompts", limit).await,
+            false => Ok(ItemList::default()),
         }
-        self.caller.pages(method, key, limit).await
     }
 
     /// Fetches every page of skills, verbatim ([`crate::SkillEntry::read`]); none when the server

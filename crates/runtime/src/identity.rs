@@ -18,6 +18,15 @@ pub(crate) fn of(frontend: Frontend, env: &Env) -> ClientIdentity {
     )
 }
 
+/// Returns what `initialize` of the app-server answers as user agent: who drives us, the version of
+/// the wire that it can count on, the machine, and at last who we are.
+pub fn user_agent_behind(client: (&str, &str), wire_version: &str, env: &Env) -> String {
+    let (name, version) = client;
+    let identity = ClientIdentity::new(name, None, wire_version, &system(), &terminal(env));
+    let identity = identity.behind_client(name, version);
+    format!("{} codex/{VERSION}", identity.user_agent)
+}
+
 /// `<os> <os version>; <arch>`.
 fn system() -> String {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();

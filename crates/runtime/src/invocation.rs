@@ -35,6 +35,8 @@ pub struct Invocation {
 pub enum Frontend {
     /// `codex exec`.
     Exec,
+    /// `codex app-server`; the program that drives it gives its own name.
+    AppServer,
     /// Every other command of the command line, `codex mcp` above all.
     Cli,
 }
@@ -71,6 +73,7 @@ impl Frontend {
     pub fn originator(self) -> &'static str {
         match self {
             Self::Exec => "codex_exec",
+            Self::AppServer => "codex_app_server",
             Self::Cli => "codex_cli",
         }
     }

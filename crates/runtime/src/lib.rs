@@ -12,6 +12,7 @@ mod project;
 mod provider;
 mod redaction;
 mod sandbox;
+mod servers;
 mod start;
 mod threads;
 
@@ -19,6 +20,7 @@ pub use codex_config::Notice;
 pub use codex_config::{Project, TrustLevel};
 pub use codex_core::{Begin, Storage, ThreadHandle, ThreadSender};
 pub use codex_mcp::ElicitationPolicy;
+pub use identity::user_agent_behind;
 pub use invocation::{Frontend, Invocation, UserConfig};
 pub use load::{
     ConfigOverrides, LoadError, Loaded, load_with_cli_overrides,
@@ -26,5 +28,6 @@ pub use load::{
 };
 pub use project::{TrustError, TrustSaved};
 pub use provider::ProviderError;
+pub use servers::Servers;
 pub use start::{ModelSide, Session, StartError, StartOptions, Summary};
 pub use threads::{FindThreadError, RecordedIn};

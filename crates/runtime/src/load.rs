@@ -98,6 +98,33 @@ impl Invocation {
     }
 }
 
+impl Invocation {
+    /// Names every file that loading looks at, those that are not there included: a change of one of
+    /// them may change the configuration.
+    pub fn config_files(&self, loaded: &Loaded) -> Vec<AbsPath> {
+        let home = &loaded.home;
+        let mut files = vec![
+            self.system.config.clone(),
+            home.config_file(),
+            home.join("managed_config.toml"),
+            self.system.managed_config.clone(),
+            self.system.requirements.clone(),
+            home.join("mcp-trust.json"),
+        ];
+        let layers = loaded.layers.layers().iter();
+        files.extend(layers.filter_map(|layer| layer.source.file().cloned()));
+        let top = loaded.project.top.as_path();
+        let folders = loaded
+            .cwd
+            .ancestors()
+            .take_while(|dir| dir.starts_with(top));
+        files.extend(folders.map(|dir| loaded.cwd.join(dir).join(".codex/config.toml")));
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+}
+
 /// Loads the configuration for a program that holds values instead of flags.
 ///
 /// The environment and the directory are those that its `main` read.

@@ -14,6 +14,8 @@ use codex_model::{
 };
 use url::Url;
 
+use crate::Loaded;
+
 const OPENAI: &str = "openai";
 const DEFAULT_MODEL: &str = "gpt-5.5";
 /// Built-in ids of local servers.
@@ -23,8 +25,13 @@ const LOCAL: [&str; 2] = ["ollama", "lmstudio"];
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// `model_provider` names nothing.
-    #[error("Model provider `{0}` not found")]
-    NotFound(String),
+    #[error("Model provider `{id}` not found")]
+    NotFound {
+        /// What it names.
+        id: String,
+        /// What it could name.
+        defined: Vec<String>,
+    },
     /// There is no default for this provider.
     #[error("no model is configured for model provider `{0}`")]
     NoModel(String),
@@ -43,7 +50,17 @@ impl ProviderError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
         match self {
-            Self::NotFound(id) => vec![format!("add [model_providers.{id}] to config.toml")],
+            Self::NotFound { id, defined } => {
+                let near = codex_utils_fuzzy_match::nearest(id, defined.iter().map(String::as_str));
+                let defined: Vec<String> = defined.iter().map(|id| format!("`{id}`")).collect();
+                let near = near.map(|near| format!("did you mean `{near}`?"));
+                near.into_iter()
+                    .chain([
+                        format!("defined are {}", defined.join(", ")),
+                        format!("another one is added as [model_providers.{id}] in config.toml"),
+                    ])
+                    .collect()
+            }
             Self::NoModel(_) => {
                 vec!["pass one with `-m MODEL`, or set `model` in config.toml".to_owned()]
             }
@@ -57,6 +74,19 @@ impl ProviderError {
 pub(crate) struct ChosenProvider {
     pub(crate) settings: ProviderSettings,
     pub(crate) notices: Vec<String>,
+}
+
+impl Loaded {
+    /// Returns where the model of a run would be asked.
+    pub fn provider_address(&self) -> Result<Url, ProviderError> {
+        // Nobody is asked, so it does not matter who we are.
+        let identity = ClientIdentity {
+            originator: String::new(),
+            user_agent: String::new(),
+        };
+        let chosen = provider(&self.config, &self.env, &self.cwd, identity)?;
+        Ok(chosen.settings.base_url)
+    }
 }
 
 /// Returns the id of the configured provider.
@@ -90,7 +120,15 @@ pub(crate) fn provider(
                 "model provider `{id}`"
             )));
         }
-        None => return Err(ProviderError::NotFound(id.to_owned())),
+        None => {
+            let configured = config.model_providers.keys().cloned();
+            return Err(ProviderError::NotFound {
+                id: id.to_owned(),
+                defined: std::iter::once(OPENAI.to_owned())
+                    .chain(configured)
+                    .collect(),
+            });
+        }
         Some(provider) => {
             let keys = keys(provider, env, cwd);
             configured(id, provider, env, keys, identity)?

@@ -14,7 +14,7 @@ use codex_model::{
     ClientIdentity, ModelBackend, RecordError, RecordSettings, Recorder, Replay, ReplayContext,
     ReplayError, ResponsesApi,
 };
-use codex_protocol::{AskForApproval, SandboxMode, TurnError};
+use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, TurnError};
 
 use crate::provider::{self, ChosenProvider, ProviderError};
 use crate::{Loaded, identity, redaction};
@@ -85,7 +85,7 @@ pub struct Summary {
     /// When a person is asked.
     pub approval: AskForApproval,
     /// What commands may touch.
-    pub sandbox: SandboxMode,
+    pub sandbox: SandboxPolicy,
     /// The effort that is sent, if any.
     pub reasoning_effort: Option<String>,
     /// Kind of summary, when configured.
@@ -167,13 +167,16 @@ impl Loaded {
             model: settings.model.clone(),
             provider: setup.shown,
             approval: settings.approval,
-            sandbox: settings.sandbox,
+            sandbox: settings.policy(),
             reasoning_effort: settings.effective_reasoning_effort().map(str::to_owned),
             reasoning_summary: settings.reasoning_summary.clone(),
         };
         let services = ThreadServices {
             model: Arc::clone(&setup.backend),
-            mcp: self.mcp_settings(&options, http),
+            mcp: {
+                let auth = self.mcp_auth(http.clone());
+                self.mcp_settings(options.elicitation.clone(), http, auth)
+            },
             home: self.home.clone(),
             clock: self.clock,
         };
@@ -196,9 +199,9 @@ impl Loaded {
         if let ModelSide::Replay(file) = &options.model_side {
             return self.replay(file);
         }
-        let model = provider::model(options.model.as_deref(), &self.config)?;
         let ChosenProvider { settings, notices } =
             provider::provider(&self.config, &self.env, &self.cwd, identity)?;
+        let model = provider::model(options.model.as_deref(), &self.config)?;
         let (id, dialect) = (settings.id.clone(), settings.dialect);
         let redaction = match &options.model_side {
             ModelSide::Record(_) => Some(redaction::rules(&self.config, &self.env, &settings)),
@@ -312,15 +315,29 @@ impl Loaded {
         texts.collect()
     }
 
-    fn mcp_settings(&self, options: &StartOptions, http: HttpClient) -> McpSettings {
+    /// Brings together what the servers of this configuration need.
+    pub(crate) fn mcp_settings(
+        &self,
+        elicitation: ElicitationPolicy,
+        http: HttpClient,
+        auth: McpAuth,
+    ) -> McpSettings {
         let mut settings = McpSettings::new(
             self.config.mcp_servers.value().clone(),
             self.env.clone(),
             self.cwd.clone(),
             ClientInfo::codex(VERSION),
-            http.clone(),
+            http,
         )
         .with_features(&self.config.features);
+        settings.auth = Some(auth);
+        settings.elicitation = elicitation;
+        settings.pins = Some(ToolPins::of(&self.home));
+        settings
+    }
+
+    /// Brings together what logins of servers need.
+    pub(crate) fn mcp_auth(&self, http: HttpClient) -> McpAuth {
         let auth = McpAuth::new(
             self.home.clone(),
             self.config.mcp_oauth.clone(),
@@ -329,10 +346,7 @@ impl Loaded {
             VERSION,
             KeyringPatience::Run,
         );
-        settings.auth = Some(auth.renewing_through(self.deputy.clone()));
-        settings.elicitation = options.elicitation.clone();
-        settings.pins = Some(ToolPins::of(&self.home));
-        settings
+        auth.renewing_through(self.deputy.clone())
     }
 
     fn user_home(&self) -> Option<PathBuf> {

@@ -239,6 +239,15 @@ impl RunningCodex {
         }));
     }
 
+    /// Closes stdin, when all that was typed is read; for a command whose stdin stays open.
+    #[must_use]
+    pub fn close_stdin(mut self) -> Self {
+        if let Some(writer) = self.stdin.take() {
+            drop(writer.join());
+        }
+        self
+    }
+
     /// Stops reading: closes our end of the child's stdout, as `codex … | head -1` does.
     ///
     /// Takes effect at the child's next write, for a read of ours may be under way.

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use codex_test_support::{
-    MockResponses, Reply, ev_assistant_message, ev_completed, ev_item_added, ev_namespaced_call,
-    ev_response_created, ev_text_delta, sse,
+    MockResponses, Reply, ev_assistant_message, ev_completed, ev_function_call, ev_item_added,
+    ev_namespaced_call, ev_response_created, ev_text_delta, sse,
 };
+use serde_json::Value;
 
 use super::subject::{Sample, Subject};
 use crate::workspace;
@@ -102,6 +103,16 @@ pub(super) fn all() -> Vec<Row> {
             },
             heavy: true,
             run: |subject| fifty_calls(subject, 50),
+        },
+        Row {
+            name: "50 shell calls in one turn",
+            limits: Limits {
+                memory: Some(30.0 * MIB),
+                wall_ratio: Some(0.3),
+                ..Limits::default()
+            },
+            heavy: true,
+            run: fifty_commands,
         },
         Row {
             name: "5 MB in 64-byte deltas",
@@ -202,22 +213,33 @@ fn twenty_servers(subject: &Subject) -> Result<Sample> {
     subject.exec(&provider)
 }
 
-/// Fifty calls of a real process, `at_once` of them in each response.
+/// Fifty calls of a real server, `at_once` of them in each response.
 fn fifty_calls(subject: &Subject, at_once: usize) -> Result<Sample> {
-    const CALLS: usize = 50;
     subject.configure(&stdio_servers(1)?)?;
+    let call = |id: &str| ev_namespaced_call(id, "mcp__s0", "echo", "{\"text\":\"x\"}");
+    fifty(subject, at_once, call, "Output:")
+}
+
+/// Fifty commands in the sandbox, each in a response of its own.
+fn fifty_commands(subject: &Subject) -> Result<Sample> {
+    subject.configure("")?;
+    let call = |id: &str| ev_function_call(id, "exec_command", "{\"cmd\":\"echo x\"}");
+    fifty(subject, 1, call, "Process exited with code 0")
+}
+
+/// One turn of fifty calls; the output of each must hold `proof` and the `x` that was asked for.
+fn fifty(
+    subject: &Subject,
+    at_once: usize,
+    call: impl Fn(&str) -> Value,
+    proof: &str,
+) -> Result<Sample> {
+    const CALLS: usize = 50;
+    let ids: Vec<String> = (0..CALLS).map(|call| format!("call_{call}")).collect();
     let provider = MockResponses::start();
-    for response in 0..CALLS / at_once {
+    for response in ids.chunks(at_once) {
         let mut events = vec![ev_response_created("resp")];
-        for index in 0..at_once {
-            let call = format!("call_{}", response * at_once + index);
-            events.push(ev_namespaced_call(
-                &call,
-                "mcp__s0",
-                "echo",
-                "{\"text\":\"x\"}",
-            ));
-        }
+        events.extend(response.iter().map(|id| call(id)));
         events.push(ev_completed("resp"));
         provider.queue(sse(events));
     }
@@ -226,15 +248,13 @@ fn fifty_calls(subject: &Subject, at_once: usize) -> Result<Sample> {
     // A turn that calls nothing would be a fast one.
     let requests = provider.requests();
     let last = requests.last().context("no request came in")?;
-    for call in 0..CALLS {
-        let output = last
-            .function_call_output_text(&format!("call_{call}"))
-            .unwrap_or_default();
+    for id in &ids {
+        let output = last.function_call_output_text(id).unwrap_or_default();
         // The reference shows the structured content alone, we the text: both hold the `x`.
-        let ran = output.contains("Output:") && output.contains('x');
+        let ran = output.contains(proof) && output.contains('x');
         ensure!(
             ran,
-            "{}: call {call} of {CALLS} did not run: {output}",
+            "{}: {id} of {CALLS} did not run: {output}",
             subject.name
         );
     }
@@ -267,7 +287,7 @@ fn answer(text: &str) -> Reply {
 /// Returns the tables of so many fake servers, from the release build.
 fn stdio_servers(count: usize) -> Result<String> {
     let program = workspace::target()?.join("release/fake-mcp-server");
-    let program = serde_json::Value::from(program.to_string_lossy().into_owned());
+    let program = Value::from(program.to_string_lossy().into_owned());
     let table = |index| format!("[mcp_servers.s{index}]\ncommand = {program}\nargs = []\n\n");
     Ok((0..count).map(table).collect())
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use codex_host::{AbsPath, CodexHome, Env};
+use codex_http::shown_origin;
 use codex_process::ChildSpec;
 use url::Url;
 
@@ -114,6 +115,20 @@ fn loose_mode(_file: &Path) -> Option<String> {
     None
 }
 
+/// What others of this name look at, and there is nothing of here.
+pub(crate) fn not_applicable() -> [Check; 2] {
+    [
+        Check::new("updates.status", Category::Updates).status(
+            Status::Skip,
+            "not applicable: codex looks for no updates; what installed it updates it",
+        ),
+        Check::new("background.server", Category::Background).status(
+            Status::Skip,
+            "not applicable: nothing of codex runs in the background",
+        ),
+    ]
+}
+
 /// The variables that decide how the network is reached; nothing is connected to.
 pub(crate) fn network(env: &Env) -> Check {
     let mut check = Check::new("network.env", Category::Connectivity).ok("no proxy");
@@ -174,16 +189,7 @@ fn proxy_origin(value: &str) -> Option<String> {
         "http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h"
     );
     url.host_str().filter(|_| is_proxy)?;
-    Some(origin(&url))
-}
-
-/// Returns scheme, host and port.
-pub(crate) fn origin(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{}://{host}:{port}", url.scheme()),
-        None => format!("{}://{host}", url.scheme()),
-    }
+    Some(shown_origin(&url))
 }
 
 #[cfg(test)]

@@ -33,18 +33,28 @@ impl Status {
 pub(crate) enum Category {
     Environment,
     Configuration,
+    Updates,
     Connectivity,
+    Background,
 }
 
 impl Category {
     /// In the order of the screen.
-    pub(crate) const ALL: [Self; 3] = [Self::Environment, Self::Configuration, Self::Connectivity];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Environment,
+        Self::Configuration,
+        Self::Updates,
+        Self::Connectivity,
+        Self::Background,
+    ];
 
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Environment => "Environment",
             Self::Configuration => "Configuration",
+            Self::Updates => "Updates",
             Self::Connectivity => "Connectivity",
+            Self::Background => "Background Server",
         }
     }
 }
@@ -135,7 +145,7 @@ pub(crate) fn json(checks: &[Check], now: i64) -> Value {
         .map(|check| {
             let object = json!({
                 "id": check.id,
-                "category": check.category.title().to_ascii_lowercase(),
+                "category": check.category.title().to_ascii_lowercase().replace(' ', "_"),
                 "status": check.status.word(),
                 "summary": check.summary,
                 "details": check.details,

@@ -3,52 +3,89 @@
 use std::time::{Duration, Instant};
 
 use codex_config::{Enablement, McpServerConfig, OffReason, Severity};
-use codex_host::Env;
-use codex_http::HttpClient;
+use codex_http::{HttpClient, Reached, shown_origin};
 use codex_mcp::{KeyringPatience, McpAuth};
 use codex_runtime::{Invocation, LoadError, Loaded};
 use futures_util::future::join_all;
-use tokio::time::{Instant as Deadline, timeout_at};
+use tokio::time::{Instant as Deadline, timeout, timeout_at};
 use url::Url;
 
-use super::machine::origin;
 use super::report::{Category, Check, Status};
 use crate::mcp::ground::{self, Endpoint};
 
 /// How long all HTTP servers together may take to be connected to.
 const REACH_LIMIT: Duration = Duration::from_secs(3);
 
-/// Runs them all; what needs the configuration is skipped when there is none.
-pub(crate) async fn all(invocation: Invocation) -> Vec<Check> {
-    let env = invocation.env.clone();
+/// Loads the configuration, and tells how that went.
+pub(crate) fn load(invocation: Invocation) -> (Check, Option<Loaded>) {
     let begin = Instant::now();
     let loaded = invocation.load();
-    let mut load = match &loaded {
+    let mut check = match &loaded {
         Ok(loaded) => config_load(loaded),
         Err(error) => load_failure(error),
     };
-    load.took = begin.elapsed();
-    let mut checks = vec![load];
-    match loaded {
-        Ok(loaded) => {
-            checks.push(auth(&loaded, &env));
-            checks.push(policy(&loaded));
-            checks.push(mcp_config(&loaded).await);
-            checks.push(mcp_credentials(&loaded).await);
+    check.took = begin.elapsed();
+    (check, loaded.ok())
+}
+
+/// Runs the checks that need the configuration; they are skipped when there is none.
+pub(crate) async fn all(loaded: Option<&Loaded>) -> Vec<Check> {
+    let Some(loaded) = loaded else {
+        let ids = [
+            "auth.credentials",
+            "mcp.config",
+            "mcp.credentials",
+            "policy.requirements",
+        ];
+        let checks = ids.map(|id| not_loaded(Check::new(id, Category::Configuration)));
+        return checks.into();
+    };
+    vec![
+        auth(loaded),
+        policy(loaded),
+        mcp_config(loaded).await,
+        mcp_credentials(loaded).await,
+    ]
+}
+
+fn not_loaded(check: Check) -> Check {
+    check.status(Status::Skip, "the configuration cannot be loaded")
+}
+
+/// Whether the provider can be connected to; it is asked nothing.
+pub(crate) async fn provider_reachability(loaded: Option<&Loaded>) -> Check {
+    let begin = Instant::now();
+    let check = Check::new("network.provider_reachability", Category::Connectivity);
+    let Some(loaded) = loaded else {
+        return not_loaded(check);
+    };
+    let url = match loaded.provider_address() {
+        Ok(url) => url,
+        Err(error) => {
+            let remedy = error.hints().into_iter().next();
+            let check = check.status(Status::Fail, error.to_string());
+            return check.remedy(remedy.unwrap_or_else(|| "correct the provider".to_owned()));
         }
-        Err(_) => {
-            for id in [
-                "auth.credentials",
-                "mcp.config",
-                "mcp.credentials",
-                "policy.requirements",
-            ] {
-                let check = Check::new(id, Category::Configuration);
-                checks.push(check.status(Status::Skip, "the configuration cannot be loaded"));
-            }
+    };
+    let place = shown_origin(&url);
+    let check = check.detail("address", place.as_str());
+    let http = HttpClient::from_env(loaded.env.clone());
+    let mut check = match timeout(REACH_LIMIT, http.reach(&url)).await {
+        Ok(Ok(Reached::Proxied { variable })) => check.ok(format!(
+            "{place} by the proxy of {variable}, which was not tried"
+        )),
+        Ok(Ok(_)) => check.ok(format!("{place} can be connected to")),
+        Ok(Err(error)) => {
+            let remedy = error.hints().into_iter().next();
+            let remedy = remedy.unwrap_or("look at the network of this machine");
+            check.status(Status::Fail, error.to_string()).remedy(remedy)
         }
-    }
-    checks
+        Err(_) => check
+            .status(Status::Fail, format!("no connection to {place} in time"))
+            .remedy("look at the network of this machine"),
+    };
+    check.took = begin.elapsed();
+    check
 }
 
 fn load_failure(error: &LoadError) -> Check {
@@ -101,7 +138,8 @@ fn config_load(loaded: &Loaded) -> Check {
 }
 
 /// Whether there is a key for the provider; it is not tried.
-fn auth(loaded: &Loaded, env: &Env) -> Check {
+fn auth(loaded: &Loaded) -> Check {
+    let env = &loaded.env;
     let check = Check::new("auth.credentials", Category::Configuration);
     let config = &loaded.config;
     let provider = config.model_provider.as_deref().unwrap_or("openai");
@@ -117,46 +155,70 @@ fn auth(loaded: &Loaded, env: &Env) -> Check {
     };
     match candidates.iter().find(|name| env.non_empty(name).is_some()) {
         Some(name) => check.ok(format!("{name} is set")),
-        None => check
-            .status(
-                Status::Warning,
-                format!("{} is not set", candidates.join(" or ")),
-            )
-            .remedy("set it to a key of the provider"),
+        None => {
+            let variable = wanted.unwrap_or("OPENAI_API_KEY");
+            check
+                .status(
+                    Status::Warning,
+                    format!("{} is not set", candidates.join(" or ")),
+                )
+                .remedy(format!(
+                    "give a key of provider `{provider}` in the environment: export {variable}=…"
+                ))
+        }
     }
 }
 
-/// What the machine requires, and whether all of it can be read.
+/// What the machine requires, how much of it there is, and whether all of it can be read.
 fn policy(loaded: &Loaded) -> Check {
     let requirements = &loaded.config.requirements;
     let check = Check::new("policy.requirements", Category::Configuration);
-    let sources: Vec<String> = requirements
-        .sources()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let sources = requirements.sources().iter().map(ToString::to_string);
+    let sources: Vec<String> = sources.collect();
     if sources.is_empty() {
         return check.ok("none");
     }
-    let words = match requirements.mcp().is_active() {
-        true => "MCP servers are limited to a list",
-        false => "no list of MCP servers",
+    let rules = match requirements.mcp().names().map(Iterator::count) {
+        None => "any MCP server".to_owned(),
+        Some(0) => "no MCP server".to_owned(),
+        Some(1) => "MCP servers of 1 name".to_owned(),
+        Some(n) => format!("MCP servers of {n} names"),
     };
+    let mut words = format!("{} allows {rules}", sources.join(" and "));
+    if let n @ 1.. = requirements.n_pinned_features() {
+        let s = if n == 1 { "" } else { "s" };
+        words.push_str(&format!(", pins {n} feature{s}"));
+    }
+    let constraints = requirements.constraints();
+    for (key, _) in &constraints {
+        words.push_str(&format!(", sets {key}"));
+    }
+    let off = loaded.config.mcp_servers.values();
+    let off = off.filter_map(|server| match &server.enablement {
+        Enablement::Off(OffReason::Requirements { why, .. }) => {
+            Some(format!("{}: {why}", server.name))
+        }
+        _ => None,
+    });
     let problems = requirements.problems().iter().map(ToString::to_string);
     let problems: Vec<String> = problems.collect();
     let n_problems = problems.len();
-    let check = check
-        .ok(words)
+    let mut check = check
         .list("sources", sources)
+        .list("turned_off", off.collect())
         .list("problems", problems);
+    for (key, allowed) in constraints {
+        check = check.detail(key, allowed);
+    }
     let remedy = "tell the administrator of this machine";
     match (requirements.refusal(), n_problems) {
         (Some(refusal), _) => check
             .status(Status::Fail, refusal.to_string())
             .remedy(remedy),
-        (None, 0) => check,
+        (None, 0) => check.ok(words),
         (None, n) => {
-            let words = format!("{words}; {n} entries cannot be read and allow nothing");
+            let s = if n == 1 { "" } else { "s" };
+            let words = format!("{words}; {n} problem{s}");
             check.status(Status::Fail, words).remedy(remedy)
         }
     }
@@ -246,7 +308,7 @@ async fn unreached(url: &Url, http: &HttpClient, deadline: Deadline) -> Option<S
     match timeout_at(deadline, http.reach(url)).await {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no connection to {} in time", origin(url))),
+        Err(_) => Some(format!("no connection to {} in time", shown_origin(url))),
     }
 }
 

@@ -88,12 +88,11 @@ fn details(check: &Check, look: &Look) -> String {
             Value::Array(items) => items.iter().filter_map(Value::as_str).collect(),
             value => value.as_str().into_iter().collect(),
         };
-        for line in lines.iter().flat_map(|text| text.lines()) {
-            text.push_str(&format!(
-                "         {}: {}\n",
-                shown(key, look),
-                shown(line, look)
-            ));
+        // The key once; what belongs to it stands below.
+        let key = format!("{}:", shown(key, look));
+        for (index, line) in lines.iter().flat_map(|text| text.lines()).enumerate() {
+            let (key, width) = (if index == 0 { key.as_str() } else { "" }, key.width());
+            text.push_str(&format!("         {key:<width$} {}\n", shown(line, look)));
         }
     }
     text
@@ -103,7 +102,10 @@ fn counts(checks: &[Check], dot: &str) -> String {
     let count = |status| checks.iter().filter(|check| check.status == status).count();
     let words = [
         (count(Status::Ok), "ok"),
-        (count(Status::Warning), "warnings"),
+        match count(Status::Warning) {
+            1 => (1, "warning"),
+            n_warnings => (n_warnings, "warnings"),
+        },
         (count(Status::Fail), "failed"),
         (count(Status::Skip), "skipped"),
     ];

@@ -3,6 +3,7 @@
 //! The steps of all servers run side by side; the output is in the order of names. A server is started
 //! as a run would start it, and nothing is logged in to.
 
+mod catalog;
 mod report;
 mod show;
 mod steps;

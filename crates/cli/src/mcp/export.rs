@@ -131,7 +131,12 @@ pub(super) fn export(
     let mut whole = own;
     whole.extend(entry);
     if let Some(limit) = server.tool_timeout {
-        whole.insert("timeout".to_owned(), json!(limit.as_secs_f64() * 1000.0));
+        // Programs that read this want an integer; only a part of a millisecond is none.
+        let millis = match u64::try_from(limit.as_millis()) {
+            Ok(millis) if limit.subsec_micros() % 1000 == 0 => json!(millis),
+            Ok(_) | Err(_) => json!(limit.as_secs_f64() * 1000.0),
+        };
+        whole.insert("timeout".to_owned(), millis);
     }
     Ok(Exported {
         entry: whole,

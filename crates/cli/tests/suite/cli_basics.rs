@@ -187,7 +187,7 @@ fn a_wrong_type_is_told_with_its_place() {
         Name  Command  Args  Env  Cwd  Status  Auth  
         a  x  -  -  -  disabled: invalid ([CODEX_HOME]/config.toml:4:8)  Unsupported
         [stderr]
-        warning: [CODEX_HOME]/config.toml:4:8: invalid type: string "…", expected a sequence
+        warning: [CODEX_HOME]/config.toml:4:8: invalid type: string "…", expected an array
         in `mcp_servers.a.args`
         MCP server `a` is off until this is repaired.
         warning: [CODEX_HOME]/config.toml:1:9: invalid type: integer `3`, expected a string

@@ -174,9 +174,21 @@ fn an_unknown_provider_and_a_missing_model_are_named() {
     {"type":"error","message":"Model provider `zz` not found"}
     [stderr]
     Error: Model provider `zz` not found
-    hint: add [model_providers.zz] to config.toml
+    hint: defined are `openai`
+    hint: another one is added as [model_providers.zz] in config.toml
     [exit 1]
     "#);
+    let home = TestHome::with_config(
+        "model_provider = \"azur\"\n[model_providers.azure]\nname = \"A\"\nbase_url = \"http://127.0.0.1:9/v1\"\n",
+    );
+    assert_snapshot!(home.codex(["exec", "--skip-git-repo-check", "hi"]).run(), @"
+    [stderr]
+    Error: Model provider `azur` not found
+    hint: did you mean `azure`?
+    hint: defined are `openai`, `azure`
+    hint: another one is added as [model_providers.azur] in config.toml
+    [exit 1]
+    ");
     let home = TestHome::with_config(
         "model_provider = \"p\"\n[model_providers.p]\nname = \"p\"\nbase_url = \"http://127.0.0.1:9/v1\"\n",
     );

@@ -1,7 +1,16 @@
 //! `codex features`.
 
-use codex_test_support::TestHome;
+use codex_test_support::{
+    MockResponses, TestHome, ev_completed, ev_function_call, ev_response_created, sse,
+};
 use insta::assert_snapshot;
+use serde_json::Value;
+
+use crate::exec_support::{json, says};
+
+/// A picture of one pixel.
+const PNG: &[u8] =
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89";
 
 #[test]
 fn the_list_shows_the_effective_state() {
@@ -105,7 +114,39 @@ fn an_incomplete_feature_is_warned_about() {
 }
 
 #[test]
+fn a_retired_feature_is_not_enabled_silently() {
+    let home = TestHome::new();
+    assert_snapshot!(home.codex(["features", "enable", "rmcp_client"]).run(), @"
+        [stderr]
+        deprecated: `[features].rmcp_client` has no effect: the MCP client is always on.
+        Nothing was written.
+        [exit 0]
+        ");
+    assert_eq!(home.config(), "");
+    assert_snapshot!(home.codex(["features", "enable", "use_legacy_landlock"]).run(), @"
+        Enabled feature `use_legacy_landlock` in config.toml.
+        [stderr]
+        deprecated: `[features].use_legacy_landlock` is deprecated and will be removed soon.
+        Remove it from your configuration.
+        [exit 0]
+        ");
+    assert!(home.config().contains("use_legacy_landlock = true"));
+}
+
+#[test]
 fn an_unknown_feature_names_the_nearest() {
+    assert_snapshot!(TestHome::new().codex(["features", "enable", "unified"]).run(), @"
+        [stderr]
+        Error: Unknown feature flag: unified
+        hint: did you mean `unified_exec`?
+        [exit 1]
+        ");
+    assert_snapshot!(TestHome::new().codex(["features", "enable", "teleport"]).run(), @"
+        [stderr]
+        Error: Unknown feature flag: teleport
+        hint: `codex features list` names them all
+        [exit 1]
+        ");
     assert_snapshot!(TestHome::new().codex(["features", "enable", "shel_tool"]).run(), @"
         [stderr]
         Error: Unknown feature flag: shel_tool
@@ -125,4 +166,71 @@ fn a_retired_key_is_accepted_with_its_notice() {
         Remove it from your configuration.
         [exit 0]
         ");
+}
+
+/// The names of the tools that a run with these arguments offers, and what a call gave.
+fn offered(args: &[&str], call: Value) -> (Vec<String>, String) {
+    let provider = MockResponses::start();
+    provider
+        .queue(sse(vec![ev_response_created("r"), call, ev_completed("r")]))
+        .queue(says("done"));
+    let home = TestHome::with_provider(&provider, "web_search = \"disabled\"\n");
+    home.write_file("p.png", PNG);
+    json(&home, &[args, &["x"]].concat()).run().success();
+    let output = provider.request(1).function_call_output_text("c1");
+    (provider.request(0).tool_names(), output.unwrap())
+}
+
+#[test]
+fn unified_exec_switches_between_sessions_and_the_classic_shell() {
+    let call = || ev_function_call("c1", "shell", r#"{"command":["echo","hi"]}"#);
+    let (tools, output) = offered(&[], call());
+    assert_eq!(
+        tools,
+        ["exec_command", "write_stdin", "apply_patch", "view_image"]
+    );
+    assert!(output.contains("hi\n"), "{output}");
+    let (tools, output) = offered(&["--disable", "unified_exec"], call());
+    assert_eq!(tools, ["shell", "apply_patch", "view_image"]);
+    assert!(output.starts_with("Exit code: 0\n"), "{output}");
+    let (tools, output) = offered(&["--disable", "shell_tool"], call());
+    assert_eq!(tools, ["apply_patch", "view_image"]);
+    assert!(output.starts_with("unsupported call: shell"), "{output}");
+}
+
+#[test]
+fn view_image_switches_the_tool_by_every_spelling_of_its_row() {
+    let call = || ev_function_call("c1", "view_image", r#"{"path":"p.png"}"#);
+    let (tools, output) = offered(&[], call());
+    assert!(tools.contains(&"view_image".to_owned()), "{tools:?}");
+    assert!(!output.contains("unsupported"), "{output}");
+    for args in [
+        ["--disable", "view_image"],
+        ["-c", "features.view_image_tool=false"],
+        ["-c", "tools.view_image=false"],
+    ] {
+        let (tools, output) = offered(&args, call());
+        assert_eq!(tools, ["exec_command", "write_stdin", "apply_patch"]);
+        assert!(
+            output.starts_with("unsupported call: view_image"),
+            "{args:?}: {output}"
+        );
+    }
+}
+
+#[test]
+fn the_form_of_apply_patch_follows_the_model_whatever_its_old_row_says() {
+    for (model, form) in [("gpt-5.5", "custom"), ("llama", "function")] {
+        for switch in ["true", "false"] {
+            let provider = MockResponses::start();
+            provider.queue(says("done"));
+            let home = TestHome::with_provider(&provider, "");
+            let feature = format!("features.apply_patch_freeform={switch}");
+            let output = json(&home, &["-m", model, "-c", &feature, "x"]).run();
+            let told = output.success().stdout;
+            assert!(told.contains("the form of apply_patch follows the model"));
+            let tool = provider.request(0).tool("apply_patch").unwrap();
+            assert_eq!(tool["type"], form, "{model} {switch}");
+        }
+    }
 }

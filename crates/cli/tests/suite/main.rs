@@ -5,6 +5,8 @@
     reason = "tests prepare files and processes directly"
 )]
 
+mod app_server;
+mod app_server_support;
 mod cli_basics;
 mod doctor;
 mod edits;

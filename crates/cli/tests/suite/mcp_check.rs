@@ -45,10 +45,23 @@ fn fails_with(config: &str, exit: i32, place: &str, words: &str) {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let found = [&step["id"], &step["details"]["kind"]].map(text).join(": ");
     assert_eq!((found_exit, found.as_str()), (exit, place), "{step}");
+    assert_documented(&step);
     assert!(
         !words.is_empty() && text(&step["summary"]).contains(words),
         "{step}"
     );
+}
+
+/// The words that programs read stand in the docs, in the row of their step.
+#[track_caller]
+fn assert_documented(step: &Value) {
+    let docs = include_str!("../../../../docs/mcp.md");
+    let table = docs.split_once("| step | `details.kind` |").unwrap().1;
+    let (id, kind) = (&step["id"], &step["details"]["kind"]);
+    let row = format!("| {} |", id.as_str().unwrap());
+    let row = table.lines().find(|line| line.starts_with(&row)).unwrap();
+    let word = format!("`{}`", kind.as_str().unwrap());
+    assert!(row.contains(&word), "{step}");
 }
 
 fn stdio(more: &str) -> String {
@@ -216,6 +229,7 @@ fn what_is_wrong_with_the_certificate() {
         assert_eq!(exit, 13, "{step}");
         assert_eq!(step["id"], "connect", "{step}");
         assert_eq!(step["details"]["kind"], "tls", "{step}");
+        assert_documented(&step);
         let summary = step["summary"].as_str().unwrap();
         assert!(summary.contains(words), "{step}");
     }
@@ -334,6 +348,30 @@ fn what_is_wrong_with_the_tools() {
 }
 
 #[test]
+fn what_a_server_offers_is_counted() {
+    let fake = FakeStdio::new().tools(["echo", "a.b", "a b", "write"]);
+    let home = TestHome::with_config(&format!("{}disabled_tools = [\"write\"]\n", fake.toml("x")));
+    let output = check(&home, &["x", "--json"]);
+    let step = output.json()["servers"][0]["steps"][6].clone();
+    assert_snapshot!(step["summary"].as_str().unwrap(), @"3 tools, 1 off, 2 share a name, 143 bytes of schemas, 1 resource, 1 prompt");
+    let details = &step["details"];
+    assert_eq!(
+        details["collisions"],
+        serde_json::json!(["a b", "a.b"]),
+        "{output}"
+    );
+    assert_eq!(details["resources"], 1);
+    assert_eq!(details["prompts"], 1);
+    let silent = FakeStdio::new().error_on("prompts/list");
+    let home = TestHome::with_config(&silent.toml("x"));
+    let output = check(&home, &["x", "--json"]);
+    assert_eq!(output.exit(), Some(0), "{output}");
+    let server = output.json()["servers"][0].clone();
+    assert_eq!(server["status"], "warning", "{output}");
+    assert_eq!(server["steps"][6]["details"]["prompts"], Value::Null);
+}
+
+#[test]
 fn all_servers_are_told_in_order_and_the_smallest_code_counts() {
     let config = format!(
         "{}{}headers = {{}}\n{}enabled = false\n{}",
@@ -346,47 +384,47 @@ fn all_servers_are_told_in_order_and_the_smallest_code_counts() {
     );
     let home = TestHome::with_config(&config);
     assert_snapshot!(steady(&check(&home, &[])), @r#"
-        docs  [FAKE] --tools echo,bad_schema,write  (user, [CODEX_HOME]/config.toml:4)
-          warn  config       3 keys
-          ok    policy       no restriction
-          ok    environment  [FAKE]
-          ok    connect      started
-          skip  auth
-          ok    handshake    2025-11-25, fake 1.0.0, [N] ms
-          warn  catalog      2 tools, 1 invalid, 154 bytes of schemas
-          warning: [CODEX_HOME]/config.toml:7:1: `headers` is ignored. Did you mean `http_headers`?
-          warning: tool `bad_schema` of MCP server `docs` is left out: its input schema is bad: invalid schema at `#/properties/text/type`: `"nonsense"` is not a type
-        far  http://127.0.0.1:[PORT]/mcp  (user, [CODEX_HOME]/config.toml:12)
-          ok    config       1 key
-          ok    policy       no restriction
-          ok    environment
-          fail  connect      cannot reach `http://127.0.0.1:[PORT]`: connection refused
-          skip  auth
-          skip  handshake
-          skip  catalog
-          hint: check that the server runs and that the port is right
-        off  [FAKE]  (user, [CODEX_HOME]/config.toml:8)
-          ok    config       3 keys
-          skip  policy       enabled = false
-          skip  environment
-          skip  connect
-          skip  auth
-          skip  handshake
-          skip  catalog
-        zeta  [FAKE] --error-on tools/list  (user, [CODEX_HOME]/config.toml:1)
-          ok    config       2 keys
-          ok    policy       no restriction
-          ok    environment  [FAKE]
-          ok    connect      started
-          skip  auth
-          ok    handshake    2025-11-25, fake 1.0.0, [N] ms
-          fail  catalog      its tools cannot be listed: the fake refuses tools/list (-32603)
-        2 of 4 servers failed
-        [stderr]
-        warning: Codex is ignoring 1 unrecognized configuration setting. Check for typos or deprecated settings.
-          user ([CODEX_HOME]/config.toml:7:1): `mcp_servers.docs.headers` is ignored. Did you mean `http_headers`?
-        [exit 13]
-        "#);
+    docs  [FAKE] --tools echo,bad_schema,write  (user, [CODEX_HOME]/config.toml:4)
+      warn  config       3 keys
+      ok    policy       no restriction
+      ok    environment  [FAKE]
+      ok    connect      started
+      skip  auth
+      ok    handshake    2025-11-25, fake 1.0.0, [N] ms
+      warn  catalog      2 tools, 1 invalid, 154 bytes of schemas, 1 resource, 1 prompt
+      warning: [CODEX_HOME]/config.toml:7:1: `headers` is ignored. Did you mean `http_headers`?
+      warning: tool `bad_schema` of MCP server `docs` is left out: its input schema is bad: invalid schema at `#/properties/text/type`: `"nonsense"` is not a type
+    far  http://127.0.0.1:[PORT]/mcp  (user, [CODEX_HOME]/config.toml:12)
+      ok    config       1 key
+      ok    policy       no restriction
+      ok    environment
+      fail  connect      cannot reach `http://127.0.0.1:[PORT]`: connection refused
+      skip  auth
+      skip  handshake
+      skip  catalog
+      hint: check that the server runs and that the port is right
+    off  [FAKE]  (user, [CODEX_HOME]/config.toml:8)
+      ok    config       3 keys
+      skip  policy       enabled = false
+      skip  environment
+      skip  connect
+      skip  auth
+      skip  handshake
+      skip  catalog
+    zeta  [FAKE] --error-on tools/list  (user, [CODEX_HOME]/config.toml:1)
+      ok    config       2 keys
+      ok    policy       no restriction
+      ok    environment  [FAKE]
+      ok    connect      started
+      skip  auth
+      ok    handshake    2025-11-25, fake 1.0.0, [N] ms
+      fail  catalog      its tools cannot be listed: the fake refuses tools/list (-32603)
+    2 of 4 servers failed
+    [stderr]
+    warning: Codex is ignoring 1 unrecognized configuration setting. Check for typos or deprecated settings.
+      user ([CODEX_HOME]/config.toml:7:1): `mcp_servers.docs.headers` is ignored. Did you mean `http_headers`?
+    [exit 13]
+    "#);
 }
 
 #[test]

@@ -461,7 +461,7 @@ fn a_quarantined_server_keeps_the_shape() {
           "problems": [
             {
               "severity": "error",
-              "message": "invalid type: integer `3`, expected a sequence",
+              "message": "invalid type: integer `3`, expected an array",
               "file": "[CODEX_HOME]/config.toml",
               "line": 3,
               "column": 10
@@ -469,7 +469,7 @@ fn a_quarantined_server_keeps_the_shape() {
           ]
         }
         [stderr]
-        warning: [CODEX_HOME]/config.toml:3:10: invalid type: integer `3`, expected a sequence
+        warning: [CODEX_HOME]/config.toml:3:10: invalid type: integer `3`, expected an array
         in `mcp_servers.a.scopes`
         MCP server `a` is off until this is repaired.
         [exit 0]

@@ -4,6 +4,7 @@
 mod detours;
 mod guarded;
 mod logins;
+mod server;
 
 use codex_test_support::CommandOutput;
 use insta::assert_snapshot;

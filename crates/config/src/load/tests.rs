@@ -163,6 +163,67 @@ fn unknown_keys_give_one_warning_that_says_what_was_meant() {
 
 /// Row 7.strict-config.
 #[test]
+fn keys_of_other_programs_and_shortened_ones_are_known_by_what_they_mean() {
+    let toml = "tool_timeout = 3\nstartup_timeout_sec = 3\n\
+                [mcp_server.x]\n[mcpServers.x]\n[servers.x]\n\
+                [mcp_servers.a]\ncommand = \"x\"\ncmd = \"y\"\ntool_timeout = 3\nstartup_timeout = 3\n\
+                enabledTools = []\ndisabled = true\ntui = 1\n[features]\nunified = true\n";
+    assert_snapshot!(said(toml), @"
+    warning: Codex is ignoring 12 unrecognized configuration settings. Check for typos or deprecated settings.
+      user (HOME/config.toml:1:1): `tool_timeout` is ignored. A server has a key `tool_timeout_sec`: it belongs below `[mcp_servers.NAME]`.
+      user (HOME/config.toml:2:1): `startup_timeout_sec` is ignored. A server has a key `startup_timeout_sec`: it belongs below `[mcp_servers.NAME]`.
+      user (HOME/config.toml:3:2): `mcp_server` is ignored. Did you mean `mcp_servers`?
+      user (HOME/config.toml:4:2): `mcpServers` is ignored. Did you mean `mcp_servers`?
+      user (HOME/config.toml:5:2): `servers` is ignored. Did you mean `mcp_servers`?
+      user (HOME/config.toml:8:1): `mcp_servers.a.cmd` is ignored. Did you mean `command`?
+      user (HOME/config.toml:9:1): `mcp_servers.a.tool_timeout` is ignored. Did you mean `tool_timeout_sec`?
+      user (HOME/config.toml:10:1): `mcp_servers.a.startup_timeout` is ignored. Did you mean `startup_timeout_sec`?
+      user (HOME/config.toml:11:1): `mcp_servers.a.enabledTools` is ignored. Did you mean `enabled_tools`?
+      user (HOME/config.toml:12:1): `mcp_servers.a.disabled` is ignored. Did you mean `enabled = false`?
+      user (HOME/config.toml:13:1): `mcp_servers.a.tui` is ignored.
+      user (HOME/config.toml:15:1): `features.unified` is ignored. Did you mean `unified_exec`?
+    ");
+}
+
+#[test]
+fn a_wrong_type_is_told_in_the_words_of_the_file() {
+    let why = |body: &str| {
+        let text = said(&format!("[mcp_servers.a]\ncommand = \"x\"\n{body}\n"));
+        let line = text.lines().next().unwrap_or_default().to_owned();
+        line.split_once(": invalid ").map(|(_, why)| why.to_owned())
+    };
+    let rows = [
+        ("args = \"a b\"", "type: string \"…\", expected an array"),
+        ("env = [\"A=B\"]", "type: array, expected a table"),
+        ("cwd = { a = 1 }", "type: table, expected a string"),
+        (
+            "startup_timeout_sec = \"3\"",
+            "type: string \"…\", expected a number",
+        ),
+        (
+            "startup_timeout_ms = -1",
+            "value: integer `-1`, expected an integer of 0 or more",
+        ),
+        (
+            "startup_timeout_ms = 1.5",
+            "type: floating point `1.5`, expected an integer of 0 or more",
+        ),
+        (
+            "oauth = { callback_port = 70000 }",
+            "value: integer `70000`, expected an integer from 0 to 65535",
+        ),
+        (
+            "enabled = \"yes\"",
+            "type: string \"…\", expected a boolean",
+        ),
+        ("tools = 3", "type: integer `3`, expected a table"),
+    ];
+    for (body, expected) in rows {
+        assert_eq!(why(body).as_deref(), Some(expected), "{body}");
+    }
+}
+
+#[test]
 fn strict_makes_the_first_fault_in_line_order_fatal() {
     let toml = "[mcp_servers.a]\ncommand = \"x\"\nfoo = \"hunter2\"\n[mcp_servers.b]\n";
     assert_snapshot!(case(toml).strict().said(), @r#"

@@ -137,6 +137,13 @@ impl McpPolicy {
         self.0.is_some()
     }
 
+    /// Returns the names that have a rule; whether a server of such a name may run is the rule's word.
+    /// `None` when servers are not restricted.
+    pub fn names(&self) -> Option<impl Iterator<Item = &str>> {
+        let list = self.0.as_ref()?;
+        Some(list.rules.keys().map(String::as_str))
+    }
+
     /// Says whether a server may run; `env` is where its variables come from.
     pub fn verdict(&self, server: &McpServerConfig, env: &Env) -> McpVerdict {
         let Some(list) = &self.0 else {

@@ -81,6 +81,27 @@ fn configured_words_and_agents_md_are_parts_of_their_own() {
 }
 
 #[test]
+fn each_policy_says_what_happens_and_no_more() {
+    let said = |approval| {
+        let mut settings = settings();
+        settings.approval = approval;
+        let text = permissions(&settings);
+        let line = text.lines().find(|line| line.starts_with("Approval"));
+        line.unwrap().to_owned()
+    };
+    let policies = [
+        AskForApproval::OnRequest,
+        AskForApproval::OnFailure,
+        AskForApproval::Untrusted,
+    ];
+    assert_snapshot!(policies.map(said).join("\n"), @"
+    Approval policy is `on-request`: a call that needs approval is put before the user.
+    Approval policy is `on-failure`: a call that needs approval is put before the user. A command that fails in the sandbox is not put before anybody by itself: ask with require_escalated.
+    Approval policy is `untrusted`: every call that is not known to read only is put before the user.
+    ");
+}
+
+#[test]
 fn only_what_changed_is_said_again() {
     let before = settings();
     let recorded = context_of(&before);

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use codex_protocol::{AskForApproval, McpOutcome, PatchChange, SandboxMode, TurnErrorKind};
+use codex_protocol::{
+    AskForApproval, McpOutcome, PatchChange, SandboxPolicy, TurnErrorKind, WorkspaceWrite,
+};
 use insta::assert_snapshot;
 use serde_json::json;
 
@@ -47,7 +49,7 @@ fn the_banner_tells_what_the_run_may_do() {
         model: "gpt-5.5".to_owned(),
         provider: "openai".to_owned(),
         approval: AskForApproval::Never,
-        sandbox: SandboxMode::ReadOnly,
+        sandbox: SandboxPolicy::WorkspaceWrite(WorkspaceWrite::default()),
         reasoning_effort: None,
         reasoning_summary: Some("auto".to_owned()),
     };
@@ -60,7 +62,7 @@ fn the_banner_tells_what_the_run_may_do() {
     model: gpt-5.5
     provider: openai
     approval: never
-    sandbox: read-only
+    sandbox: workspace-write [workdir, /tmp, $TMPDIR]
     reasoning effort: none
     reasoning summaries: auto
     session id: 01a1fabd-271c-7641-9288-7a6c1251e488

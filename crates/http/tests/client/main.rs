@@ -508,7 +508,8 @@ async fn a_server_that_hangs_up_on_the_handshake_is_told_like_one_without_tls() 
     let url = format!("https://127.0.0.1:{port}/").parse().unwrap();
     let (answer, ()) = tokio::join!(send(Request::get(url)), serve);
     let error = answer.unwrap_err();
-    assert_eq!(error.kind(), HttpErrorKind::NotTls, "{error}");
+    assert_eq!(error.kind(), HttpErrorKind::TlsCut, "{error}");
+    assert_eq!(error.hints(), HttpErrorKind::NotTls.hints());
 }
 
 #[tokio::test]

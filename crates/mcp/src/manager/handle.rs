@@ -22,7 +22,6 @@ use crate::error::{CallError, StartFailure};
 use crate::filter::{FilterVerdict, judge_tool};
 use crate::naming::ToolNamer;
 use crate::notice::{McpNotice, quoted};
-use crate::settings::McpSettings;
 
 /// A call that makes progress may take this many times its idle limit.
 const PROGRESS_FACTOR: u32 = 4;
@@ -30,10 +29,9 @@ const PROGRESS_FACTOR: u32 = 4;
 /// A cheap handle on all servers; clones see the same state.
 #[derive(Debug, Clone)]
 pub struct McpHandle {
-    pub(super) settings: Arc<McpSettings>,
     pub(super) shared: watch::Receiver<Arc<Shared>>,
     catalogs: watch::Sender<Arc<ToolCatalog>>,
-    inbox: mpsc::Sender<Input>,
+    pub(super) inbox: mpsc::Sender<Input>,
     pub(super) stop: Arc<Stop>,
     ends: Ends,
 }
@@ -93,9 +91,44 @@ pub struct AbsentServer {
     pub why: String,
 }
 
+/// Tells when servers come to stand elsewhere.
+#[derive(Debug, Clone)]
+pub struct StatusChanges(watch::Receiver<Arc<Shared>>);
+
+impl StatusChanges {
+    /// Lets the next look return at once.
+    pub fn mark_changed(&mut self) {
+        self.0.mark_changed();
+    }
+
+    /// Waits for a change and returns where every server stands then; changes that follow fast may
+    /// be told as one. `None` when there are no servers any more. Cancel safe.
+    pub async fn next(&mut self) -> Option<Vec<ServerStatus>> {
+        self.0.changed().await.ok()?;
+        Some(statuses(&self.0.borrow_and_update().clone()))
+    }
+}
+
+fn statuses(shared: &Shared) -> Vec<ServerStatus> {
+    let status = |(server, slot): (&ServerName, &Slot)| ServerStatus {
+        server: server.clone(),
+        state: match slot {
+            Slot::Off(why) => ServerState::Off(why.clone()),
+            Slot::Starting { restart: false } => ServerState::Starting,
+            Slot::Starting { restart: true } => ServerState::Restarting,
+            Slot::Ready(connection) => {
+                ServerState::Ready(Box::new(connection.client.info().clone()))
+            }
+            Slot::Failed(failure) | Slot::LoggedOut { failure, .. } => {
+                ServerState::Failed(failure.clone())
+            }
+        },
+    };
+    shared.slots.iter().map(status).collect()
+}
+
 impl McpHandle {
     pub(super) fn new(
-        settings: Arc<McpSettings>,
         shared: watch::Receiver<Arc<Shared>>,
         catalogs: watch::Sender<Arc<ToolCatalog>>,
         inbox: mpsc::Sender<Input>,
@@ -103,7 +136,6 @@ impl McpHandle {
         ends: Ends,
     ) -> Self {
         Self {
-            settings,
             shared,
             catalogs,
             inbox,
@@ -146,21 +178,12 @@ impl McpHandle {
     /// Returns where every configured server stands, by name.
     pub fn statuses(&self) -> Vec<ServerStatus> {
         let shared = self.shared.borrow().clone();
-        let status = |(server, slot): (&ServerName, &Slot)| ServerStatus {
-            server: server.clone(),
-            state: match slot {
-                Slot::Off(why) => ServerState::Off(why.clone()),
-                Slot::Starting { restart: false } => ServerState::Starting,
-                Slot::Starting { restart: true } => ServerState::Restarting,
-                Slot::Ready(connection) => {
-                    ServerState::Ready(Box::new(connection.client.info().clone()))
-                }
-                Slot::Failed(failure) | Slot::LoggedOut { failure, .. } => {
-                    ServerState::Failed(failure.clone())
-                }
-            },
-        };
-        shared.slots.iter().map(status).collect()
+        statuses(&shared)
+    }
+
+    /// Returns the changes of the statuses from now on.
+    pub fn status_changes(&self) -> StatusChanges {
+        StatusChanges(self.shared.clone())
     }
 
     /// Returns the servers that have no tools in `catalog` and may have some later, since they are
@@ -212,7 +235,7 @@ impl McpHandle {
             on_progress: context.on_progress,
         };
         loop {
-            let connection = self.connection(config, None, cancel).await?;
+            let connection = self.connection(&config, None, cancel).await?;
             self.check_hidden(tool)?;
             let _turn = match config.supports_parallel_tool_calls {
                 true => None,
@@ -221,7 +244,7 @@ impl McpHandle {
             if has_ended(&connection).await {
                 // It ended while this call waited for its turn. Nothing was sent, so the next
                 // connection can have it.
-                self.connection(config, Some(&connection), cancel).await?;
+                self.connection(&config, Some(&connection), cancel).await?;
                 continue;
             }
             let answer = connection
@@ -239,7 +262,7 @@ impl McpHandle {
         cancel: &CancellationToken,
     ) -> Result<Vec<Value>, CallError> {
         let config = self.config(server)?;
-        let connection = self.connection(config, None, cancel).await?;
+        let connection = self.connection(&config, None, cancel).await?;
         let listed = connection.client.list_resources(config.tool_timeout());
         self.whole_or_told("resources", server, or_cancelled(cancel, listed).await?)
             .await
@@ -252,11 +275,24 @@ impl McpHandle {
         cancel: &CancellationToken,
     ) -> Result<Vec<Value>, CallError> {
         let config = self.config(server)?;
-        let connection = self.connection(config, None, cancel).await?;
+        let connection = self.connection(&config, None, cancel).await?;
         let client = &connection.client;
         let listed = client.list_resource_templates(config.tool_timeout());
         let listed = or_cancelled(cancel, listed).await?;
         self.whole_or_told("resource templates", server, listed)
+            .await
+    }
+
+    /// Lists the prompts of a server, verbatim.
+    pub async fn list_prompts(
+        &self,
+        server: &ServerName,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<Value>, CallError> {
+        let config = self.config(server)?;
+        let connection = self.connection(&config, None, cancel).await?;
+        let listed = connection.client.list_prompts(config.tool_timeout());
+        self.whole_or_told("prompts", server, or_cancelled(cancel, listed).await?)
             .await
     }
 
@@ -284,7 +320,7 @@ impl McpHandle {
         cancel: &CancellationToken,
     ) -> Result<Value, CallError> {
         let config = self.config(server)?;
-        let connection = self.connection(config, None, cancel).await?;
+        let connection = self.connection(&config, None, cancel).await?;
         if uri.starts_with("skill:") && connection.client.info().has_skills() {
             return Err(CallError::Skill {
                 server: server.clone(),
@@ -311,11 +347,10 @@ impl McpHandle {
         let _ = tokio::time::timeout(RENEWAL_LIMIT, self.ends.renewals.wait()).await;
     }
 
-    fn config(&self, server: &ServerName) -> Result<&McpServerConfig, CallError> {
-        self.settings
-            .servers
-            .get(server)
-            .ok_or_else(|| CallError::UnknownServer(server.clone()))
+    fn config(&self, server: &ServerName) -> Result<Arc<McpServerConfig>, CallError> {
+        let shared = self.shared.borrow();
+        let config = shared.servers.get(server).cloned();
+        config.ok_or_else(|| CallError::UnknownServer(server.clone()))
     }
 
     fn check_hidden(&self, tool: &ToolRef) -> Result<(), CallError> {

@@ -15,13 +15,14 @@ use codex_rmcp_client::{
     McpClient, Probe, RequestAuth, ServerEndpoint, ServerEvent, ToolList,
 };
 use http::header::AUTHORIZATION;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use super::lane::Order;
 use super::questions::answer;
-use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Stop};
+use super::{Connection, Door, Input, Knock, RENEWAL_LIMIT, Report, Stop};
 use crate::auth::TokenSupply;
 use crate::catalog::ServerListing;
 use crate::error::StartFailure;
@@ -41,8 +42,11 @@ const MAX_SAID: usize = 1_000;
 
 /// The task of one server.
 pub(super) struct ServerTask {
-    config: McpServerConfig,
+    config: Arc<McpServerConfig>,
     settings: Arc<McpSettings>,
+    run: u64,
+    /// What holds from now on.
+    orders: watch::Receiver<Order>,
     inbox: mpsc::Sender<Input>,
     stop: Arc<Stop>,
     /// The tokens of its login, once it was asked for.
@@ -85,14 +89,17 @@ enum End {
 
 impl ServerTask {
     pub(super) fn new(
-        config: McpServerConfig,
-        settings: Arc<McpSettings>,
+        config: Arc<McpServerConfig>,
+        order: &Order,
+        orders: watch::Receiver<Order>,
         inbox: mpsc::Sender<Input>,
         stop: Arc<Stop>,
     ) -> Self {
         Self {
             config,
-            settings,
+            settings: order.settings.clone(),
+            run: order.run,
+            orders,
             inbox,
             stop,
             tokens: None,
@@ -141,8 +148,7 @@ impl ServerTask {
                     }
                     let notice = McpNotice::ended(self.name(), &status);
                     self.send(Input::Notice(notice)).await;
-                    let server = self.name().clone();
-                    self.send(Input::Restarting { server }).await;
+                    self.report(Report::Restarting).await;
                 }
                 Life::Failed(_) if stop.token.is_cancelled() => return,
                 Life::Failed(failure) if failure.wanted_login().is_some() => {
@@ -207,8 +213,7 @@ impl ServerTask {
                 return false;
             };
             if source.has_login_besides(refused.as_ref()).await {
-                let server = self.name().clone();
-                self.send(Input::LoggedIn { server, knock }).await;
+                self.report(Report::LoggedIn(knock)).await;
                 return true;
             }
             // Who knocked may have left.
@@ -233,6 +238,29 @@ impl ServerTask {
         let _ = self.inbox.send(input).await;
     }
 
+    async fn report(&self, report: Report) {
+        self.send(Input::Server {
+            server: self.name().clone(),
+            run: self.run,
+            report,
+        })
+        .await;
+    }
+
+    /// Takes over settings that need no new connection; whether there are any.
+    fn update(&mut self) -> bool {
+        let order = self.orders.borrow_and_update().clone();
+        match order.config {
+            Some(config) if order.run == self.run => {
+                self.settings = order.settings;
+                self.config = config;
+                true
+            }
+            // The lane ends this run.
+            Some(_) | None => false,
+        }
+    }
+
     /// Says something unless it was said before.
     async fn say_once(&mut self, notice: McpNotice) {
         if self.said.len() >= MAX_SAID || !self.said.insert(notice.text.clone()) {
@@ -250,7 +278,9 @@ impl ServerTask {
     /// that sentence says it; everything else is a notice.
     async fn give_up(&self, failure: StartFailure, has_run: bool, door: Option<Door>) {
         let failure = Arc::new(failure.in_words_of(&self.config));
-        if has_run || !self.config.required {
+        // After a change of the settings there is no start that could fail.
+        let is_first = !has_run && self.run == 0;
+        if !is_first || !self.config.required {
             let why = failure.why(self.name());
             let notice = match failure.as_ref() {
                 StartFailure::Login { sentence, .. } => {
@@ -263,12 +293,7 @@ impl ServerTask {
             };
             self.send(Input::Notice(notice)).await;
         }
-        self.send(Input::Failed {
-            server: self.name().clone(),
-            failure,
-            door,
-        })
-        .await;
+        self.report(Report::Failed { failure, door }).await;
     }
 
     /// Connects, and lists the tools unless being connected is ready enough.
@@ -318,11 +343,7 @@ impl ServerTask {
             }
         }
         self.say_what_tokens_say().await;
-        self.send(Input::Connected {
-            server: self.name().clone(),
-            connection: connection.clone(),
-        })
-        .await;
+        self.report(Report::Connected(connection.clone())).await;
         Ok(Connected {
             connection,
             events,
@@ -398,11 +419,7 @@ impl ServerTask {
         for complaint in std::mem::take(&mut listing.complaints) {
             self.say_once(complaint).await;
         }
-        self.send(Input::Listed {
-            server: self.name().clone(),
-            listing: Arc::new(listing),
-        })
-        .await;
+        self.report(Report::Listed(Arc::new(listing))).await;
     }
 
     /// Watches a connection until it ends.
@@ -432,6 +449,10 @@ impl ServerTask {
                         list_at.get_or_insert_with(Instant::now);
                     },
                     None => events_open = false,
+                },
+                Ok(()) = self.orders.changed() => if self.update() {
+                    // The filters of its tools may be other ones.
+                    list_at.get_or_insert_with(Instant::now);
                 },
                 () = sleep_until(due) => {
                     list_at = None;

@@ -52,7 +52,7 @@ impl McpHandle {
             let (required, optional): (Vec<&ServerName>, Vec<&ServerName>) = waiting
                 .iter()
                 .copied()
-                .partition(|&name| self.is_required(name));
+                .partition(|&name| now.is_required(name));
             if required.is_empty() {
                 self.check_required(&now)?;
                 if optional.is_empty() || grace_is_over {
@@ -88,7 +88,7 @@ impl McpHandle {
             if now
                 .slots
                 .iter()
-                .all(|(name, slot)| slot.is_settled() || !self.is_required(name))
+                .all(|(name, slot)| slot.is_settled() || !now.is_required(name))
             {
                 return self.check_required(&now);
             }
@@ -129,18 +129,11 @@ impl McpHandle {
         is_any_started
     }
 
-    fn is_required(&self, server: &ServerName) -> bool {
-        self.settings
-            .servers
-            .get(server)
-            .is_some_and(|config| config.required)
-    }
-
     fn check_required(&self, shared: &Shared) -> Result<(), StartError> {
         let failures: Vec<RequiredFailure> = shared
             .slots
             .iter()
-            .filter(|(server, _)| self.is_required(server))
+            .filter(|(server, _)| shared.is_required(server))
             .filter_map(|(server, slot)| match slot {
                 Slot::Failed(failure) | Slot::LoggedOut { failure, .. } => Some(RequiredFailure {
                     server: server.clone(),
@@ -155,6 +148,13 @@ impl McpHandle {
         } else {
             Err(StartError::Required(failures))
         }
+    }
+}
+
+impl Shared {
+    fn is_required(&self, server: &ServerName) -> bool {
+        let config = self.servers.get(server);
+        config.is_some_and(|config| config.required)
     }
 }
 

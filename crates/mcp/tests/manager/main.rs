@@ -6,6 +6,7 @@
     reason = "tests prepare files directly"
 )]
 
+mod apply;
 mod calls;
 mod front;
 mod login;

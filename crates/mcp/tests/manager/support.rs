@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use codex_config::McpServerConfig;
+use codex_config::{McpServerConfig, ServerChange};
 use codex_host::{AbsPath, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
@@ -35,23 +35,7 @@ impl World {
         servers: impl IntoIterator<Item = McpServerConfig>,
         change: impl FnOnce(&mut McpSettings),
     ) -> Self {
-        let servers = servers
-            .into_iter()
-            .map(|server| (server.name.clone(), server))
-            .collect();
-        let env = Env::from_pairs([
-            ("PATH", "/usr/bin:/bin"),
-            ("TOKEN", "s3cret"),
-            ("TEAM", "blue"),
-        ]);
-        let cwd = AbsPath::new("/").unwrap();
-        let mut settings = McpSettings::new(
-            servers,
-            env.clone(),
-            cwd,
-            ClientInfo::codex("0"),
-            HttpClient::from_env(env),
-        );
+        let mut settings = settings(servers);
         change(&mut settings);
         let (sender, notices) = mpsc::channel(8);
         let tasks = TaskTracker::new();
@@ -63,6 +47,21 @@ impl World {
             notices,
             tasks,
         }
+    }
+
+    /// Lets other servers hold.
+    pub(crate) async fn apply(
+        &self,
+        servers: impl IntoIterator<Item = McpServerConfig>,
+        changes: &[(&str, ServerChange)],
+    ) {
+        let changes = changes
+            .iter()
+            .map(|(server, change)| (name(server), *change));
+        let applied = self.handle.apply(settings(servers), changes.collect());
+        tokio::time::timeout(LIMIT, applied)
+            .await
+            .expect("applied in time");
     }
 
     pub(crate) async fn ready(&mut self, grace: Option<Duration>) -> Result<(), StartError> {
@@ -119,6 +118,25 @@ impl World {
         }
         texts
     }
+}
+
+fn settings(servers: impl IntoIterator<Item = McpServerConfig>) -> McpSettings {
+    let servers = servers
+        .into_iter()
+        .map(|server| (server.name.clone(), server))
+        .collect();
+    let env = Env::from_pairs([
+        ("PATH", "/usr/bin:/bin"),
+        ("TOKEN", "s3cret"),
+        ("TEAM", "blue"),
+    ]);
+    McpSettings::new(
+        servers,
+        env.clone(),
+        AbsPath::new("/").unwrap(),
+        ClientInfo::codex("0"),
+        HttpClient::from_env(env),
+    )
 }
 
 pub(crate) fn name(text: &str) -> ServerName {

@@ -107,7 +107,13 @@ async fn every_difference_is_named() {
         @"replay mismatch at request 1: the prompt is `count in /there` now, `count in /here` when recorded (ReplayMismatch)");
     let without_tools = Prompt::new(ThreadId::generate(), "m", vec![user("count in /here")]);
     assert_snapshot!(ask(&turn(), without_tools).await,
-        @"replay mismatch at request 1: tool `run` is not offered now (ReplayMismatch)");
+        @"replay mismatch at request 1: tool `run` is not offered now; it may be turned off in `features` (ReplayMismatch)");
+}
+
+#[test]
+fn a_tool_that_is_missing_is_named_with_its_server() {
+    assert_snapshot!(not_offered("mcp__time__get_time"), @"tool `get_time` of MCP server `time` is not offered now; the server must be configured and running as it was when recorded (`codex mcp tools time` shows its tools)");
+    assert_snapshot!(not_offered("view_image"), @"tool `view_image` is not offered now; it may be turned off in `features`");
 }
 
 #[tokio::test]

@@ -287,6 +287,7 @@ fn unanswered(error: &HttpError) -> Failure {
         HttpErrorKind::Dns
         | HttpErrorKind::Refused
         | HttpErrorKind::Unreachable
+        | HttpErrorKind::TlsCut
         | HttpErrorKind::Proxy
         | HttpErrorKind::Reset
         | HttpErrorKind::Protocol => Fault::Unreachable,
@@ -295,5 +296,8 @@ fn unanswered(error: &HttpError) -> Failure {
         _ => Fault::Permanent,
     };
     let kind = TurnErrorKind::HttpConnectionFailed { status: None };
-    Failure::new(fault, ErrorOrigin::Connection, kind, error.to_string())
+    Failure {
+        hints: error.hints().into_iter().map(str::to_owned).collect(),
+        ..Failure::new(fault, ErrorOrigin::Connection, kind, error.to_string())
+    }
 }

@@ -144,7 +144,7 @@ impl Script {
             ]})),
             "skills/list" if self.has_skills => Answer::Result(list_skills()),
             "resources/read" => read_resource(params),
-            "prompts/list" => Answer::Result(json!({"prompts": []})),
+            "prompts/list" => Answer::Result(json!({"prompts": [{"name": "summary"}]})),
             _ => Answer::error(-32601, format!("Method not found: {method}")),
         };
         match answer {
@@ -219,7 +219,7 @@ impl Script {
 
     fn capabilities(&self) -> Value {
         let mut capabilities =
-            json!({"tools": {"listChanged": true}, "resources": {}, "logging": {}});
+            json!({"tools": {"listChanged": true}, "resources": {}, "prompts": {}, "logging": {}});
         if self.has_skills {
             capabilities["extensions"] = json!({"io.modelcontextprotocol/skills": {}});
         }

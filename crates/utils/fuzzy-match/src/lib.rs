@@ -25,6 +25,43 @@ pub fn nearest_all<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>
     near.into_iter().map(|(_, candidate)| candidate).collect()
 }
 
+/// Returns the key of a settings file that was probably meant by an unknown one.
+///
+/// That is the nearest one, also when the unknown one is spelled as other formats spell keys
+/// (`mcpServers`, `tool-timeout-sec`), else the only one that goes on where the unknown one ends
+/// (`tool_timeout` for `tool_timeout_sec`).
+pub fn nearest_key<'c>(word: &str, keys: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
+    let keys: Vec<&str> = keys.into_iter().collect();
+    let snake = snake_case(word);
+    let near = nearest(word, keys.iter().copied());
+    near.or_else(|| nearest(&snake, keys.iter().copied()))
+        .or_else(|| {
+            let goes_on = |key: &&str| {
+                let rest = key.strip_prefix(&snake);
+                !snake.is_empty() && rest.is_some_and(|rest| rest.starts_with('_'))
+            };
+            let mut longer = keys.iter().copied().filter(goes_on);
+            longer.next().filter(|_| longer.next().is_none())
+        })
+}
+
+/// Spells `camelCase` and `kebab-case` as `snake_case`.
+fn snake_case(word: &str) -> String {
+    let mut snake = String::with_capacity(word.len());
+    let mut after_small = false;
+    for c in word.chars() {
+        if c.is_uppercase() && after_small {
+            snake.push('_');
+        }
+        after_small = c.is_lowercase() || c.is_ascii_digit();
+        match c {
+            '-' => snake.push('_'),
+            c => snake.extend(c.to_lowercase()),
+        }
+    }
+    snake
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +80,29 @@ mod tests {
         assert_eq!(nearest("docs", ["dragons"]), None);
         assert_eq!(nearest("", ["a", "ab"]), None);
         assert_eq!(nearest("ab", ["xy"]), None);
+    }
+
+    #[test]
+    fn a_key_is_found_in_other_spellings_and_by_its_beginning() {
+        let keys = [
+            "mcp_servers",
+            "tool_timeout_sec",
+            "startup_timeout_sec",
+            "startup_timeout_ms",
+        ];
+        let rows = [
+            ("mcp_server", Some("mcp_servers")),
+            ("mcpServers", Some("mcp_servers")),
+            ("tool-timeout-sec", Some("tool_timeout_sec")),
+            ("toolTimeout", Some("tool_timeout_sec")),
+            ("startupTimeoutMs", Some("startup_timeout_ms")),
+            ("startup_timeout", None),
+            ("tool_time", None),
+            ("", None),
+        ];
+        for (word, expected) in rows {
+            assert_eq!(nearest_key(word, keys), expected, "{word}");
+        }
     }
 
     #[test]

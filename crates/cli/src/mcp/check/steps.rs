@@ -7,9 +7,8 @@ use codex_config::{
 };
 use codex_http::{HttpClient, HttpErrorKind, Reached};
 use codex_mcp::{
-    AuthState, ConnectError, ElicitationPolicy, FailedStep, HiddenReason, KeyringPatience,
-    LoginGround, LoginInspection, McpNotice, ServerInfo, ServerState, StartFailure, StaticToken,
-    Unattended,
+    AuthState, ConnectError, ElicitationPolicy, FailedStep, KeyringPatience, LoginGround,
+    LoginInspection, McpNotice, ServerInfo, ServerState, StartFailure, StaticToken, Unattended,
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -17,7 +16,8 @@ use url::Url;
 use super::super::ground::{self, Endpoint};
 use super::super::live::{LiveContext, LiveServers, hints_of_user_off};
 use super::super::login::auth_of;
-use super::report::{ServerReport, Step, StepId};
+use super::catalog;
+use super::report::{ServerReport, Status, Step, StepId};
 
 /// Checks servers.
 pub(crate) struct Checker<'c, 'w> {
@@ -248,8 +248,20 @@ impl Live<'_, '_, '_> {
             report.push(refused);
             return;
         }
-        let step = catalog(live, self.server, &notices).took(took);
-        report.push(step);
+        let step = catalog::judge(live, self.server, &notices);
+        let step = match step.status {
+            Status::Fail => step,
+            _ => {
+                let others = catalog::Others {
+                    handle: &live.handle,
+                    server: &self.server.name,
+                    info: &info,
+                    limit: self.limit,
+                };
+                others.count(step, cancel).await
+            }
+        };
+        report.push(step.took(took));
     }
 
     /// Tells a failed start at the step where it belongs, and the steps before it as done.
@@ -374,12 +386,12 @@ impl Live<'_, '_, '_> {
     }
 }
 
-fn interrupted(id: StepId) -> Step {
+pub(super) fn interrupted(id: StepId) -> Step {
     Step::fail(id, "interrupted", "interrupted")
 }
 
 /// Where the one server of these stands.
-fn state_of(live: &LiveServers) -> Option<ServerState> {
+pub(super) fn state_of(live: &LiveServers) -> Option<ServerState> {
     live.handle.statuses().pop().map(|status| status.state)
 }
 
@@ -392,55 +404,6 @@ fn handshake(info: &ServerInfo, took: Duration) -> Step {
         .detail("server_name", info.name.as_str())
         .detail("server_version", info.version.as_str())
         .took(took)
-}
-
-/// Tells what the server offers, or why nothing of it can be used.
-fn catalog(live: &LiveServers, server: &McpServerConfig, notices: &[McpNotice]) -> Step {
-    let id = StepId::Catalog;
-    let catalog = live.handle.catalog();
-    let Some(tools) = catalog.server(&server.name) else {
-        return match state_of(live) {
-            Some(ServerState::Failed(failure)) => failed(id, &failure, server),
-            _ => interrupted(id),
-        };
-    };
-    let (mut off, mut invalid, mut held) = (Vec::new(), Vec::new(), Vec::new());
-    for tool in &tools.hidden {
-        match &tool.reason {
-            HiddenReason::Filter(by) => off.push(json!({"name": tool.name, "reason": by})),
-            HiddenReason::Held(why) => held.push(json!({"name": tool.name, "reason": why})),
-            HiddenReason::Invalid(why) => {
-                invalid.push(json!({"name": tool.name, "reason": why}));
-            }
-        }
-    }
-    let n_bytes: usize = tools
-        .tools
-        .iter()
-        .map(|tool| tool.parameters.to_string().len())
-        .sum();
-    let n_on = tools.tools.len();
-    let s = if n_on == 1 { "" } else { "s" };
-    let mut words = format!("{n_on} tool{s}");
-    for (list, state) in [(&off, "off"), (&invalid, "invalid"), (&held, "held")] {
-        if !list.is_empty() {
-            words.push_str(&format!(", {} {state}", list.len()));
-        }
-    }
-    let step = match n_on {
-        0 if tools.hidden.is_empty() => Step::fail(id, "no_tools", "the server lists no tools"),
-        0 => {
-            words.insert_str(0, "no tool can be used: ");
-            Step::fail(id, "no_usable_tool", words)
-        }
-        _ => Step::ok(id, format!("{words}, {n_bytes} bytes of schemas")),
-    };
-    step.detail("tools", n_on)
-        .detail("off", off)
-        .detail("invalid", invalid)
-        .detail("held", held)
-        .detail("schema_bytes", n_bytes)
-        .warn(sentences(notices))
 }
 
 fn requests(inspection: &LoginInspection) -> Value {
@@ -457,7 +420,7 @@ fn requests(inspection: &LoginInspection) -> Value {
 }
 
 /// Tells a failed start; the end of stderr is a detail, and its last line part of the sentence.
-fn failed(id: StepId, failure: &StartFailure, server: &McpServerConfig) -> Step {
+pub(super) fn failed(id: StepId, failure: &StartFailure, server: &McpServerConfig) -> Step {
     let (words, tail) = match failure {
         StartFailure::Connect(ConnectError::Exited {
             status,
@@ -489,7 +452,7 @@ fn failed(id: StepId, failure: &StartFailure, server: &McpServerConfig) -> Step 
     step.hints(failure.hints())
 }
 
-fn sentences(notices: &[McpNotice]) -> Vec<String> {
+pub(super) fn sentences(notices: &[McpNotice]) -> Vec<String> {
     notices.iter().map(|notice| notice.text.clone()).collect()
 }
 

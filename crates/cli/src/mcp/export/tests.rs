@@ -121,6 +121,19 @@ fn effective(server: &McpServerConfig) -> String {
     format!("{:?} {:?} {shown}", server.enablement, server.tool_timeout)
 }
 
+#[test]
+fn a_limit_is_written_as_an_integer() {
+    let mut server = McpServerConfig::stdio(ServerName::from_config("a"), "x");
+    let timeout = |server: &McpServerConfig| {
+        let exported = export(server, Dialect::McpJson, Secrets::Masked).ok();
+        exported.map(|exported| exported.entry["timeout"].to_string())
+    };
+    server.tool_timeout = Some(Duration::from_secs(5));
+    assert_eq!(timeout(&server).as_deref(), Some("5000"));
+    server.tool_timeout = Some(Duration::from_micros(1500));
+    assert_eq!(timeout(&server).as_deref(), Some("1.5"));
+}
+
 /// Spells everything out, secrets too: their `Debug` would hide a difference.
 fn export_for_comparison(server: &McpServerConfig) -> String {
     match &server.transport {

@@ -90,13 +90,15 @@ impl Guarded {
     }
 
     /// Prepares a command; the name of the allowed program leads to the trap, as do the variables.
-    fn codex(&self, args: &[&str]) -> CodexCommand {
+    pub(super) fn codex(&self, args: &[&str]) -> CodexCommand {
         let args: Vec<String> = args.iter().map(|arg| self.fill(arg)).collect();
         let folder = self.home.cwd().display().to_string();
         let path = std::env::var("PATH").unwrap();
         self.home
             .codex(&args)
             .env("PATH", format!("{path}:{folder}"))
+            // Nobody listens there; `doctor` looks.
+            .env("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
             .env("EVIL", self.program.as_os_str())
             .env("URL", self.fill("http://ADDRESS/mcp"))
     }

@@ -192,7 +192,7 @@ fn only_a_fault_that_the_change_brings_is_found() {
     assert_snapshot!(checked('=', "mcp_servers.a.new_key", "1"), @"fits");
     assert_snapshot!(checked('=', "a.\"b c\"", "1"), @"fits");
     assert_snapshot!(checked('=', "mcp_servers.a.args", "1"), @r#"
-    HOME/config.toml:5:8: invalid type: integer `1`, expected a sequence
+    HOME/config.toml:5:8: invalid type: integer `1`, expected an array
     in `mcp_servers.a.args`
     "#);
     assert_snapshot!(checked('=', "mcp_servers.a.url", "'http://h/'"), @r#"

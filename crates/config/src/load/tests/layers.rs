@@ -274,7 +274,7 @@ fn m3_a_table_over_a_value_wins_with_one_warning() {
         .file("home/config.toml", "mcp_servers.s.env = 3\n");
     assert_snapshot!(machine.said(), @"
     warning: /home/config.toml:1:15: `mcp_servers.s.env` replaces the whole of /etc/config.toml:1:16: one is a table and the other is not
-    warning: /home/config.toml:1:21: invalid type: integer `3`, expected a map
+    warning: /home/config.toml:1:21: invalid type: integer `3`, expected a table
     in `mcp_servers.s.env`
     MCP server `s` is off until this is repaired.
     ");

@@ -20,7 +20,7 @@ impl McpHandle {
         cancel: &CancellationToken,
     ) -> Result<Vec<SkillEntry>, CallError> {
         let config = self.config(server)?;
-        let connection = self.connection(config, None, cancel).await?;
+        let connection = self.connection(&config, None, cancel).await?;
         let listed = connection.client.list_skills(config.tool_timeout());
         let listed = or_cancelled(cancel, listed).await?;
         let entries = self.whole_or_told("skills", server, listed).await?;
@@ -60,7 +60,7 @@ impl McpHandle {
             .check_listed(file)
             .map_err(|error| fault(error.to_string()))?;
         let config = self.config(server)?;
-        let connection = self.connection(config, None, cancel).await?;
+        let connection = self.connection(&config, None, cancel).await?;
         let options = CallOptions::with_idle_timeout(config.tool_timeout());
         let read = connection
             .client

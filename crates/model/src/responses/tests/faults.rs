@@ -8,13 +8,13 @@ use super::*;
 async fn nobody_listening_is_tried_five_times_and_named() {
     // Port 1 of loopback: nobody listens there.
     let events = ask(at("http://127.0.0.1:1/v1")).await;
-    assert_snapshot!(told(&events), @"
+    assert_snapshot!(told(&events), @r#"
     Reconnecting... 1/4 (cannot reach `http://127.0.0.1:PORT`: connection refused)
     Reconnecting... 2/4 (cannot reach `http://127.0.0.1:PORT`: connection refused)
     Reconnecting... 3/4 (cannot reach `http://127.0.0.1:PORT`: connection refused)
     Reconnecting... 4/4 (cannot reach `http://127.0.0.1:PORT`: connection refused)
-    error cannot reach `http://127.0.0.1:PORT`: connection refused TooManyFailedAttempts { status: None } hints []
-    ");
+    error cannot reach `http://127.0.0.1:PORT`: connection refused TooManyFailedAttempts { status: None } hints ["check that the server runs and that the port is right"]
+    "#);
     let waits: Vec<_> = events
         .iter()
         .filter_map(|event| match event {

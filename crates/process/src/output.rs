@@ -1,9 +1,9 @@
 //! The one writer of stdout and stderr.
 //!
 //! A pipe whose reader has stalled blocks a write for as long as it likes. So a thread of its own
-//! writes, and the run only waits for room in its queue, where a signal can end the wait: a killed
+//! writes, and whoever has something to say only waits for room in its queue, where a signal can end the wait: a killed
 //! client must never leave us hanging with our servers. The queue is short, so a slow reader slows
-//! the run down instead of filling the memory.
+//! the work down instead of filling the memory.
 
 use std::io::{self, ErrorKind, Write};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +16,7 @@ const QUEUE: usize = 32;
 
 /// A handle to the writer. Dropping it ends the thread when the queue is empty.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     queue: mpsc::Sender<Piece>,
     stdout: Stdout,
 }
@@ -38,7 +38,7 @@ enum Piece {
 
 impl Output {
     /// Starts the writer on this process's stdout and stderr.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         let (queue, pieces) = mpsc::channel(QUEUE);
         let stdout = Stdout::default();
         let seen = stdout.clone();
@@ -54,7 +54,7 @@ impl Output {
     }
 
     /// Writes data to stdout, flushed.
-    pub(crate) async fn data(&self, bytes: Vec<u8>) {
+    pub async fn data(&self, bytes: Vec<u8>) {
         if !bytes.is_empty() {
             // A writer that has ended is reported by `lost`.
             let _ = self.queue.send(Piece::Data(bytes)).await;
@@ -62,7 +62,7 @@ impl Output {
     }
 
     /// Writes lines of talk to stderr.
-    pub(crate) async fn talk(&self, lines: &str) {
+    pub async fn talk(&self, lines: &str) {
         if !lines.is_empty() {
             let bytes = lines.as_bytes().to_vec();
             let _ = self.queue.send(Piece::Talk(bytes)).await;
@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// Returns when everything that was handed over is written.
-    pub(crate) async fn flushed(&self) {
+    pub async fn flushed(&self) {
         let (sender, receiver) = oneshot::channel();
         if self.queue.send(Piece::Flush(sender)).await.is_ok() {
             let _ = receiver.await;
@@ -78,12 +78,12 @@ impl Output {
     }
 
     /// Returns when stdout cannot be written any more.
-    pub(crate) async fn lost(&self) {
+    pub async fn lost(&self) {
         self.stdout.lost.cancelled().await;
     }
 
     /// Returns why stdout was lost, unless its reader has just gone away: that is no fault.
-    pub(crate) fn fault(&self) -> Option<&io::Error> {
+    pub fn fault(&self) -> Option<&io::Error> {
         self.stdout
             .why
             .get()

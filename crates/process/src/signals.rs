@@ -1,4 +1,4 @@
-//! The signals that end a run.
+//! The signals that end this process.
 //!
 //! Trap: a signal that was ignored when we were started stays ignored (`nohup`, a shell's background
 //! job); catching it would undo what the user asked for.
@@ -7,25 +7,28 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Waits for a signal that ends the run.
+/// Waits for a signal that ends this process.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Option<Signal>,
     terminate: Option<Signal>,
     hang_up: Option<Signal>,
 }
 
-/// A signal that ends the run.
+/// A signal that ends this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
+    /// SIGINT, as Ctrl-C sends it.
     Interrupt,
+    /// SIGTERM.
     Terminate,
+    /// SIGHUP.
     HangUp,
 }
 
 impl Signals {
     /// Catches the signals from now on.
-    pub(crate) fn install() -> io::Result<Self> {
+    pub fn install() -> io::Result<Self> {
         let ignored = ignored();
         let caught = |kind: SignalKind| match is_ignored(ignored, kind) {
             true => Ok(None),
@@ -39,7 +42,7 @@ impl Signals {
     }
 
     /// Returns the next signal.
-    pub(crate) async fn next(&mut self) -> Ending {
+    pub async fn next(&mut self) -> Ending {
         tokio::select! {
             () = received(&mut self.interrupt) => Ending::Interrupt,
             () = received(&mut self.terminate) => Ending::Terminate,
@@ -50,7 +53,7 @@ impl Signals {
 
 impl Ending {
     /// Returns the number of the signal.
-    pub(crate) fn number(self) -> i32 {
+    pub fn number(self) -> i32 {
         let kind = match self {
             Self::Interrupt => SignalKind::interrupt(),
             Self::Terminate => SignalKind::terminate(),

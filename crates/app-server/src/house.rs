@@ -1,0 +1,328 @@
+//! The owner of the settings, and of the servers that no thread has.
+//!
+//! One loop, so that a reading sees what the writing before it wrote. A changed file is loaded whole,
+//! and only what differs is applied; one that cannot be used changes nothing and is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codex_app_server_protocol::{
+    ConfigReadParams, Empty, Fault, McpServerStatusListParams, Method,
+};
+use codex_host::Env;
+use codex_runtime::{Invocation, LoadError, Loaded};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::outbox::Outbox;
+use crate::running::Running;
+use crate::ticket::{MAX_WAITING, Ticket};
+use crate::warnings::{Warnings, sentence};
+use crate::watch::{INTERVAL, Stamps};
+use crate::write::Write;
+use crate::{features, requirements, settings};
+
+/// How long servers may take to end.
+const END_LIMIT: Duration = Duration::from_millis(600);
+
+/// What the house is told.
+#[derive(Debug)]
+enum HouseInput {
+    Request(Box<Method>, Ticket),
+    /// The client has said who it is: from now on it can be told things.
+    Greeted,
+}
+
+/// Sends requests to the house.
+#[derive(Debug, Clone)]
+pub(crate) struct HouseHandle {
+    inbox: mpsc::Sender<HouseInput>,
+    ground: Arc<Ground>,
+}
+
+/// What never changes.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) env: Env,
+    pub(crate) home: String,
+}
+
+/// The settings and what runs because of them.
+pub(crate) struct House {
+    inbox: mpsc::Receiver<HouseInput>,
+    outbox: Outbox,
+    invocation: Invocation,
+    loaded: Arc<Loaded>,
+    stamps: Stamps,
+    warnings: Warnings,
+    /// Started by the first question about them.
+    running: Option<Running>,
+    is_greeted: bool,
+    /// Answers that wait for servers.
+    answers: JoinSet<()>,
+}
+
+/// Newer settings, or why there are none, and how the files looked before they were read.
+struct Reading {
+    loaded: Result<Loaded, LoadError>,
+    stamps: Stamps,
+}
+
+impl HouseHandle {
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// Hands over a request; there is room for as many as there are tickets.
+    pub(crate) async fn request(&self, method: Method, ticket: Ticket) {
+        let request = HouseInput::Request(Box::new(method), ticket);
+        // A house that is gone is the end of the process.
+        let _ = self.inbox.send(request).await;
+    }
+
+    pub(crate) async fn greet(&self) {
+        let _ = self.inbox.send(HouseInput::Greeted).await;
+    }
+}
+
+impl House {
+    pub(crate) fn new(
+        invocation: Invocation,
+        loaded: Loaded,
+        outbox: Outbox,
+    ) -> (HouseHandle, Self) {
+        let (sender, inbox) = mpsc::channel(MAX_WAITING + 1);
+        let ground = Arc::new(Ground {
+            env: loaded.env.clone(),
+            home: loaded.home.path().to_string(),
+        });
+        let handle = HouseHandle {
+            inbox: sender,
+            ground,
+        };
+        let house = Self {
+            inbox,
+            outbox,
+            stamps: Stamps::take(invocation.config_files(&loaded)),
+            invocation,
+            loaded: Arc::new(loaded),
+            warnings: Warnings::default(),
+            running: None,
+            is_greeted: false,
+            answers: JoinSet::new(),
+        };
+        (handle, house)
+    }
+
+    /// Serves until `stop`, then ends the servers.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.serve() => {}
+        }
+        self.answers.abort_all();
+        if let Some(running) = self.running {
+            running.end(END_LIMIT).await;
+        }
+    }
+
+    async fn serve(&mut self) {
+        let mut ticks = tokio::time::interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                input = self.inbox.recv() => match input {
+                    Some(HouseInput::Request(method, ticket)) => {
+                        self.on_request(*method, ticket).await;
+                    }
+                    Some(HouseInput::Greeted) => self.on_greeted().await,
+                    None => return,
+                },
+                told = Running::next(&mut self.running) => {
+                    for notification in told {
+                        self.outbox.notify(notification).await;
+                    }
+                }
+                Some(_) = self.answers.join_next() => {}
+                _ = ticks.tick(), if self.is_greeted => self.look().await,
+            }
+        }
+    }
+
+    async fn on_greeted(&mut self) {
+        self.is_greeted = true;
+        for warning in self.warnings.of_loaded(&self.loaded.notices) {
+            self.outbox.notify(warning).await;
+        }
+    }
+
+    async fn on_request(&mut self, method: Method, ticket: Ticket) {
+        match method {
+            Method::ConfigRead(params) => ticket.settle(self.read(params).await).await,
+            Method::ConfigValueWrite(params) => {
+                let write = Write {
+                    edits: vec![params.edit],
+                    expected_version: params.expected_version,
+                    file_path: params.file_path,
+                };
+                self.write(write, ticket).await;
+            }
+            Method::ConfigBatchWrite(params) => {
+                let write = Write {
+                    edits: params.edits,
+                    expected_version: params.expected_version,
+                    file_path: params.file_path,
+                };
+                self.write(write, ticket).await;
+            }
+            Method::ConfigRequirementsRead => {
+                self.look().await;
+                let answer = requirements::read(&self.loaded.config.requirements);
+                ticket.answer(&answer).await;
+            }
+            Method::ConfigMcpServerReload => {
+                let reading = self.reading().await;
+                match &reading.loaded {
+                    Ok(_) => ticket.answer(&Empty {}).await,
+                    Err(error) => ticket.refuse(unusable(error)).await,
+                }
+                self.adopt(reading).await;
+            }
+            Method::ExperimentalFeatureList(params) => {
+                self.look().await;
+                let answer = features::list(&self.loaded.config.features, &params);
+                ticket.settle(answer).await;
+            }
+            Method::McpServerStatusList(params) => self.statuses(params, ticket).await,
+            // The router keeps it.
+            Method::Initialize(_) => ticket.refuse(Fault::already_initialized()).await,
+        }
+    }
+
+    async fn read(&self, params: ConfigReadParams) -> Result<impl serde::Serialize, Fault> {
+        let mut invocation = self.invocation.clone();
+        if let Some(cwd) = &params.cwd {
+            invocation.overrides.cd = Some(PathBuf::from(cwd));
+        }
+        let loaded = blocking(move || invocation.load()).await?;
+        let loaded = loaded.map_err(|error| unusable(&error))?;
+        Ok(settings::read(&loaded, &params))
+    }
+
+    async fn write(&mut self, write: Write, ticket: Ticket) {
+        let home = self.loaded.home.clone();
+        let written = match blocking(move || write.run(&home)).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(fault)) | Err(fault) => return ticket.refuse(fault).await,
+        };
+        let reading = self.reading().await;
+        // What was written stands in the file, also when another layer keeps it from being used.
+        let loaded = reading.loaded.as_ref().unwrap_or(&self.loaded);
+        let answer = written.response(loaded);
+        ticket.answer(&answer).await;
+        self.adopt(reading).await;
+    }
+
+    async fn statuses(&mut self, params: McpServerStatusListParams, ticket: Ticket) {
+        if let Some(thread) = params.thread_id {
+            let fault = Fault::state(format!("thread not found: {thread}"));
+            return ticket.refuse(fault).await;
+        }
+        self.look().await;
+        let loaded = self.loaded.clone();
+        let running = self.running.get_or_insert_with(|| Running::start(&loaded));
+        let question = running.question(loaded, params);
+        if question.waits_for_servers() {
+            self.answers
+                .spawn(async move { ticket.settle(question.answer().await).await });
+        } else {
+            ticket.settle(question.answer().await).await;
+        }
+    }
+
+    /// Takes over what changed in the files since they were last looked at.
+    async fn look(&mut self) {
+        let stamps = self.stamps.clone();
+        let looked = blocking(move || {
+            let now = stamps.again();
+            now != stamps
+        });
+        if looked.await.unwrap_or(false) {
+            let reading = self.reading().await;
+            self.adopt(reading).await;
+        }
+    }
+
+    /// Reads the settings of this moment.
+    async fn reading(&self) -> Reading {
+        let (invocation, stamps) = (self.invocation.clone(), self.stamps.clone());
+        let work = move || {
+            // Looked at first: what changes while the files are read is read again.
+            let before = stamps.again();
+            let loaded = invocation.clone().load();
+            let files = loaded
+                .as_ref()
+                .map(|loaded| invocation.config_files(loaded));
+            let stamps = match files {
+                Ok(files) => before.of(files),
+                Err(_) => before,
+            };
+            Reading { loaded, stamps }
+        };
+        match blocking(work).await {
+            Ok(reading) => reading,
+            Err(_) => Reading {
+                loaded: Ok((*self.loaded).clone()),
+                stamps: self.stamps.clone(),
+            },
+        }
+    }
+
+    /// Lets settings hold that were read, and tells what there is to say about them.
+    async fn adopt(&mut self, Reading { loaded, stamps }: Reading) {
+        self.stamps = stamps;
+        let new = match loaded {
+            Ok(new) => new,
+            Err(error) => {
+                if let Some(warning) = self.warnings.of_failure(&error) {
+                    self.outbox.notify(warning).await;
+                }
+                return;
+            }
+        };
+        if let Some(running) = &mut self.running {
+            let changes = self.loaded.changes_to(&new);
+            running.apply(&new, &changes).await;
+        }
+        let warnings = self.warnings.of_loaded(&new.notices);
+        self.loaded = Arc::new(new);
+        // Before the handshake nobody listens; then all of them are told.
+        if self.is_greeted {
+            for warning in warnings {
+                self.outbox.notify(warning).await;
+            }
+        }
+    }
+}
+
+/// Does what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Fault::internal("the work stopped unexpectedly"))
+}
+
+fn unusable(error: &LoadError) -> Fault {
+    let why = sentence(error);
+    let first = why.lines().next().unwrap_or_default();
+    match error {
+        LoadError::WorkingDirectory(_) => Fault::state(first),
+        LoadError::Home(_) | LoadError::Flag(_) | LoadError::Config(_) => {
+            Fault::state(format!("Invalid configuration: {first}"))
+        }
+    }
+}

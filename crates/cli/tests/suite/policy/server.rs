@@ -1,0 +1,107 @@
+//! The gate of a program that runs for long: whatever a client writes, sends or makes it read again.
+
+use serde_json::{Value, json};
+
+use super::guarded::{Guarded, MODEL};
+use crate::app_server_support::{Client, LIMIT};
+
+fn write(key: &str, value: Value) -> Value {
+    json!({"keyPath": key, "value": value, "mergeStrategy": "upsert"})
+}
+
+/// Returns where a server stands.
+fn row(client: &mut Client, name: &str) -> Value {
+    let params = json!({"serverName": name});
+    let list = client.ask("mcpServerStatus/list", params);
+    list["data"][0].clone()
+}
+
+#[track_caller]
+fn stays_off(guarded: &Guarded, client: &mut Client, name: &str, what: &str) {
+    let row = row(client, name);
+    assert_eq!(row["runtimeStatus"], "disabled", "{what}");
+    let why = row["toolsError"].as_str().unwrap();
+    assert!(
+        why.starts_with("requirements (/etc/codex/requirements.toml)"),
+        "{what}: {why}"
+    );
+    guarded.untouched(what);
+}
+
+#[test]
+fn what_a_client_writes_stays_off() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.user(&format!(
+        "{MODEL}[mcp_servers.evil]\ncommand = \"PROGRAM\"\nenabled = false\n"
+    ));
+    let mut client = Client::start_as(guarded.codex(&["app-server"]));
+    client.ask("mcpServerStatus/list", json!({}));
+    let rows = [
+        ("turned on again", "evil", json!({"enabled": true})),
+        ("required", "evil", json!({"required": true})),
+        ("renamed", "docs2", json!({"command": "docs-mcp"})),
+        (
+            "another program",
+            "docs",
+            json!({"command": guarded.fill("PROGRAM")}),
+        ),
+        ("a look-alike", "docs", json!({"command": "Docs-mcp"})),
+        ("case of the name", "Docs", json!({"command": "docs-mcp"})),
+        (
+            "another path",
+            "web",
+            json!({"url": guarded.fill("http://ADDRESS/mcp")}),
+        ),
+        (
+            "a variable",
+            "web",
+            json!({"url": "${URL}", "expand_env": true}),
+        ),
+        (
+            "the name of another rule",
+            "below",
+            json!({"url": guarded.fill("http://ADDRESS/okay/mcp")}),
+        ),
+    ];
+    for (what, name, value) in rows {
+        client.ask(
+            "config/value/write",
+            write(&format!("mcp_servers.{name}"), value),
+        );
+        stays_off(&guarded, &mut client, name, what);
+        client.ask("config/mcpServer/reload", json!({}));
+        stays_off(&guarded, &mut client, name, what);
+    }
+    // The requirements themselves are no key of the user's file, and no file that can be written.
+    let mut elsewhere = write("mcp_server_allowlist", Value::Null);
+    elsewhere["filePath"] = json!("/etc/codex/requirements.toml");
+    client.refused("config/value/write", elsewhere);
+    guarded.untouched("all of it");
+}
+
+#[test]
+fn what_is_allowed_runs_until_the_requirements_change() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.user(MODEL);
+    let mut client = Client::start_as(guarded.codex(&["app-server"]));
+    client.ask("mcpServerStatus/list", json!({}));
+    // The trap works: the allowed name leads to it in the same way.
+    client.ask(
+        "config/value/write",
+        write("mcp_servers.docs", json!({"command": "docs-mcp"})),
+    );
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !guarded.mark.exists() {
+        assert!(std::time::Instant::now() < deadline, "it was not started");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(row(&mut client, "docs")["runtimeStatus"], "starting");
+    guarded.requirements("[mcp_servers]\n");
+    client.ask("config/mcpServer/reload", json!({}));
+    std::fs::remove_file(&guarded.mark).unwrap();
+    stays_off(&guarded, &mut client, "docs", "closed while it ran");
+}
