@@ -136,3 +136,20 @@ fn shown(text: &str, look: &Look) -> String {
         false => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_warning_is_not_counted_in_the_plural() {
+        let check = |status| Check::new("a", Category::Environment).status(status, "");
+        let one = [check(Status::Warning), check(Status::Skip)];
+        assert_eq!(counts(&one, "-"), "0 ok - 1 warning - 0 failed - 1 skipped");
+        let two = [check(Status::Warning), check(Status::Warning)];
+        assert_eq!(
+            counts(&two, "-"),
+            "0 ok - 2 warnings - 0 failed - 0 skipped"
+        );
+    }
+}

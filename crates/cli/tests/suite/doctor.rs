@@ -89,8 +89,8 @@ fn the_screen_groups_the_checks_and_counts_them() {
         "\nBackground Server\n  [--] background.server              not applicable: ",
         "  [XX] mcp.config: codex mcp check NAME tells more\n",
         "  [XX] mcp.config                     2 of 2 servers to look at\n",
-        "         docs: program not found on PATH: `no-such-program`\n",
-        "               [CODEX_HOME]/config.toml:4:1: `headers` is ignored. Did you mean `http_headers`?\n",
+        "         docs: [CODEX_HOME]/config.toml:4:1: `headers` is ignored. Did you mean `http_headers`?\n",
+        "               program not found on PATH: `no-such-program`\n",
         "         bad: [CODEX_HOME]/config.toml:6:11: invalid type: integer `3`, expected a string\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
@@ -239,9 +239,9 @@ fn what_is_to_look_at_is_laid_out_below_its_key() {
     let output = doctor(&home, &["--no-color"]);
     let text = output.filtered_stdout();
     let start = text.find("[!!] config.load  ").unwrap();
-    let rest = &text[start..];
+    let (row, rest) = text[start..].split_once('\n').unwrap();
+    assert!(row.ends_with("  1 layer, 2 to look at"), "{row}");
     assert_snapshot!(&rest[..rest.find("\n  [").unwrap()], @"
-    [!!] config.load          1 layer, 2 to look at
              layers: user ([CODEX_HOME]/config.toml)
              warnings: [CODEX_HOME]/config.toml:3:9: invalid type: integer `3`, expected a string
                        in `model`
@@ -250,12 +250,6 @@ fn what_is_to_look_at_is_laid_out_below_its_key() {
                          user ([CODEX_HOME]/config.toml:2:1): `modle` is ignored. Did you mean `model`?
     ");
     assert!(text.contains("auth.credentials: give a key of provider `openai` in the environment: export OPENAI_API_KEY=…"), "{text}");
-    let sound = TestHome::with_config(STORE);
-    let output = doctor(&sound, &["--no-color"]);
-    assert!(
-        output.stdout.contains(" ok · 1 warning · 0 failed · "),
-        "{output}"
-    );
 }
 
 #[test]
