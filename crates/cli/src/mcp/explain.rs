@@ -2,6 +2,8 @@
 //!
 //! Nothing is started and no server is asked.
 
+mod keys;
+
 use std::collections::BTreeMap;
 
 use codex_config::{
@@ -17,8 +19,6 @@ use crate::mask::{MASK, Secrets, printable};
 
 /// Where logins are when there is no keyring.
 const CREDENTIALS_FILE: &str = ".credentials.json";
-/// Tables that are told entry by entry.
-const ITEMISED: &[&str] = &["env", "env_vars", "http_headers", "env_http_headers"];
 
 /// One thing that holds, and why.
 pub(super) struct Row {
@@ -40,16 +40,7 @@ pub(super) fn rows(
     report: &AuthReport,
 ) -> Vec<Row> {
     let name = server.name.as_str();
-    let layers = &loaded.layers;
-    let keys = layers.keys(&["mcp_servers", name]);
-    let plain = keys.into_iter().filter(|key| !ITEMISED.contains(key));
-    let mut rows: Vec<Row> = plain
-        .map(|key| {
-            let places = layers.places(&["mcp_servers", name, key]);
-            let from = places.first().map_or("", |origin| origin.layer.word());
-            Row::new(key, from).at(places)
-        })
-        .collect();
+    let mut rows = keys::rows(server, loaded, secrets);
     rows.push(policy_row(server, loaded));
     match &server.transport {
         McpTransport::Stdio(stdio) => rows.extend(env_rows(server, stdio, loaded, secrets)),

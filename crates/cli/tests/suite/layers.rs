@@ -36,7 +36,7 @@ fn the_machine_s_files_are_read_where_they_are_documented() {
         "[mcp_servers.s]\ncommand = \"system\"\nargs = [\"1\"]\n",
     );
     assert_eq!(name_of(&home, "s"), "user");
-    assert_snapshot!(home.codex(["mcp", "get", "s", "--explain"]).run(), @"
+    assert_snapshot!(home.codex(["mcp", "get", "s", "--explain"]).run(), @r#"
     s
       enabled: true
       transport: stdio
@@ -46,8 +46,8 @@ fn the_machine_s_files_are_read_where_they_are_documented() {
       env: -
       remove: codex mcp remove s
       explain:
-        command     user       [CODEX_HOME]/config.toml:2, over system /etc/codex/config.toml:2
-        args        system     /etc/codex/config.toml:3
+        command     user       [CODEX_HOME]/config.toml:2, over system /etc/codex/config.toml:2  "user"
+        args        system     /etc/codex/config.toml:3  ["1"]
         policy      none       servers are not restricted
         env HOME    inherited
         env LANG    inherited
@@ -55,7 +55,7 @@ fn the_machine_s_files_are_read_where_they_are_documented() {
         env TMPDIR  inherited
         env TZ      inherited
     [exit 0]
-    ");
+    "#);
     home.write_system_file(
         "managed_config.toml",
         "[mcp_servers.s]\ncommand = \"managed\"\n",

@@ -516,18 +516,18 @@ fn explain_tells_the_layer_of_each_key_and_what_the_child_gets() {
         let text = output.filtered_stdout();
         text[text.find("  explain:").unwrap()..].to_owned()
     };
-    assert_snapshot!(explain(&["docs", "-c", "mcp_servers.docs.tool_timeout_sec=5"]), @"
+    assert_snapshot!(explain(&["docs", "-c", "mcp_servers.docs.tool_timeout_sec=5"]), @r#"
     explain:
-      command                      user          [CODEX_HOME]/config.toml:3
-      args                         user          [CODEX_HOME]/config.toml:4
-      cwd                          user          [CODEX_HOME]/config.toml:5
-      startup_timeout_sec          user          [CODEX_HOME]/config.toml:8
-      tool_timeout_sec             command line  over user [CODEX_HOME]/config.toml:9
-      enabled_tools                user          [CODEX_HOME]/config.toml:10
-      disabled_tools               user          [CODEX_HOME]/config.toml:11
-      default_tools_approval_mode  user          [CODEX_HOME]/config.toml:12
-      required                     user          [CODEX_HOME]/config.toml:13
-      tools                        user          [CODEX_HOME]/config.toml:14
+      command                      user          [CODEX_HOME]/config.toml:3  "docs-mcp"
+      args                         user          [CODEX_HOME]/config.toml:4  ["--port", "4100"]
+      cwd                          user          [CODEX_HOME]/config.toml:5  "/srv"
+      startup_timeout_sec          user          [CODEX_HOME]/config.toml:8  12.5
+      tool_timeout_sec             command line  over user [CODEX_HOME]/config.toml:9  5
+      enabled_tools                user          [CODEX_HOME]/config.toml:10  ["x", "y"]
+      disabled_tools               user          [CODEX_HOME]/config.toml:11  ["z"]
+      default_tools_approval_mode  user          [CODEX_HOME]/config.toml:12  "prompt"
+      required                     user          [CODEX_HOME]/config.toml:13  true
+      tools.x.approval_mode        user          [CODEX_HOME]/config.toml:15  "approve"
       policy                       none          servers are not restricted
       env DOCS_KEY                 env           [CODEX_HOME]/config.toml:6  *****
       env FOO                      env_vars      [CODEX_HOME]/config.toml:7  not set
@@ -537,21 +537,79 @@ fn explain_tells_the_layer_of_each_key_and_what_the_child_gets() {
       env TMPDIR                   inherited
       env TZ                       inherited
       env USER                     env_vars      [CODEX_HOME]/config.toml:7  *****
-    ");
-    assert_snapshot!(explain(&["figma"]), @"
+    "#);
+    assert_snapshot!(explain(&["figma"]), @r#"
     explain:
-      url                   user                  [CODEX_HOME]/config.toml:20
-      bearer_token_env_var  user                  [CODEX_HOME]/config.toml:21
-      startup_timeout_sec   user                  [CODEX_HOME]/config.toml:24
-      scopes                user                  [CODEX_HOME]/config.toml:25
-      oauth                 user                  [CODEX_HOME]/config.toml:26
+      url                   user                  [CODEX_HOME]/config.toml:20  "http://127.0.0.1:[PORT]/mcp?token=*****&x=1"
+      bearer_token_env_var  user                  [CODEX_HOME]/config.toml:21  "FIG"
+      startup_timeout_sec   user                  [CODEX_HOME]/config.toml:24  3
+      scopes                user                  [CODEX_HOME]/config.toml:25  ["files:read"]
+      oauth.client_id       user                  [CODEX_HOME]/config.toml:26  "c"
+      oauth.client_secret   user                  [CODEX_HOME]/config.toml:26  *****
       policy                none                  servers are not restricted
       header X-Team         http_headers          [CODEX_HOME]/config.toml:22  *****
       header X-Env          env_http_headers      [CODEX_HOME]/config.toml:23  TEAM_ENV is not set
       header Authorization  bearer_token_env_var  [CODEX_HOME]/config.toml:21  FIG is not set
       login                 static                nothing stored
       redirect              login                 http://127.0.0.1/callback/l24hQIyQTSaa
-    ");
+    "#);
+}
+
+#[test]
+fn explain_masks_what_may_be_a_secret_wherever_it_stands() {
+    let home = TestHome::with_config(
+        r#"[mcp_servers.a]
+command = "x"
+args = ["--key=sk-hunter2hunter2hunter2", "--plain"]
+password = "hunter2"
+tools."a.b".approval_mode = "approve"
+[mcp_servers.h]
+url = "https://h.example/mcp?token=hunter2"
+http = { proxy = "http://me:hunter2@proxy.example:1" }
+oauth = { client_id = "c", client_secret = "hunter2", secret = "hunter2" }
+[mcp_servers.broken]
+command = "x"
+http_headers = "Bearer hunter2"
+args = 3
+name = "hunter2"
+"#,
+    );
+    for name in ["a", "h", "broken"] {
+        for json in [&["--explain"][..], &["--explain", "--json"]] {
+            let words = [&["mcp", "get", name], json].concat();
+            let output = home.codex(words).run().success();
+            // Arguments are shown by `get` itself, as they always were.
+            let explained = output.stdout.split_once("explain").unwrap().1;
+            assert!(!explained.contains("hunter2"), "{output}");
+        }
+    }
+    let text = |name: &str, more: &[&str]| {
+        let words = [&["mcp", "get", name, "--explain"], more].concat();
+        let text = home.codex(words).run().filtered_stdout();
+        let lines = text.lines().filter(|line| line.contains("config.toml"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_snapshot!(text("a", &[]), @r#"
+    command                    user       [CODEX_HOME]/config.toml:2  "x"
+    args                       user       [CODEX_HOME]/config.toml:3  [*****, "--plain"]
+    password                   user       [CODEX_HOME]/config.toml:4  *****
+    tools."a.b".approval_mode  user       [CODEX_HOME]/config.toml:5  "approve"
+    "#);
+    assert_snapshot!(text("h", &[]), @r#"
+    url                  user     [CODEX_HOME]/config.toml:7  "https://h.example/mcp?token=*****"
+    http.proxy           user     [CODEX_HOME]/config.toml:8  "http://me:*****@proxy.example:1"
+    oauth.client_id      user     [CODEX_HOME]/config.toml:9  "c"
+    oauth.client_secret  user     [CODEX_HOME]/config.toml:9  *****
+    oauth.secret         user     [CODEX_HOME]/config.toml:9  *****
+    "#);
+    assert_snapshot!(text("broken", &[]), @r#"
+    broken (disabled: invalid ([CODEX_HOME]/config.toml:12:16))
+        command     user       [CODEX_HOME]/config.toml:11  *****
+        args        user       [CODEX_HOME]/config.toml:13  *****
+        name        user       [CODEX_HOME]/config.toml:14  *****
+        problem     invalid    [CODEX_HOME]/config.toml:12  invalid type: string "…", expected a table
+    "#);
+    assert!(text("h", &["--show-secrets"]).contains("me:hunter2@proxy"));
 }
 
 /// Row 11.printing.
