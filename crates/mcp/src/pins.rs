@@ -322,6 +322,20 @@ impl ToolPins {
         self.write(&mut document, server, &pins_of(tools))
     }
 
+    /// Takes the pins of a server away; says whether there were any. Blocks.
+    pub fn forget(&self, server: &ServerName) -> Result<bool, PinError> {
+        // Nothing to take away: no lock file appears for it.
+        if pinned(&self.read()?, server).is_none() {
+            return Ok(false);
+        }
+        let _lock = self.locked()?;
+        let mut document = self.read()?;
+        let servers = document.get_mut("servers").and_then(Value::as_object_mut);
+        let removed = servers.and_then(|servers| servers.shift_remove(server.as_str()));
+        self.replace(&document)?;
+        Ok(removed.is_some())
+    }
+
     fn locked(&self) -> Result<FileLock, PinError> {
         let lock = FileLock::acquire(&self.lock, LOCK_LIMIT);
         lock.map_err(|error| self.failed("changed", error.to_string()))
@@ -363,6 +377,10 @@ impl ToolPins {
             return Err(self.unreadable());
         };
         servers.insert(server.to_string(), json!({ "tools": tools }));
+        self.replace(document)
+    }
+
+    fn replace(&self, document: &Map<String, Value>) -> Result<(), PinError> {
         let failed = |why: String| self.failed("written", why);
         let text =
             serde_json::to_vec_pretty(document).map_err(|error| failed(error.to_string()))?;

@@ -3,7 +3,7 @@
 use clap::Args;
 use codex_config::{Enablement, LayerSource, McpServerConfig, McpTransport, OffReason};
 use codex_host::AbsPath;
-use codex_mcp::{KeyringPatience, StaticToken};
+use codex_mcp::{KeyringPatience, StaticToken, ToolPins};
 use codex_protocol::ServerName;
 use codex_runtime::Loaded;
 
@@ -58,6 +58,9 @@ pub(super) async fn run(
                 "note: '{name}' is still configured in {source}"
             )?;
         }
+        if others.is_empty() {
+            forget_pins(&name, &mut context)?;
+        }
         let is_shared = entry
             .as_ref()
             .is_some_and(|entry| has_same_url(entry, loaded, &target));
@@ -98,6 +101,19 @@ fn has_same_url(entry: &McpServerConfig, loaded: &Loaded, target: &AbsPath) -> b
         layer.source.file() != Some(target) && layer.source != LayerSource::SessionFlags
     });
     others.any(|layer| layer.text_at(&path) == Some(&http.url))
+}
+
+/// Takes the pins of the tools away: a server that is added under this name later is another one.
+fn forget_pins(name: &ServerName, context: &mut LiveContext<'_>) -> Result<(), CliError> {
+    match ToolPins::of(&context.home).forget(name) {
+        Ok(true) => writeln!(context.err, "note: removed the pins of its tools")?,
+        Ok(false) => {}
+        Err(error) => {
+            let why = printable(&error.to_string());
+            writeln!(context.err, "warning: its pins were not removed: {why}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Turns an entry off that no run would reach, so that no login is revoked through it either.

@@ -166,3 +166,38 @@ fn a_server_without_pins_says_how_to_have_them() {
         ");
     assert!(!home.codex_home().join("mcp-tool-pins.json").exists());
 }
+
+#[test]
+fn pins_go_with_their_server() {
+    let home = changed();
+    let other = FakeStdio::new().toml("y");
+    home.write_config(&format!("{}{other}pin_tools = true\n", home.config()));
+    codex(&home, &["mcp", "tools", "y"]).success();
+    let text = home.config();
+    assert_snapshot!(codex(&home, &["mcp", "remove", "x"]), @"
+    Removed global MCP server 'x'.
+    [stderr]
+    note: removed the pins of its tools
+    [exit 0]
+    ");
+    let file = home.codex_home().join("mcp-tool-pins.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains("\"y\"") && !kept.contains("\"x\""), "{kept}");
+    // What comes under that name later is pinned anew.
+    home.write_config(&text);
+    let tools = codex(&home, &["mcp", "tools", "x"]).success();
+    assert!(
+        !tools.stderr.contains("not those that were pinned"),
+        "{tools}"
+    );
+
+    std::fs::write(&file, "{}").unwrap();
+    let removed = codex(&home, &["mcp", "remove", "x"]).success();
+    assert!(
+        removed
+            .stderr
+            .contains("warning: its pins were not removed: "),
+        "{removed}"
+    );
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{}");
+}

@@ -21,40 +21,160 @@ pub(super) fn of_this_machine() -> Result<PreferenceTexts, ConfigError> {
 /// Reads what this machine's device management says.
 #[cfg(target_os = "macos")]
 pub(super) fn of_this_machine() -> Result<PreferenceTexts, ConfigError> {
-    const FOLDER: &str = "/Library/Managed Preferences";
-    const FILE: &str = "com.openai.codex.plist";
-    let folder = std::path::Path::new(FOLDER);
-    if !folder.exists() {
+    use std::path::Path;
+
+    let folder = Path::new("/Library/Managed Preferences");
+    if matches!(folder.try_exists(), Ok(false)) {
         return Ok(PreferenceTexts::default());
     }
-    let failed = |path: &std::path::Path, source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
     // Not `$USER`, which a user may set.
-    let id = std::path::Path::new("/usr/bin/id");
-    let user = run::output(id, &["-un".as_ref()], run::LIMIT).map_err(|error| failed(id, error))?;
-    let user = user.unwrap_or_default();
-    let mut texts = PreferenceTexts::default();
-    // What is said about the user beats what is said about the machine.
-    for file in [folder.join(user.trim()).join(FILE), folder.join(FILE)] {
-        if !file.exists() {
-            continue;
+    let id = Path::new("/usr/bin/id");
+    let user = run::output(id, &["-un".as_ref()], run::LIMIT);
+    let user = user.map_err(|error| plists::unreadable(folder, &error.to_string()))?;
+    let plists = plists::Plists {
+        folder,
+        user: user.unwrap_or_default().trim().to_owned(),
+        plutil: Path::new("/usr/bin/plutil"),
+    };
+    plists.read()
+}
+
+#[cfg(any(target_os = "macos", all(unix, test)))]
+mod plists {
+    use std::ffi::OsStr;
+    use std::path::Path;
+
+    use super::run;
+    use crate::ConfigError;
+    use crate::system::PreferenceTexts;
+
+    const FILE: &str = "com.openai.codex.plist";
+
+    /// The property lists of a machine, and the program that reads them.
+    pub(super) struct Plists<'a> {
+        pub(super) folder: &'a Path,
+        pub(super) user: String,
+        pub(super) plutil: &'a Path,
+    }
+
+    impl Plists<'_> {
+        /// Reads them; one that is there and cannot be read is an error, for it may hold a policy.
+        pub(super) fn read(&self) -> Result<PreferenceTexts, ConfigError> {
+            let mut texts = PreferenceTexts::default();
+            // What is said about the user beats what is said about the machine.
+            for folder in [self.folder.join(&self.user), self.folder.to_owned()] {
+                let file = folder.join(FILE);
+                let exists = file.try_exists();
+                if !exists.map_err(|error| unreadable(&file, &error.to_string()))? {
+                    continue;
+                }
+                // `-extract` ends in the same way for a key that is not there and for a file that is none.
+                if self.ask(&["-lint", "-s"], &file)?.is_none() {
+                    return Err(unreadable(&file, "it is no property list"));
+                }
+                for (text, key) in [
+                    (&mut texts.config, "config_toml_base64"),
+                    (&mut texts.requirements, "requirements_toml_base64"),
+                ] {
+                    if text.is_none() {
+                        *text = self.ask(&["-extract", key, "raw", "-o", "-"], &file)?;
+                    }
+                }
+            }
+            Ok(texts)
         }
-        let read = |key: &str| {
-            let arguments = ["-extract", key, "raw", "-o", "-"].map(std::ffi::OsStr::new);
-            let arguments = [&arguments[..], &[file.as_os_str()]].concat();
-            run::output("/usr/bin/plutil".as_ref(), &arguments, run::LIMIT)
-                .map_err(|error| failed(&file, error))
-        };
-        if texts.config.is_none() {
-            texts.config = read("config_toml_base64")?;
-        }
-        if texts.requirements.is_none() {
-            texts.requirements = read("requirements_toml_base64")?;
+
+        fn ask(&self, words: &[&str], file: &Path) -> Result<Option<String>, ConfigError> {
+            let words: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+            let words = [&words[..], &[file.as_os_str()]].concat();
+            run::output(self.plutil, &words, run::LIMIT)
+                .map_err(|error| unreadable(file, &error.to_string()))
         }
     }
-    Ok(texts)
+
+    pub(super) fn unreadable(file: &Path, why: &str) -> ConfigError {
+        let file = file.display();
+        ConfigError::Invalid {
+            text: format!("the managed preferences `{file}` cannot be read: {why}"),
+            origin: None,
+            hints: vec![
+                "they may hold a policy, so nothing runs without them".to_owned(),
+                format!(
+                    "`plutil -lint '{file}'` tells more; tell the administrator of this machine"
+                ),
+            ],
+        }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// Stands for `plutil`: a list begins with `plist`, and its lines are keys.
+        const PLUTIL: &str = r#"#!/bin/sh
+case "$1" in
+-lint) IFS= read -r first < "$3"; test "$first" = plist ;;
+-extract) while IFS== read -r key value; do test "$key" = "$2" && echo "$value" && exit 0; done < "$6"; exit 1 ;;
+esac
+"#;
+
+        /// What a machine with these files says: of the machine, and of its user.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test prepares its files directly"
+        )]
+        fn said(machine: Option<&str>, user: Option<&str>) -> String {
+            use std::os::unix::fs::PermissionsExt;
+            let folder = tempfile::tempdir().unwrap();
+            let plutil = folder.path().join("plutil");
+            std::fs::write(&plutil, PLUTIL).unwrap();
+            std::fs::set_permissions(&plutil, std::fs::Permissions::from_mode(0o755)).unwrap();
+            std::fs::create_dir(folder.path().join("ada")).unwrap();
+            for (place, text) in [(FILE.to_owned(), machine), (format!("ada/{FILE}"), user)] {
+                if let Some(text) = text {
+                    std::fs::write(folder.path().join(place), text).unwrap();
+                }
+            }
+            let plists = Plists {
+                folder: folder.path(),
+                user: "ada".to_owned(),
+                plutil: &plutil,
+            };
+            match plists.read() {
+                Ok(texts) => [texts.config, texts.requirements]
+                    .map(|text| text.unwrap_or("-".to_owned()).trim().to_owned())
+                    .join(" "),
+                Err(error) => {
+                    let text = format!("{error}\n{}", error.hints().join("\n"));
+                    text.replace(&folder.path().display().to_string(), "FOLDER")
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_said_about_the_user_beats_what_is_said_about_the_machine() {
+            assert_eq!(said(None, None), "- -");
+            let machine = "plist\nconfig_toml_base64=m\nrequirements_toml_base64=r\n";
+            assert_eq!(said(Some(machine), None), "m r");
+            assert_eq!(
+                said(Some(machine), Some("plist\nconfig_toml_base64=u\n")),
+                "u r"
+            );
+        }
+
+        #[test]
+        fn a_list_that_cannot_be_read_does_not_vanish() {
+            let other = "plist\nconfig_toml_base64=m\n";
+            let broken = said(Some("junk\n"), None);
+            insta::assert_snapshot!(broken, @"
+            the managed preferences `FOLDER/com.openai.codex.plist` cannot be read: it is no property list
+            they may hold a policy, so nothing runs without them
+            `plutil -lint 'FOLDER/com.openai.codex.plist'` tells more; tell the administrator of this machine
+            ");
+            assert_eq!(said(Some("junk\n"), Some(other)), broken);
+            assert!(said(Some(other), Some("junk\n")).contains("FOLDER/ada/"));
+        }
+    }
 }
 
 #[cfg(any(target_os = "macos", all(unix, test)))]
