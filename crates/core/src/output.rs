@@ -2,7 +2,8 @@
 //!
 //! An outcome of MCP becomes text (or parts, when a picture is in it) in the order in which the
 //! server sent it. Text beyond the budget loses its middle; the whole of it is kept in a private
-//! file whose name stands where the middle was.
+//! file whose name stands where the middle was. Of a command that writes more than is held in
+//! memory, the file has the beginning and the end, and the line there says so.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use codex_api_types::{CallOutput, ContentItem};
 use codex_host::PrivateFile;
+use codex_process::Kept;
 use codex_protocol::McpOutcome;
 use serde_json::Value;
 
@@ -83,7 +85,16 @@ pub(crate) fn within_limit(text: String, token_limit: Option<usize>, spill: &Spi
     if text.len() <= budget {
         return text;
     }
-    cut_middle(&text, budget, spill)
+    cut_middle(&text, &Kept::default(), budget, spill)
+}
+
+/// The same for what was kept of the output of a command, of which some may be lost already.
+pub(crate) fn of_command(kept: &Kept, token_limit: Option<usize>, spill: &Spill) -> String {
+    let (text, budget) = (kept.text(), budget(token_limit));
+    if text.len() <= budget {
+        return text;
+    }
+    cut_middle(&text, kept, budget, spill)
 }
 
 fn budget(token_limit: Option<usize>) -> usize {
@@ -203,18 +214,30 @@ fn within_budget(pieces: Vec<Piece>, budget: usize, spill: &Spill) -> Vec<Piece>
             Piece::Image(_) => images.push(piece),
         }
     }
-    let mut kept = vec![Piece::Text(cut_middle(&text, budget, spill))];
+    let mut kept = vec![Piece::Text(cut_middle(
+        &text,
+        &Kept::default(),
+        budget,
+        spill,
+    ))];
     kept.extend(images);
     kept
 }
 
-fn cut_middle(text: &str, budget: usize, spill: &Spill) -> String {
+/// Cuts a text, of which some may be missing in the middle already.
+fn cut_middle(text: &str, kept: &Kept, budget: usize, spill: &Spill) -> String {
     let head = text.floor_char_boundary(budget / 2);
     let tail = text.ceil_char_boundary(text.len() - budget / 2);
-    let n_omitted = tail - head;
-    let whole = match spill.write(text) {
-        Ok(path) => format!("the whole text is in {}", path.display()),
-        Err(error) => format!("the whole text could not be kept: {error}"),
+    let gap = kept.gap().len();
+    let n_omitted = (tail - head - gap) as u64 + kept.n_dropped;
+    let whole = match (spill.write(text), kept.n_dropped) {
+        (Ok(path), 0) => format!("the whole text is in {}", path.display()),
+        (Ok(path), _) => format!(
+            "its beginning and its end, {} bytes, are in {}",
+            text.len() - gap,
+            path.display()
+        ),
+        (Err(error), _) => format!("the whole text could not be kept: {error}"),
     };
     format!(
         "{}\n… {n_omitted} bytes omitted; {whole} …\n{}",

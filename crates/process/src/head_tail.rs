@@ -80,7 +80,15 @@ impl Kept {
             return head.into_owned();
         }
         let tail = String::from_utf8_lossy(&self.tail);
-        format!("{head}\n… {} bytes omitted …\n{tail}", self.n_dropped)
+        format!("{head}{}{tail}", self.gap())
+    }
+
+    /// Returns the line that stands in the text for what was dropped; empty when nothing was.
+    pub fn gap(&self) -> String {
+        match self.n_dropped {
+            0 => String::new(),
+            n_dropped => format!("\n… {n_dropped} bytes omitted …\n"),
+        }
     }
 
     /// Returns the length of the whole stream in bytes.

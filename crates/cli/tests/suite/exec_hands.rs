@@ -167,7 +167,7 @@ fn a_read_only_run_reads_and_writes_nothing() {
 }
 
 /// Full access, so that the process ids that commands tell are ours.
-fn full_access(provider: &MockResponses) -> (TestHome, [&'static str; 3]) {
+pub(crate) fn full_access(provider: &MockResponses) -> (TestHome, [&'static str; 3]) {
     let home = TestHome::with_provider(provider, "");
     (home, ["-s", "danger-full-access", "hi"])
 }
@@ -326,7 +326,7 @@ fn a_program_in_the_sandbox_asks_on_its_terminal_and_is_answered() {
 }
 
 /// Whether a process with this word among its arguments lives.
-fn lives(word: &str) -> bool {
+pub(crate) fn lives(word: &str) -> bool {
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
     let mut lines = processes.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
     lines.any(|line| {
@@ -390,25 +390,6 @@ fn keys_and_tokens_of_ours_are_not_given_to_commands() {
         completed_items(&output)[0]["aggregated_output"],
         "unset\nunset\nunset\nunset\nunset\nkept\n",
         "{output}"
-    );
-}
-
-#[test]
-fn a_fork_bomb_of_output_is_bounded() {
-    let provider = MockResponses::start();
-    let (home, args) = full_access(&provider);
-    provider
-        .queue(runs("c1", "head -c 300000000 /dev/zero | tr '\\0' '\\377'"))
-        .queue(says("done"));
-    let output = json(&home, &args).run();
-    assert_eq!(output.exit(), Some(0), "{output}");
-    assert!(output.stdout.len() < 200_000, "{}", output.stdout.len());
-    let told = provider.request(1).function_call_output_text("c1").unwrap();
-    assert!(told.len() < 60_000, "{}", told.len());
-    assert!(
-        told.contains("Original token count: 75000000"),
-        "{}",
-        &told[..200]
     );
 }
 

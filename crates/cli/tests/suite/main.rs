@@ -13,6 +13,7 @@ mod edits;
 mod exec_faults;
 mod exec_files;
 mod exec_hands;
+mod exec_hostile_commands;
 mod exec_login;
 mod exec_mcp;
 mod exec_prompt;

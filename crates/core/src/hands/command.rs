@@ -212,7 +212,7 @@ fn within_budget(call: &HandCall, kept: &Kept, max_tokens: Option<usize>) -> Str
         folder: call.services.spill_folder.clone(),
         call_id: call.call_id.clone(),
     };
-    output::within_limit(kept.text(), max_tokens, &spill)
+    output::of_command(kept, max_tokens, &spill)
 }
 
 /// Ends a command whose turn was interrupted.

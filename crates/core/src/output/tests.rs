@@ -205,3 +205,34 @@ fn the_words_of_an_error_have_the_budget_of_an_output() {
     let cut = told(1000);
     assert!(cut.contains("… 960 bytes omitted; "), "{cut}");
 }
+
+#[test]
+fn an_output_that_was_too_long_to_hold_says_what_the_file_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let spill = Spill {
+        folder: folder.path().to_owned(),
+        call_id: "call_1".to_owned(),
+    };
+    let mut output = codex_process::HeadTail::new(1000);
+    output.push(format!("HEAD{}TAIL", "x".repeat(9992)).as_bytes());
+    let told = of_command(&output.kept(), Some(10), &spill);
+    let path = folder.path().join("call_1.txt");
+    let x = "x".repeat(16);
+    assert_eq!(
+        told,
+        format!(
+            "HEAD{x}\n… 9960 bytes omitted; its beginning and its end, 1000 bytes, are in {} …\n{x}TAIL",
+            path.display()
+        )
+    );
+    let kept = std::fs::read_to_string(path).unwrap();
+    assert!(kept.contains("x\n… 9000 bytes omitted …\nx"), "{kept}");
+
+    let mut output = codex_process::HeadTail::new(1000);
+    output.push(&[b'x'; 1000]);
+    let told = of_command(&output.kept(), Some(10), &spill);
+    assert!(
+        told.contains("… 960 bytes omitted; the whole text is in "),
+        "{told}"
+    );
+}
