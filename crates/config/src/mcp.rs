@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use codex_host::{AbsPath, Secret};
-use codex_protocol::{ServerName, ToolApprovalMode};
+use codex_protocol::{ApproveWhen, ServerName, ToolApprovalMode};
 use serde::{Deserialize, Serialize};
 
 use crate::{Origin, PolicyOrigin};
@@ -155,11 +155,18 @@ impl McpServerConfig {
 
     /// Returns who decides about a call of this tool (raw name).
     pub fn approval_mode(&self, tool: &str) -> ToolApprovalMode {
-        let own = self
-            .tool_settings
-            .get(tool)
-            .and_then(|settings| settings.approval_mode);
-        own.or(self.default_tools_approval_mode).unwrap_or_default()
+        let settings = self.tool_settings.get(tool);
+        match settings.and_then(|settings| settings.approval_mode) {
+            Some(own) => own,
+            // Who names the arguments that run means that others do not, whatever the server's default.
+            None if self.approve_when(tool).is_some() => ToolApprovalMode::Prompt,
+            None => self.default_tools_approval_mode.unwrap_or_default(),
+        }
+    }
+
+    /// Returns the arguments with which a call of this tool (raw name) needs no question.
+    pub fn approve_when(&self, tool: &str) -> Option<&ApproveWhen> {
+        self.tool_settings.get(tool)?.approve_when.as_ref()
     }
 }
 
@@ -367,7 +374,7 @@ impl ToolFilter {
 }
 
 /// `[mcp_servers.NAME.tools.TOOL]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct ToolSettings {
@@ -381,6 +388,10 @@ pub struct ToolSettings {
     /// Budget of its answer in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_token_limit: Option<u64>,
+    /// Arguments with which a call runs although its mode would ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(schema_with = "crate::schema::approve_when"))]
+    pub approve_when: Option<ApproveWhen>,
 }
 
 /// Whether a server may run.

@@ -123,6 +123,35 @@ pub(crate) fn words<T: DeserializeOwned>(_generator: &mut SchemaGenerator) -> Sc
     json_schema!({ "type": "string", "enum": variant_names::<T>() })
 }
 
+/// The schema of `approve_when`: a table of arguments and their tests, or a list of such tables.
+pub(crate) fn approve_when(_generator: &mut SchemaGenerator) -> Schema {
+    let simple = json!({ "type": ["string", "number", "boolean"] });
+    let test = json!({
+        "type": "object",
+        "minProperties": 1,
+        "additionalProperties": false,
+        "properties": {
+            "equals": described(simple.clone(), "This very value."),
+            "one_of": described(
+                json!({ "type": "array", "minItems": 1, "items": simple }),
+                "One of these values.",
+            ),
+            "prefix": described(json!({ "type": "string", "minLength": 1 }), "Text that begins so."),
+            "within": described(
+                json!({ "type": "string", "pattern": "^/" }),
+                "A path at or below this one, without `..`.",
+            ),
+            "min": described(json!({ "type": "number" }), "A number of at least this."),
+            "max": described(json!({ "type": "number" }), "A number of at most this."),
+            "absent": described(json!({ "const": true }), "Not given."),
+        },
+    });
+    let arguments = json!({ "type": "object", "minProperties": 1, "additionalProperties": test });
+    json_schema!({
+        "anyOf": [arguments, { "type": "array", "minItems": 1, "items": arguments }],
+    })
+}
+
 fn described(mut schema: Value, text: &str) -> Value {
     schema["description"] = json!(text);
     schema

@@ -6,9 +6,10 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use codex_protocol::{AskForApproval, SandboxMode, ToolApprovalMode, ToolRef};
+use codex_protocol::{ApproveWhen, AskForApproval, SandboxMode, ToolApprovalMode, ToolRef};
 use codex_tools::request::CommandRequest;
 use codex_tools::safety::{self, Safety};
+use serde_json::{Map, Value};
 
 /// What is known about a tool when it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct ToolFacts<'a> {
     pub mode: ToolApprovalMode,
     /// The server claims that the tool only reads.
     pub read_only: bool,
+    /// The arguments with which it may run although the mode would ask.
+    pub approve_when: Option<&'a ApproveWhen>,
+    /// The arguments of this call.
+    pub arguments: &'a Map<String, Value>,
 }
 
 /// What happens to a call.
@@ -41,6 +46,9 @@ pub enum AllowedBy {
     /// The tool's annotation says that it only reads.
     #[error("the tool says that it only reads")]
     ReadOnly,
+    /// The arguments fit what is configured.
+    #[error("its arguments fit `approve_when`")]
+    Arguments,
     /// There is no sandbox and nobody is to be asked.
     #[error("sandbox mode `danger-full-access`")]
     FullAccess,
@@ -81,11 +89,15 @@ pub fn decide(facts: ToolFacts<'_>, approval: AskForApproval, sandbox: SandboxMo
     match facts.mode {
         Approve => Gate::Allow(AllowedBy::Configured),
         Auto | Writes if facts.read_only => Gate::Allow(AllowedBy::ReadOnly),
-        Auto | Writes | Prompt => match approval {
-            AskForApproval::Never => Gate::Deny(refusal(facts.tool)),
-            AskForApproval::Untrusted | AskForApproval::OnFailure | AskForApproval::OnRequest => {
-                Gate::Ask(AskedBy::ToolMode)
+        Auto | Writes | Prompt => match (facts.approve_when, approval) {
+            (Some(rule), _) if rule.fits(facts.arguments).is_ok() => {
+                Gate::Allow(AllowedBy::Arguments)
             }
+            (
+                _,
+                AskForApproval::Untrusted | AskForApproval::OnFailure | AskForApproval::OnRequest,
+            ) => Gate::Ask(AskedBy::ToolMode),
+            (_, AskForApproval::Never) => Gate::Deny(refusal(facts)),
         },
     }
 }
@@ -188,20 +200,24 @@ pub(crate) fn cannot_ask(why: AskedBy) -> String {
 }
 
 /// Says why a call was refused and what allows it.
-fn refusal(tool: &ToolRef) -> String {
+fn refusal(facts: ToolFacts<'_>) -> String {
     format!(
-        "MCP tool call requires approval, but approval policy is never; to allow it set {}",
-        setting_that_allows(tool)
+        "MCP tool call requires approval, but approval policy is never; {}",
+        what_allows(facts)
     )
 }
 
-/// Returns the line of the config that lets a tool run.
-pub(crate) fn setting_that_allows(tool: &ToolRef) -> String {
-    format!(
-        "[mcp_servers.{}.tools.{}] approval_mode = \"approve\"",
-        toml_key(tool.server.as_str()),
-        toml_key(&tool.tool)
-    )
+/// Says which line of the config lets a tool run, or why the one that is there does not.
+pub(crate) fn what_allows(facts: ToolFacts<'_>) -> String {
+    let table = format!(
+        "[mcp_servers.{}.tools.{}]",
+        toml_key(facts.tool.server.as_str()),
+        toml_key(&facts.tool.tool)
+    );
+    match facts.approve_when.map(|rule| rule.fits(facts.arguments)) {
+        Some(Err(why)) => format!("{table} approve_when does not fit: {why}"),
+        Some(Ok(())) | None => format!("to allow it set {table} approval_mode = \"approve\""),
+    }
 }
 
 /// Quotes a key where TOML wants it quoted, so that the hint can be pasted.
@@ -243,6 +259,8 @@ mod tests {
                 tool: &tool,
                 mode,
                 read_only,
+                approve_when: None,
+                arguments: &Map::new(),
             },
             approval,
             sandbox,
@@ -250,6 +268,44 @@ mod tests {
     }
 
     /// Rows 5.default_tools_approval_mode, 5.tools.approval_mode.
+    #[test]
+    fn arguments_that_fit_run_where_the_mode_would_ask() {
+        use ToolApprovalMode::{Auto, Prompt, Writes};
+        let tool = ToolRef {
+            server: ServerName::from_config("s"),
+            tool: "t".to_owned(),
+        };
+        let rule: ApproveWhen = serde_json::from_str(r#"{"path": {"within": "/srv"}}"#).unwrap();
+        let by = |mode, path: &str, approval| {
+            let arguments = Map::from_iter([("path".to_owned(), path.into())]);
+            let facts = ToolFacts {
+                tool: &tool,
+                mode,
+                read_only: false,
+                approve_when: Some(&rule),
+                arguments: &arguments,
+            };
+            decide(facts, approval, SandboxMode::ReadOnly)
+        };
+        for mode in [Auto, Writes, Prompt] {
+            for approval in [AskForApproval::Never, AskForApproval::OnRequest] {
+                let gate = by(mode, "/srv/a", approval);
+                assert_eq!(gate, Gate::Allow(AllowedBy::Arguments));
+            }
+            let gate = by(mode, "/etc/a", AskForApproval::Untrusted);
+            assert_eq!(gate, Gate::Ask(AskedBy::ToolMode));
+            assert_eq!(
+                by(mode, "/etc/a", AskForApproval::Never),
+                Gate::Deny(
+                    "MCP tool call requires approval, but approval policy is never; \
+                     [mcp_servers.s.tools.t] approve_when does not fit: argument `path` is not \
+                     within `/srv`"
+                        .to_owned()
+                )
+            );
+        }
+    }
+
     #[test]
     fn every_row_of_the_table_under_never() {
         use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::approvals::{self, Gate, ToolFacts};
+use crate::approvals::{self, AllowedBy, Gate, ToolFacts};
 use crate::conversation::ABORTED;
 use crate::events::EventSink;
 use crate::hands::{HandCall, Hands};
@@ -45,6 +45,14 @@ pub(crate) struct CallServices {
 }
 
 impl CallServices {
+    /// Tells by which rule a call is allowed, where that is wanted.
+    pub(crate) async fn explain(&self, item: ItemId, allowed: AllowedBy) {
+        if self.settings.explain {
+            let why = allowed.to_string();
+            self.events.emit(EventKind::CallAllowed { item, why }).await;
+        }
+    }
+
     pub(crate) fn toolbox<'a>(&'a self, catalog: &'a ToolCatalog) -> Toolbox<'a> {
         Toolbox {
             settings: &self.settings,
@@ -156,25 +164,34 @@ impl Calls {
             tool: &tool.tool,
             mode: tool.approval_mode,
             read_only: tool.annotations().read_only_hint == Some(true),
+            approve_when: tool.approve_when.as_deref(),
+            arguments: &arguments,
         };
         let settings = &self.services.settings;
-        let refusal = match approvals::decide(facts, settings.approval, settings.sandbox) {
-            Gate::Allow(_) => None,
-            Gate::Deny(why) => Some(why),
-            Gate::Ask(_) => Some(cannot_ask(&tool.tool)),
+        let decided = match approvals::decide(facts, settings.approval, settings.sandbox) {
+            Gate::Allow(by) => Ok(by),
+            Gate::Deny(why) => Err(why),
+            Gate::Ask(_) => Err(cannot_ask(facts)),
         };
-        if let Some(message) = refusal {
-            let refused = Refused {
-                server: tool.tool.server.to_string(),
-                tool: tool.tool.tool.clone(),
-                arguments: Value::Object(arguments),
-                message,
-            };
-            return self.refuse(call_id, wire, refused).await;
-        }
+        let allowed = match decided {
+            Ok(by) => by,
+            Err(message) => {
+                let refused = Refused {
+                    server: tool.tool.server.to_string(),
+                    tool: tool.tool.tool.clone(),
+                    arguments: Value::Object(arguments),
+                    message,
+                };
+                return self.refuse(call_id, wire, refused).await;
+            }
+        };
         let ToolRef { server, tool: name } = &tool.tool;
         let call = running(server.as_str(), name, Value::Object(arguments.clone()));
-        let work = Work::Tool { tool, arguments };
+        let work = Work::Tool {
+            tool,
+            arguments,
+            allowed,
+        };
         self.start(call_id, wire, call, work).await;
     }
 
@@ -187,6 +204,9 @@ impl Calls {
         work: Work,
     ) {
         let id = self.start_item(&call).await;
+        if let Work::Tool { allowed, .. } = &work {
+            self.services.explain(id, *allowed).await;
+        }
         let index = self.slots.len();
         let job = Job {
             services: self.services.clone(),
@@ -273,6 +293,8 @@ pub(crate) enum Work {
     Tool {
         tool: Box<CatalogTool>,
         arguments: Map<String, Value>,
+        /// The rule that let it run.
+        allowed: AllowedBy,
     },
     /// Lists or reads resources.
     Resources(ResourceRequest),
@@ -341,7 +363,9 @@ impl Work {
         cancel: &CancellationToken,
     ) -> Result<McpOutcome, CallError> {
         match self {
-            Self::Tool { tool, arguments } => {
+            Self::Tool {
+                tool, arguments, ..
+            } => {
                 let mut context = CallContext::default();
                 let events = services.events.clone();
                 context.on_progress = Some(Arc::new(move |progress: Progress| {
@@ -383,10 +407,10 @@ async fn long_after(cancel: &CancellationToken) {
 }
 
 /// What is said where a person would be asked and no frontend can do it yet.
-fn cannot_ask(tool: &ToolRef) -> String {
+fn cannot_ask(facts: ToolFacts<'_>) -> String {
     format!(
-        "MCP tool call requires approval, and this frontend cannot ask; to allow it set {}",
-        approvals::setting_that_allows(tool)
+        "MCP tool call requires approval, and this frontend cannot ask; {}",
+        approvals::what_allows(facts)
     )
 }
 

@@ -61,6 +61,8 @@ pub struct ThreadSettings {
     pub optional_startup_grace: Option<Duration>,
     /// Whether text deltas are sent as events; off saves one event per delta.
     pub stream_deltas: bool,
+    /// Whether it is told by which rule a call is allowed.
+    pub explain: bool,
     /// Whether the thread is kept on disk.
     pub storage: Storage,
     /// The shell that runs commands, told to the model by its name.
@@ -100,6 +102,7 @@ impl ThreadSettings {
             update_plan: false,
             optional_startup_grace: None,
             stream_deltas: false,
+            explain: false,
             storage: Storage::Stored,
             shell_path: PathBuf::from("/bin/bash"),
             env: Env::default(),

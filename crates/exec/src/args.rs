@@ -121,6 +121,9 @@ struct Flags {
     /// Print events to stdout as JSON lines
     #[arg(long, alias = "experimental-json")]
     json: bool,
+    /// Say by which rule each call was allowed
+    #[arg(long)]
+    explain: bool,
     /// When to use colours
     #[arg(long, value_name = "WHEN")]
     color: Option<Color>,
@@ -211,6 +214,7 @@ pub(crate) struct Request {
     pub(crate) output_schema: Option<PathBuf>,
     pub(crate) last_message_file: Option<PathBuf>,
     pub(crate) json: bool,
+    pub(crate) explain: bool,
     pub(crate) color: Color,
     pub(crate) thread_source: Option<String>,
     /// What was asked for and is not there yet.
@@ -341,6 +345,7 @@ impl Flags {
             output_schema: inner.output_schema.or(self.output_schema),
             output_last_message: inner.output_last_message.or(self.output_last_message),
             json: self.json || inner.json,
+            explain: self.explain || inner.explain,
             color: inner.color.or(self.color),
             thread_source: inner.thread_source.or(self.thread_source),
             record: inner.record.or(self.record),
@@ -400,6 +405,7 @@ impl Flags {
             output_schema: self.output_schema,
             last_message_file: self.output_last_message,
             json: self.json,
+            explain: self.explain,
             color: self.color.unwrap_or_default(),
             thread_source: self.thread_source,
             unavailable: None,

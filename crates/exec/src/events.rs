@@ -24,6 +24,9 @@ pub(crate) enum ExecEvent<'a> {
     /// An item that takes time began.
     #[serde(rename = "item.started")]
     ItemStarted { item: ExecItem<'a> },
+    /// A call may run; with `--explain` only.
+    #[serde(rename = "item.allowed")]
+    ItemAllowed { item_id: ItemName, why: &'a str },
     /// A plan changed.
     #[serde(rename = "item.updated")]
     ItemUpdated { item: ExecItem<'a> },

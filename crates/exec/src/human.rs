@@ -96,6 +96,10 @@ impl Human {
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemUpdated(item) => self.updated(item),
             EventKind::ItemCompleted(item) => self.completed(item),
+            EventKind::CallAllowed { why, .. } => {
+                let line = self.tinted(Tint::Dim, &format!("allowed: {}", printable(why)));
+                format!("{}{line}\n", self.flush())
+            }
             EventKind::TurnFailed(error) => self.failed(error),
             EventKind::TurnInterrupted => self.fatal("interrupted", &[], &[]),
             // The end of the turn is told by `finish`, which knows the terminal.

@@ -54,6 +54,10 @@ impl JsonLines {
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemUpdated(item) => self.updated(item),
             EventKind::ItemCompleted(item) => self.completed(item),
+            EventKind::CallAllowed { item, why } => {
+                let item_id = self.name(*item);
+                line(&ExecEvent::ItemAllowed { item_id, why })
+            }
             EventKind::TurnCompleted { usage } => {
                 let mut lines = self.close_open();
                 self.turn = Turn::Ended;

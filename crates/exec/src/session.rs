@@ -463,6 +463,7 @@ fn start_options(request: &Request, begin: Begin) -> StartOptions {
             false => Storage::Stored,
         },
         thread_source: request.thread_source.clone(),
+        explain: request.explain,
         ..StartOptions::default()
     }
 }

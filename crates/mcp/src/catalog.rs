@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use codex_config::McpServerConfig;
-use codex_protocol::{ServerName, ToolAnnotations, ToolApprovalMode, ToolRef};
+use codex_protocol::{ApproveWhen, ServerName, ToolAnnotations, ToolApprovalMode, ToolRef};
 use codex_rmcp_client::{ServerInfo, ToolDefinition, ToolList};
 use serde_json::Value;
 
@@ -67,6 +67,8 @@ pub struct CatalogTool {
     pub parameters: Arc<Value>,
     /// Who decides whether it may run.
     pub approval_mode: ToolApprovalMode,
+    /// The arguments with which it may, although the mode would ask.
+    pub approve_when: Option<Arc<ApproveWhen>>,
     /// Limit of its output in tokens; `None` = the default.
     pub output_token_limit: Option<u64>,
     /// Whether calls may run beside other calls of the same server.
@@ -186,6 +188,7 @@ impl ToolCatalog {
                     definition: offered.definition.clone(),
                     parameters: offered.parameters.clone(),
                     approval_mode: offered.approval_mode,
+                    approve_when: offered.approve_when.clone(),
                     output_token_limit: offered.output_token_limit,
                     supports_parallel_calls: offered.supports_parallel_calls,
                 })
@@ -244,6 +247,7 @@ pub(crate) struct OfferedTool {
     pub(crate) definition: Arc<ToolDefinition>,
     parameters: Arc<Value>,
     approval_mode: ToolApprovalMode,
+    approve_when: Option<Arc<ApproveWhen>>,
     output_token_limit: Option<u64>,
     supports_parallel_calls: bool,
 }
@@ -340,6 +344,7 @@ impl ServerListing {
                 self.offered.push(OfferedTool {
                     parameters: Arc::new(parameters),
                     approval_mode: config.approval_mode(&name),
+                    approve_when: config.approve_when(&name).cloned().map(Arc::new),
                     output_token_limit: settings.and_then(|settings| settings.output_token_limit),
                     supports_parallel_calls: config.supports_parallel_tool_calls,
                     definition: Arc::new(definition),
@@ -403,6 +408,7 @@ mod tests {
                 }),
                 parameters: Arc::default(),
                 approval_mode: ToolApprovalMode::Auto,
+                approve_when: None,
                 output_token_limit: None,
                 supports_parallel_calls: false,
             });

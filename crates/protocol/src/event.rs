@@ -45,6 +45,13 @@ pub enum EventKind {
         /// The server's words, or `progress/total`.
         message: String,
     },
+    /// A call may run; told to frontends that want to know why.
+    CallAllowed {
+        /// The item of the call.
+        item: ItemId,
+        /// The rule that decided, in words.
+        why: String,
+    },
     /// The turn ended well.
     TurnCompleted {
         /// Tokens of all requests of this turn.

@@ -4,6 +4,7 @@
 //! and operations do not: each wire format has one owner module elsewhere that converts them.
 //! **Absent on purpose:** wire formats, tokio, anything that does work.
 
+mod approve_when;
 mod event;
 mod ids;
 mod item;
@@ -11,6 +12,7 @@ mod mcp;
 mod op;
 mod policy;
 
+pub use approve_when::ApproveWhen;
 pub use event::{Event, EventKind, TokenUsage, TurnError, TurnErrorKind};
 pub use ids::{CallId, IdError, ItemId, ServerName, ServerNameError, ThreadId, ToolRef};
 pub use item::{

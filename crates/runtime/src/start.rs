@@ -42,6 +42,8 @@ pub struct StartOptions {
     pub thread_source: Option<String>,
     /// Whether text deltas are wanted.
     pub stream_deltas: bool,
+    /// Whether it is told by which rule a call is allowed.
+    pub explain: bool,
     /// How long the first request waits for optional servers when nothing is configured; zero is
     /// until each is ready or has failed by its own limit.
     pub default_grace: Duration,
@@ -289,6 +291,7 @@ impl Loaded {
             .unwrap_or(options.default_grace);
         settings.optional_startup_grace = (!grace.is_zero()).then_some(grace);
         settings.stream_deltas = options.stream_deltas;
+        settings.explain = options.explain;
         settings.storage = options.storage;
         settings.shell_path = codex_tools::environment::shell(&self.env);
         settings.env = self.env.without(redaction::token_variables(config));

@@ -10,6 +10,7 @@ mod app_server_support;
 mod cli_basics;
 mod doctor;
 mod edits;
+mod exec_explain;
 mod exec_faults;
 mod exec_files;
 mod exec_hands;

@@ -220,6 +220,7 @@ fn server_b() -> impl Strategy<Value = McpServerConfig> {
             ToolSettings {
                 approval_mode,
                 output_token_limit,
+                approve_when: None,
             }
         });
     let settings = btree_map("[a-z. ]{1,4}", tool, 0..3);

@@ -320,6 +320,53 @@ fn old_spellings_of_features_work_with_a_notice() {
 
 /// Row 7.quarantine.
 #[test]
+fn a_rule_of_arguments_with_a_slip_turns_its_server_off() {
+    let entry = |rule: &str| {
+        said(&format!(
+            "[mcp_servers.a]\ncommand = \"x\"\n[mcp_servers.a.tools.t]\n{rule}\n"
+        ))
+    };
+    assert_eq!(
+        entry("approve_when = { path = { within = \"/srv\" }, n = { max = 3 } }"),
+        ""
+    );
+    assert_snapshot!(entry("approve_when = { path = { prefx = \"/srv/\" } }"), @"
+    warning: HOME/config.toml:3:22: argument `path`: `prefx` is no test; there are equals, one_of, prefix, within, min, max, absent
+    in `mcp_servers.a.tools.t`
+    MCP server `a` is off until this is repaired.
+    ");
+    assert_snapshot!(entry("approve_when = true"), @"
+    warning: HOME/config.toml:3:22: expected a table of arguments with their tests, or a list of such tables
+    in `mcp_servers.a.tools.t`
+    MCP server `a` is off until this is repaired.
+    ");
+    assert_snapshot!(entry("approve_when = { x = { equals = 1 } }\napproval_mode = \"approve\""), @r#"
+    warning: HOME/config.toml:3:16: tools.t: approve_when beside approval_mode = "approve", which runs every call
+    in `mcp_servers.a.tools`
+    MCP server `a` is off until this is repaired.
+    hint: remove one of the two
+    "#);
+}
+
+#[test]
+fn a_rule_of_arguments_holds_its_tool_whatever_the_default_of_the_server() {
+    let case = case(
+        "[mcp_servers.a]\ncommand = \"x\"\ndefault_tools_approval_mode = \"approve\"\n\
+         [mcp_servers.a.tools.t]\napprove_when = { path = { within = \"/srv\" } }\n",
+    );
+    let config = case.loaded().config;
+    let server = config.mcp_servers.values().next().unwrap();
+    assert_eq!(
+        ["t", "u"].map(|tool| server.approval_mode(tool)),
+        [
+            codex_protocol::ToolApprovalMode::Prompt,
+            codex_protocol::ToolApprovalMode::Approve
+        ]
+    );
+    assert!(server.approve_when("t").is_some() && server.approve_when("u").is_none());
+}
+
+#[test]
 fn a_quarantined_entry_keeps_what_could_be_read() {
     let case = case("[mcp_servers.a]\nurl = \"http://h/\"\nrequired = true\nscopes = 3\n");
     let config = case.loaded().config;

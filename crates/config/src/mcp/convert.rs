@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use codex_host::Secret;
-use codex_protocol::ServerName;
+use codex_protocol::{ServerName, ToolApprovalMode};
 
 use crate::tree::{self, Node};
 
@@ -64,9 +64,16 @@ pub(crate) fn from_raw(name: ServerName, raw: RawMcpServer) -> Result<McpServerC
             ABOVE_ZERO,
         ));
     }
-    let mut tools = raw.tools.iter().flat_map(BTreeMap::values);
-    if tools.any(|tool| tool.output_token_limit == Some(0)) {
-        return Err(EntryError::new(&["tools"], ABOVE_ZERO));
+    for (name, tool) in raw.tools.iter().flatten() {
+        if tool.output_token_limit == Some(0) {
+            return Err(EntryError::new(&["tools"], ABOVE_ZERO));
+        }
+        if tool.approve_when.is_some() && tool.approval_mode == Some(ToolApprovalMode::Approve) {
+            let text = format!(
+                "tools.{name}: approve_when beside approval_mode = \"approve\", which runs every call"
+            );
+            return Err(EntryError::new(&["tools"], text).hint("remove one of the two"));
+        }
     }
     let server = base(name, &raw);
     Ok(McpServerConfig {

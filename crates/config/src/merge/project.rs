@@ -29,6 +29,7 @@ const CREDENTIAL_KEYS: &[&str] = &[
 ];
 const DEFAULT_MODE: &str = "default_tools_approval_mode";
 const TOOL_MODE: &str = "approval_mode";
+const TOOL_RULE: &str = "approve_when";
 const APPROVE: &str = "approve";
 const PROMPT: &str = "prompt";
 
@@ -91,6 +92,9 @@ pub(super) fn drop_credentials(low: &mut Table) -> Vec<String> {
             settings.remove(TOOL_MODE);
             dropped.push(format!("tools.{}.{TOOL_MODE}", tool.key));
         }
+        if settings.remove(TOOL_RULE).is_some() {
+            dropped.push(format!("tools.{}.{TOOL_RULE}", tool.key));
+        }
     }
     dropped
 }
@@ -120,15 +124,24 @@ pub(super) fn refuse(low: &Table, high: &mut Table) -> Vec<String> {
     });
     let low_tools = low.get("tools").and_then(|entry| entry.node.as_table());
     for tool in tools_of(high) {
-        let old = low_tools.and_then(|tools| tools.get(&tool.key));
-        let old = old.and_then(|old| old.node.as_table()?.get(TOOL_MODE));
+        let old = low_tools.and_then(|tools| tools.get(&tool.key)?.node.as_table());
         let Some(settings) = tool.node.as_table_mut() else {
             continue;
         };
-        if settings.get(TOOL_MODE).is_some_and(|new| frees(old, new)) {
-            settings.remove(TOOL_MODE);
-            refused.push(format!("tools.{}.{TOOL_MODE}", tool.key));
-        }
+        let old = |key| old.and_then(|old| old.get(key));
+        let is_freed = |new: &Entry| match new.key.as_str() {
+            TOOL_MODE => frees(old(TOOL_MODE), new),
+            // Whatever such a rule says, more calls run with it than without.
+            TOOL_RULE => old(TOOL_RULE).is_none_or(|old| old.node != new.node),
+            _ => false,
+        };
+        settings.0.retain(|new| {
+            let is_refused = is_freed(new);
+            if is_refused {
+                refused.push(format!("tools.{}.{}", tool.key, new.key));
+            }
+            !is_refused
+        });
     }
     refused
 }

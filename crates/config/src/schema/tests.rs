@@ -9,7 +9,8 @@ use crate::{LoadRequest, SystemPaths, load};
 
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.schema.json");
 const README: &str = include_str!("../../../../README.md");
-const DOCS: [&str; 4] = [
+const DOCS: [&str; 5] = [
+    include_str!("../../../../docs/approvals.md"),
     include_str!("../../../../docs/config.md"),
     include_str!("../../../../docs/exec.md"),
     include_str!("../../../../docs/mcp.md"),

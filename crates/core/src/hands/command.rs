@@ -30,7 +30,7 @@ pub(super) async fn run(call: &HandCall, request: CommandRequest) -> Done {
         events.completed(item, details).await;
         return Done::failed(ABORTED);
     }
-    let session = match start(call, &request) {
+    let session = match start(call, item, &request).await {
         Ok(session) => session,
         Err(why) => {
             let details = running::ended(command, why.clone(), None);
@@ -94,12 +94,12 @@ pub(super) async fn write(call: &HandCall, request: WriteRequest) -> Done {
 }
 
 /// Decides and starts; the error is a sentence for the model and the item.
-fn start(call: &HandCall, request: &CommandRequest) -> Result<Session, String> {
+async fn start(call: &HandCall, item: ItemId, request: &CommandRequest) -> Result<Session, String> {
     let settings = call.settings();
     let cwd = call.folder(request.workdir.as_deref());
     let facts = CommandFacts::of(request, &cwd, &Approved::default());
     match approvals::decide_command(facts, settings.approval, settings.sandbox) {
-        Gate::Allow(_) => {}
+        Gate::Allow(by) => call.services.explain(item, by).await,
         Gate::Ask(why) => return Err(approvals::cannot_ask(why)),
         Gate::Deny(why) => return Err(why),
     }

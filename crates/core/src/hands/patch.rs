@@ -7,7 +7,7 @@ use codex_tools::request::PatchRequest;
 use tokio::time::Instant;
 
 use super::{HandCall, workspace};
-use crate::approvals::{self, Gate};
+use crate::approvals::{self, AllowedBy, Gate};
 use crate::calls::{Done, INTERRUPTED};
 
 /// Applies a patch and shows it as one item, which has an end and no beginning on every wire.
@@ -22,9 +22,14 @@ pub(super) async fn run(call: &HandCall, request: PatchRequest) -> Done {
     };
     let failed = |why: &str| Applied {
         changes: Vec::new(),
+        allowed: None,
         result: Err(why.to_owned()),
     };
-    let Applied { changes, result } = match call.cancel.is_cancelled() {
+    let Applied {
+        changes,
+        allowed,
+        result,
+    } = match call.cancel.is_cancelled() {
         true => failed(INTERRUPTED),
         false => tokio::task::spawn_blocking(move || job.run())
             .await
@@ -40,6 +45,9 @@ pub(super) async fn run(call: &HandCall, request: PatchRequest) -> Done {
     };
     let events = &call.services.events;
     let item = events.new_item();
+    if let Some(by) = allowed {
+        call.services.explain(item, by).await;
+    }
     let details = ItemDetails::FileChange(FileChange {
         changes,
         status,
@@ -59,6 +67,8 @@ struct Job {
 struct Applied {
     /// What it was about; empty when it could not be read.
     changes: Vec<PatchChange>,
+    /// The rule that let it be applied.
+    allowed: Option<AllowedBy>,
     result: Result<String, String>,
 }
 
@@ -69,25 +79,32 @@ impl Job {
             Err(error) => {
                 return Applied {
                     changes: Vec::new(),
+                    allowed: None,
                     result: Err(PatchError::from(error).to_string()),
                 };
             }
         };
         let mut changes = named(&patch, &self.cwd);
         changes.sort_by(|a, b| a.path.cmp(&b.path));
+        let decided = self.decide();
         Applied {
-            result: self.apply(&patch),
             changes,
+            allowed: decided.as_ref().ok().copied(),
+            result: decided.and_then(|_| self.apply(&patch)),
+        }
+    }
+
+    fn decide(&self) -> Result<AllowedBy, String> {
+        let settings = &self.call.settings;
+        match approvals::decide_patch(settings.approval, settings.sandbox) {
+            Gate::Allow(by) => Ok(by),
+            Gate::Ask(why) => Err(approvals::cannot_ask(why)),
+            Gate::Deny(why) => Err(why),
         }
     }
 
     fn apply(&self, patch: &codex_apply_patch::Patch) -> Result<String, String> {
         let settings = &self.call.settings;
-        match approvals::decide_patch(settings.approval, settings.sandbox) {
-            Gate::Allow(_) => {}
-            Gate::Ask(why) => return Err(approvals::cannot_ask(why)),
-            Gate::Deny(why) => return Err(why),
-        }
         let policy = settings.policy();
         let fence = workspace(settings, &policy).fence();
         let fence = fence.map_err(|error| error.to_string())?;

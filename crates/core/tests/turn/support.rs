@@ -295,6 +295,7 @@ pub(crate) fn line(event: &EventKind) -> String {
         }
         EventKind::AgentMessageDelta { item, delta } => format!("{item} text: {delta}"),
         EventKind::ReasoningDelta { item, delta } => format!("{item} reasoning: {delta:?}"),
+        EventKind::CallAllowed { item, why } => format!("{item} allowed: {why}"),
         EventKind::McpProgress { item, message } => format!("{item} progress: {message}"),
         EventKind::TurnCompleted { usage } => {
             format!(

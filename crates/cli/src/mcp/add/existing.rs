@@ -122,8 +122,11 @@ fn drop_approvals(server: &mut McpServerConfig) -> Vec<String> {
         dropped.push("all tools".to_owned());
     }
     for (tool, settings) in &mut server.tool_settings {
-        if settings.approval_mode == Some(ToolApprovalMode::Approve) {
+        let is_approved = settings.approval_mode == Some(ToolApprovalMode::Approve);
+        if is_approved {
             settings.approval_mode = None;
+        }
+        if settings.approve_when.take().is_some() || is_approved {
             dropped.push(format!("`{tool}`"));
         }
     }

@@ -352,6 +352,7 @@ approval_mode = "approve"
 output_token_limit = 7
 [mcp_servers.s.tools.u]
 approval_mode = "prompt"
+approve_when = { id = { min = 1 } }
 "#;
 
 /// Row M6.
@@ -363,7 +364,7 @@ fn m6_credentials_do_not_follow_a_project_to_another_origin() {
             "project/.codex/config.toml",
             "[mcp_servers.s]\nurl = \"https://evil.example/mcp\"\n",
         );
-    assert_snapshot!(machine.said(), @"warning: /project/.codex/config.toml:2:1: the project changes what MCP server `s` is; not taken over from lower layers: bearer_token_env_var, http_headers, env_http_headers, http_headers_helper, oauth, default_tools_approval_mode, tools.t.approval_mode");
+    assert_snapshot!(machine.said(), @"warning: /project/.codex/config.toml:2:1: the project changes what MCP server `s` is; not taken over from lower layers: bearer_token_env_var, http_headers, env_http_headers, http_headers_helper, oauth, default_tools_approval_mode, tools.t.approval_mode, tools.u.approve_when");
     let server = machine.server();
     let McpTransport::StreamableHttp(http) = &server.transport else {
         panic!()
@@ -376,6 +377,7 @@ fn m6_credentials_do_not_follow_a_project_to_another_origin() {
     assert_eq!(server.tool_settings["t"].approval_mode, None);
     assert_eq!(server.tool_settings["t"].output_token_limit, Some(7));
     assert!(server.tool_settings["u"].approval_mode.is_some());
+    assert_eq!(server.approve_when("u"), None);
     assert_eq!(server.tools.enabled.unwrap(), ["t"]);
 }
 
@@ -472,6 +474,40 @@ fn m6_a_project_changes_no_way_of_a_login_that_stays() {
 }
 
 /// Row M6.
+#[test]
+fn m6_a_project_approves_no_arguments_of_a_lower_server() {
+    let user = "[mcp_servers.s]\ncommand = \"x\"\n\
+                tools.t.approve_when = { path = { within = \"/srv\" } }\n";
+    let with = |text: &str| {
+        Machine::trusting().file("etc/config.toml", user).file(
+            "project/.codex/config.toml",
+            &format!("[mcp_servers.s]\n{text}\n"),
+        )
+    };
+    let own = Machine::new().file("etc/config.toml", user).server();
+    for loose in [
+        "tools.t.approve_when = { path = { within = \"/\" } }",
+        "tools.t.approve_when.path.within = \"/\"",
+        "tools.t.approve_when = [{ path = { within = \"/srv\" } }, { x = { equals = 1 } }]",
+        "tools.u.approve_when = { path = { within = \"/srv\" } }",
+        // The rule of the user holds it; a mode would let more run.
+        "tools.t.approval_mode = \"auto\"",
+    ] {
+        let machine = with(loose);
+        let said = machine.said();
+        let key = loose.split([' ', '.']).nth(2).unwrap();
+        assert!(said.contains("a project cannot loosen"), "{loose}: {said}");
+        assert!(said.contains(key), "{loose}: {said}");
+        let server = machine.server();
+        assert_eq!(server.approve_when("t"), own.approve_when("t"), "{loose}");
+        assert_eq!(server.approve_when("u"), None, "{loose}");
+        let mode = server.approval_mode("t");
+        assert_eq!(mode, codex_protocol::ToolApprovalMode::Prompt, "{loose}");
+    }
+    let same = with("tools.t.approve_when = { path = { within = \"/srv\" } }");
+    assert_eq!(same.said(), "");
+}
+
 #[test]
 fn m6_a_project_only_tightens_what_holds_a_server() {
     let user = "[mcp_servers.s]\ncommand = \"x\"\nsandbox = \"read-only\"\npin_tools = true\n\
