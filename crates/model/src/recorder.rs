@@ -112,7 +112,7 @@ impl Recorder {
         };
         let file = PrivateFile::create_new(path).map_err(|why| match why.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                failed("the file exists, and a recording never overwrites".to_owned())
+                failed("the file exists, and a recording never overwrites one: remove it, or name another file".to_owned())
             }
             _ => failed(why.to_string()),
         })?;

@@ -271,9 +271,16 @@ fn check_url(url: Option<&str>) -> Result<(), CliError> {
     };
     McpServerConfig::check_url(url).map_err(|why| {
         let shown = Secrets::Masked.url(url);
-        CliError::usage(format!(
+        let error = CliError::usage(format!(
             "invalid value '{shown}' for '--url <URL>': it {why}"
-        ))
+        ));
+        let lacks_scheme = url.contains(['.', ':', '/'])
+            && !url.contains("://")
+            && McpServerConfig::check_url(&format!("http://{url}")).is_ok();
+        match lacks_scheme {
+            true => error.hint("put http:// or https:// in front of it"),
+            false => error,
+        }
     })
 }
 

@@ -272,6 +272,15 @@ fn usage_errors_come_before_anything_is_written() {
         For more information, try '--help'.
         [exit 2]
         ");
+    assert_snapshot!(add(&home, &["x", "--url", "localhost:3001/mcp"]), @"
+        [stderr]
+        error: invalid value 'localhost:[PORT]/mcp' for '--url <URL>': it is not an absolute http or https URL
+
+        hint: put http:// or https:// in front of it
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
     assert_snapshot!(add(&home, &["x", "--url", "http://u:p@h/"]), @"
         [stderr]
         error: invalid value 'http://u:*****@h/' for '--url <URL>': it must not contain a user name or password

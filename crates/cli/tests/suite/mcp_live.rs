@@ -448,6 +448,18 @@ fn arguments_are_checked_before_anything_is_sent() {
         For more information, try '--help'.
         [exit 2]
         ");
+    assert_snapshot!(home.codex(["mcp", "call", "x", "add", "a=1"]).run(), @"
+        [stderr]
+        error: the arguments must be a JSON object
+
+        Caused by:
+            expected value at line 1 column 1
+
+        hint: single arguments are given as `-a KEY=VALUE`
+
+        For more information, try '--help'.
+        [exit 2]
+        ");
     assert_snapshot!(home.codex(["mcp", "call", "x", "add", "-a", "a"]).run(), @"
         [stderr]
         error: Invalid argument (missing '='): a

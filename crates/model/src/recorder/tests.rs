@@ -296,7 +296,7 @@ fn a_file_that_exists_is_never_overwritten() {
     let error = Recorder::create(&path, inner, settings).unwrap_err();
     assert_eq!(
         error.why,
-        "the file exists, and a recording never overwrites"
+        "the file exists, and a recording never overwrites one: remove it, or name another file"
     );
     assert!(run.file().contains("gpt-5.5"));
 }

@@ -51,7 +51,16 @@ pub(super) async fn read(
                 let text = off_thread(open_and_read, cancel).await?;
                 text.map_err(|why| cannot_read(file, &why))?
             }
-            None => return parse(args, "the arguments", CliError::usage).map(RawArguments::Object),
+            None => {
+                let parsed = parse(args, "the arguments", CliError::usage);
+                let is_pair = args.contains('=') && !args.trim_start().starts_with(['{', '[']);
+                return parsed
+                    .map(RawArguments::Object)
+                    .map_err(|error| match is_pair {
+                        true => error.hint("single arguments are given as `-a KEY=VALUE`"),
+                        false => error,
+                    });
+            }
         },
     };
     parse(&text, "the input", CliError::new).map(RawArguments::Object)
