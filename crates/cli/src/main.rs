@@ -44,7 +44,14 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => {
+            let code = usage(&error);
+            // A newer client may type what this version does not know, and pipes its prompt all the same.
+            if error.use_stderr() && std::env::args_os().any(|word| word == "exec") {
+                codex_exec::discard_prompt();
+            }
+            return code;
+        }
     };
     let result = match cli.command {
         Some(Command::Exec(args)) => {

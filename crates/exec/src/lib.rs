@@ -19,4 +19,5 @@ mod session;
 mod view;
 
 pub use args::ExecArgs;
+pub use prompt::discard_prompt;
 pub use run::{ExecExit, run};

@@ -92,10 +92,19 @@ impl PromptSource {
 ///
 /// A program that starts us writes its prompt whatever becomes of us. A pipe that closes under it is
 /// its error, and one that it raises instead of ours: the public SDKs would not tell why a run failed.
-pub(crate) async fn discard_stdin() {
-    if stdin_kind() == Stdin::Data {
-        let forget = || std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
-        let _ = tokio::time::timeout(DISCARD_LIMIT, in_thread("stdin", forget)).await;
+/// Blocks for [`DISCARD_LIMIT`] at most.
+pub fn discard_prompt() {
+    if stdin_kind() != Stdin::Data {
+        return;
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let forget = move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        // Nobody listens any more when the limit has passed.
+        let _ = sender.send(());
+    };
+    if std::thread::Builder::new().spawn(forget).is_ok() {
+        let _ = receiver.recv_timeout(DISCARD_LIMIT);
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ExecArgs;
 use crate::args::{Request, UsageError};
+use crate::prompt::discard_prompt;
 use crate::session::{self, End};
 
 /// From a signal to the end of the process at the latest, a little under what the contract gives.
@@ -97,6 +98,7 @@ fn usage(error: UsageError) -> ExecExit {
     say(&format!(
         "error: {error}\n\nFor more information, try '--help'."
     ));
+    discard_prompt();
     ExecExit::Code(2)
 }
 

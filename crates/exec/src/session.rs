@@ -101,7 +101,7 @@ pub(crate) async fn run(
             view.fatal(&failure).await;
             out.flushed().await;
             tokio::select! {
-                () = prompt::discard_stdin() => {}
+                _ = in_thread("discard", prompt::discard_prompt) => {}
                 () = interrupt.cancelled() => {}
             }
             End::Failed

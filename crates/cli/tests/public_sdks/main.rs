@@ -118,7 +118,8 @@ cases! {
             config_overrides_reach_the_config,
             each_mode_of_web_search_is_offered,
             the_source_of_a_thread_is_kept,
-            a_program_of_cyber_access_is_taken;
+            a_program_of_cyber_access_is_taken,
+            an_option_that_is_not_known_is_an_error;
     }
     python {
         items: an_item_of_every_type_passes_the_typed_models;

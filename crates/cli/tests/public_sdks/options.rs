@@ -252,3 +252,16 @@ pub(crate) fn a_program_of_cyber_access_is_taken(room: &Room) {
     let told = item_of(&turn, "error")["message"].as_str().unwrap();
     assert!(told.contains("--cyber-access-program"), "{told}");
 }
+
+pub(crate) fn an_option_that_is_not_known_is_an_error(room: &Room) {
+    // As a newer package would send it, with a prompt that no pipe holds.
+    let step = json!({
+        "input": "x".repeat(300_000), "options": {"cyber_access_program": "of_the_future"},
+    });
+    let error = error_of(&room.turn(json!({}), step));
+    assert!(
+        error.contains("code 2") && error.contains("of_the_future"),
+        "{error}"
+    );
+    assert!(room.provider.requests().is_empty());
+}
