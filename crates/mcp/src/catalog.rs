@@ -260,8 +260,13 @@ impl ServerListing {
         list: ToolList,
         pinned: Option<PinnedTools>,
     ) -> Self {
+        let holds = |pinned: &PinnedTools| pinned.holds_instructions();
+        let instructions = match pinned.as_ref().is_some_and(holds) {
+            true => None,
+            false => info.instructions.clone(),
+        };
         let mut listing = Self {
-            instructions: info.instructions.clone(),
+            instructions,
             has_skills: info.has_skills(),
             pinned: pinned.map(Arc::new),
             ..Self::default()

@@ -40,7 +40,7 @@ pub struct ToolPins {
     lock: AbsPath,
 }
 
-/// One difference between the pinned tools of a server and those of now.
+/// One difference between what a server said when it was pinned and what it says now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Drift {
     /// A tool is not what it was.
@@ -71,6 +71,13 @@ pub enum Drift {
         /// Its name.
         tool: String,
     },
+    /// The server gives other instructions to the model.
+    Instructions {
+        /// What they were; empty for none.
+        before: String,
+        /// What they are.
+        after: String,
+    },
 }
 
 /// The list of a server with `pin_tools`, judged.
@@ -80,6 +87,8 @@ pub struct PinnedTools {
     pub drift: Result<Vec<Drift>, PinError>,
     /// The list, for [`ToolPins::approve`].
     pub tools: Vec<ToolDefinition>,
+    /// The instructions that came with it, likewise.
+    pub instructions: Option<String>,
 }
 
 impl PinnedTools {
@@ -94,7 +103,14 @@ impl PinnedTools {
         }
     }
 
-    /// Tells the drift of the tools that the user wants, in one sentence.
+    /// Says whether the model gets the instructions.
+    pub(crate) fn holds_instructions(&self) -> bool {
+        let is_about_them = |drift: &Drift| matches!(drift, Drift::Instructions { .. });
+        let drift = self.drift.as_ref();
+        drift.map_or(true, |drift| drift.iter().any(is_about_them))
+    }
+
+    /// Tells the drift of the tools that the user wants, and of the instructions, in one sentence.
     pub(crate) fn complaint(
         &self,
         server: &ServerName,
@@ -109,27 +125,33 @@ impl PinnedTools {
         };
         let told: Vec<&Drift> = drift
             .iter()
-            .filter(|drift| is_wanted(drift.tool()))
+            .filter(|drift| drift.tool().is_none_or(&is_wanted))
             .collect();
-        if told.is_empty() {
-            return None;
-        }
         let mut words: Vec<String> = told
             .iter()
             .take(MAX_TOLD)
-            .map(|drift| format!("`{}` is {}", quoted(drift.tool()), drift.short()))
+            .map(|drift| match drift.tool() {
+                Some(tool) => format!("`{}` is {}", quoted(tool), drift.short()),
+                None => "its instructions are changed".to_owned(),
+            })
             .collect();
         if told.len() > MAX_TOLD {
             words.push(format!("{} more", told.len() - MAX_TOLD));
         }
-        let held = match told.iter().any(|drift| drift.held().is_some()) {
+        let held = match told.iter().any(|drift| drift.is_held()) {
             true => "; what differs is held back",
             false => "",
         };
-        let text = format!(
-            "the tools of MCP server `{server}` are not those that were pinned: {}{held}",
-            words.join(", ")
-        );
+        let words = words.join(", ");
+        let text = match told.as_slice() {
+            [] => return None,
+            [Drift::Instructions { .. }] => format!(
+                "the instructions of MCP server `{server}` are not those that were pinned; they are held back"
+            ),
+            _ => format!(
+                "the tools of MCP server `{server}` are not those that were pinned: {words}{held}"
+            ),
+        };
         Some(McpNotice {
             hints: vec![format!(
                 "`codex mcp pins {server}` shows what differs, and with --approve accepts it"
@@ -165,36 +187,43 @@ impl Drift {
             Self::Changed { tool, .. } | Self::Renamed { tool, .. } | Self::New { tool, .. } => {
                 Some(tool)
             }
-            Self::Removed { .. } => None,
+            Self::Removed { .. } | Self::Instructions { .. } => None,
         }
     }
 
-    /// Says what became of the tool, as the rest of a sentence about it.
+    /// Returns whether something of it is kept from the model.
+    fn is_held(&self) -> bool {
+        !matches!(self, Self::Removed { .. })
+    }
+
+    /// Says what became of it, as the rest of a sentence about it.
     pub fn what(&self) -> String {
         match self {
             Self::Changed { .. } => "changed since it was pinned".to_owned(),
             Self::Renamed { from, .. } => format!("renamed from `{from}` since it was pinned"),
             Self::New { .. } => "new since the tools were pinned".to_owned(),
             Self::Removed { .. } => "gone since it was pinned".to_owned(),
+            Self::Instructions { .. } => "changed since they were pinned".to_owned(),
         }
     }
 
     fn short(&self) -> String {
         match self {
-            Self::Changed { .. } => "changed".to_owned(),
+            Self::Changed { .. } | Self::Instructions { .. } => "changed".to_owned(),
             Self::Renamed { from, .. } => format!("`{}` under another name", quoted(from)),
             Self::New { .. } => "new".to_owned(),
             Self::Removed { .. } => "gone".to_owned(),
         }
     }
 
-    /// Returns the tool that it is about.
-    pub fn tool(&self) -> &str {
+    /// Returns the tool that it is about; `None` for the instructions.
+    pub fn tool(&self) -> Option<&str> {
         match self {
             Self::Changed { tool, .. }
             | Self::Renamed { tool, .. }
             | Self::New { tool, .. }
-            | Self::Removed { tool } => tool,
+            | Self::Removed { tool } => Some(tool),
+            Self::Instructions { .. } => None,
         }
     }
 }
@@ -250,7 +279,12 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
-type Pins = BTreeMap<String, Pin>;
+/// What is pinned of one server, or would be.
+#[derive(Debug, Default)]
+struct Pins {
+    tools: BTreeMap<String, Pin>,
+    instructions: Option<String>,
+}
 
 impl ToolPins {
     /// Keeps pins in the user's directory.
@@ -271,20 +305,23 @@ impl ToolPins {
         pins: Option<&Self>,
         server: &ServerName,
         tools: Vec<ToolDefinition>,
+        instructions: Option<String>,
     ) -> PinnedTools {
+        let held = |tools| PinnedTools {
+            drift: Err(PinError::no_place()),
+            tools,
+            instructions: None,
+        };
         let Some(pins) = pins.cloned() else {
-            let drift = Err(PinError::no_place());
-            return PinnedTools { drift, tools };
+            return held(tools);
         };
         let server = server.clone();
-        let judging = tokio::task::spawn_blocking(move || {
-            let drift = pins.judge(&server, &tools);
-            PinnedTools { drift, tools }
+        let judging = tokio::task::spawn_blocking(move || PinnedTools {
+            drift: pins.judge(&server, &tools, instructions.as_deref()),
+            tools,
+            instructions,
         });
-        judging.await.unwrap_or_else(|_| PinnedTools {
-            drift: Err(PinError::no_place()),
-            tools: Vec::new(),
-        })
+        judging.await.unwrap_or_else(|_| held(Vec::new()))
     }
 
     /// Compares a list with the pins of its server; the first list of a server becomes its pins. Blocks.
@@ -292,8 +329,9 @@ impl ToolPins {
         &self,
         server: &ServerName,
         tools: impl IntoIterator<Item = &'t ToolDefinition>,
+        instructions: Option<&str>,
     ) -> Result<Vec<Drift>, PinError> {
-        let now = pins_of(tools);
+        let now = pins_of(tools, instructions);
         if let Some(pinned) = pinned(&self.read()?, server) {
             return pinned
                 .map(|pinned| drift(&pinned, &now))
@@ -316,10 +354,11 @@ impl ToolPins {
         &self,
         server: &ServerName,
         tools: impl IntoIterator<Item = &'t ToolDefinition>,
+        instructions: Option<&str>,
     ) -> Result<(), PinError> {
         let _lock = self.locked()?;
         let mut document = self.read()?;
-        self.write(&mut document, server, &pins_of(tools))
+        self.write(&mut document, server, &pins_of(tools, instructions))
     }
 
     /// Takes the pins of a server away; says whether there were any. Blocks.
@@ -363,6 +402,7 @@ impl ToolPins {
         pins: &Pins,
     ) -> Result<(), PinError> {
         let tools: Map<String, Value> = pins
+            .tools
             .iter()
             .map(|(name, pin)| {
                 let value = json!({"sha256": pin.sha256, "definition": pin.definition});
@@ -376,7 +416,11 @@ impl ToolPins {
         let Value::Object(servers) = servers else {
             return Err(self.unreadable());
         };
-        servers.insert(server.to_string(), json!({ "tools": tools }));
+        let mut own = json!({ "tools": tools });
+        if let Some(instructions) = &pins.instructions {
+            own["instructions"] = instructions.as_str().into();
+        }
+        servers.insert(server.to_string(), own);
         self.replace(document)
     }
 
@@ -408,18 +452,32 @@ fn pinned(document: &Map<String, Value>, server: &ServerName) -> Option<Option<P
     let own = document.get("servers")?.get(server.as_str())?;
     let read = || {
         let tools = own.get("tools")?.as_object()?;
-        let pins = tools.iter();
-        pins.map(|(name, value)| Some((name.clone(), Pin::read(value)?)))
-            .collect()
+        let tools = tools.iter();
+        let tools = tools.map(|(name, value)| Some((name.clone(), Pin::read(value)?)));
+        let instructions = match own.get("instructions") {
+            None => None,
+            Some(text) => Some(text.as_str()?.to_owned()),
+        };
+        Some(Pins {
+            tools: tools.collect::<Option<_>>()?,
+            instructions,
+        })
     };
     Some(read())
 }
 
-fn pins_of<'t>(tools: impl IntoIterator<Item = &'t ToolDefinition>) -> Pins {
-    let mut pins = Pins::new();
+fn pins_of<'t>(
+    tools: impl IntoIterator<Item = &'t ToolDefinition>,
+    instructions: Option<&str>,
+) -> Pins {
+    let mut pins = Pins {
+        instructions: instructions.map(str::to_owned),
+        ..Pins::default()
+    };
     for tool in tools {
         // The first of two tools of one name is the one that is used.
-        pins.entry(tool.name.clone())
+        pins.tools
+            .entry(tool.name.clone())
             .or_insert_with(|| Pin::of(tool));
     }
     pins
@@ -427,11 +485,18 @@ fn pins_of<'t>(tools: impl IntoIterator<Item = &'t ToolDefinition>) -> Pins {
 
 /// Compares; a tool that only has another name is told as such.
 fn drift(pinned: &Pins, now: &Pins) -> Vec<Drift> {
+    let mut drift = Vec::new();
+    if pinned.instructions != now.instructions {
+        drift.push(Drift::Instructions {
+            before: pinned.instructions.clone().unwrap_or_default(),
+            after: now.instructions.clone().unwrap_or_default(),
+        });
+    }
+    let (pinned, now) = (&pinned.tools, &now.tools);
     let mut gone: Vec<&String> = pinned
         .keys()
         .filter(|name| !now.contains_key(*name))
         .collect();
-    let mut drift = Vec::new();
     for (name, pin) in now {
         let tool = name.clone();
         match pinned.get(name) {

@@ -86,17 +86,27 @@ fn settle(
     };
     let is_approved = args.approve && !drift.is_empty();
     if is_approved {
-        let approved = pins.approve(name, &pinned.tools);
+        let approved = pins.approve(name, &pinned.tools, pinned.instructions.as_deref());
         approved.map_err(|error| CliError::new(error.to_string()))?;
     }
     if !args.json {
         let s = if n_tools == 1 { "" } else { "s" };
-        text.push_str(&match (drift.len(), is_approved) {
-            (0, _) => format!("The {n_tools} tool{s} of '{name}' are those that were pinned.\n"),
+        let n_differing = drift.iter().filter(|drift| drift.tool().is_some()).count();
+        text.push_str(&match (n_differing, is_approved) {
+            (0, false) if !drift.is_empty() => String::new(),
+            (0, false) => {
+                format!("The {n_tools} tool{s} of '{name}' are those that were pinned.\n")
+            }
             (_, true) => format!("Approved the {n_tools} tool{s} of '{name}'.\n"),
             (1, false) => format!("1 of the tools of '{name}' differs from what was pinned.\n"),
             (n, false) => format!("{n} of the tools of '{name}' differ from what was pinned.\n"),
         });
+        if drift.len() > n_differing {
+            text.push_str(&match is_approved {
+                true => format!("Approved the instructions of '{name}'.\n"),
+                false => format!("The instructions of '{name}' differ from what was pinned.\n"),
+            });
+        }
     }
     context.out.write_all(text.as_bytes())?;
     context.out.flush()?;
@@ -115,11 +125,13 @@ fn settle(
 fn text_of(drift: &Drift) -> String {
     let head = format!(
         "{}: {}\n",
-        printable(drift.tool()),
+        printable(drift.tool().unwrap_or("instructions")),
         printable(&drift.what())
     );
     let body = match drift {
-        Drift::Changed { before, after, .. } => diff(before, after),
+        Drift::Changed { before, after, .. } | Drift::Instructions { before, after } => {
+            diff(before, after)
+        }
         Drift::New { after, .. } => diff("", after),
         Drift::Renamed { .. } | Drift::Removed { .. } => String::new(),
     };
@@ -156,6 +168,10 @@ fn json_of(drift: &Drift) -> Value {
         Drift::Renamed { from, .. } => ("renamed", Some(from), None, None),
         Drift::New { after, .. } => ("new", None, None, Some(parsed(after))),
         Drift::Removed { .. } => ("removed", None, None, None),
+        Drift::Instructions { before, after } => {
+            let text = |text: &String| Some(Value::from(text.as_str()));
+            ("instructions", None, text(before), text(after))
+        }
     };
     json!({"tool": drift.tool(), "change": change, "from": from, "before": before, "after": after})
 }

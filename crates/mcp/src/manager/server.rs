@@ -410,7 +410,8 @@ impl ServerTask {
         let pinned = match self.config.pin_tools {
             true => {
                 let (pins, tools) = (self.settings.pins.as_ref(), list.tools.clone());
-                Some(ToolPins::judged(pins, &self.config.name, tools).await)
+                let instructions = connection.client.info().instructions.clone();
+                Some(ToolPins::judged(pins, &self.config.name, tools, instructions).await)
             }
             false => None,
         };
