@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use codex_host::plain_io_text;
 use url::Url;
 
 use crate::dns::{AddressForbidden, NameNotFound};
@@ -340,15 +341,6 @@ fn plain_tls_text(error: &rustls::Error) -> Option<&'static str> {
         ) => Some("the server does not accept our client certificate"),
         _ => None,
     }
-}
-
-/// Returns `connection reset by peer` instead of `Connection reset by peer (os error 104)`.
-pub(crate) fn plain_io_text(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or_default();
-    let mut letters = text.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_lowercase());
-    first.into_iter().chain(letters).collect()
 }
 
 /// Returns a URL that may be shown: no user info, no query values, no fragment.

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use codex_host::Secret;
+use codex_host::{Readers, Secret, read_named_secret};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -122,20 +122,8 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
 
 /// Reads a text that may be a key.
 fn read(key: &'static str, path: &Path) -> Result<Secret, PeerError> {
-    let told = |error: std::io::Error| {
-        let why = crate::error::plain_io_text(&error);
-        fault(key, format!("cannot read `{}`: {why}", path.display()))
-    };
-    let about = std::fs::metadata(path).map_err(told)?;
-    if !about.is_file() {
-        return Err(fault(key, format!("`{}` is not a file", path.display())));
-    }
-    if about.len() > MAX_FILE {
-        let why = format!("`{}` is larger than {MAX_FILE} bytes", path.display());
-        return Err(fault(key, why));
-    }
-    let bytes = std::fs::read(path).map_err(told)?;
-    Ok(Secret::new(String::from_utf8_lossy(&bytes)))
+    let read = read_named_secret(path, MAX_FILE, Readers::Anybody);
+    read.map_err(|error| fault(key, format!("`{}` {error}", path.display())))
 }
 
 fn fault(key: &'static str, why: impl Into<String>) -> PeerError {

@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use codex_host::plain_io_text;
 use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -15,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use crate::client::HttpSettings;
-use crate::error::{HttpError, HttpErrorKind, NO_TLS, TLS_CUT, plain_io_text};
+use crate::error::{HttpError, HttpErrorKind, NO_TLS, TLS_CUT};
 use crate::peer::Peer;
 use crate::proxy::Proxies;
 use crate::{dns, tls};

@@ -1,15 +1,11 @@
 //! A file with one token that another program keeps fresh, read anew at each use.
 //!
-//! Everybody may be able to read it: Kubernetes mounts its short-lived tokens with 0644, and who it
-//! belongs to is not ours to decide. A file that everybody can *write* is refused: its writer would
-//! choose who we are.
+//! Everybody may be able to read it: who it belongs to is not ours to decide.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use codex_host::Secret;
+use codex_host::{Readers, Secret, read_named_secret};
 
 /// The largest token.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -61,21 +57,8 @@ impl FreshFile {
 }
 
 fn read(path: &Path) -> Result<Secret, String> {
-    let unreadable = |error: io::Error| format!("cannot be read: {error}");
-    // Before it is opened: opening a pipe would wait for its writer.
-    check(&std::fs::metadata(path).map_err(unreadable)?)?;
-    let file = File::open(path).map_err(unreadable)?;
-    check(&file.metadata().map_err(unreadable)?)?;
-    let mut text = String::new();
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
-    let n_read = read.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => "does not hold one token".to_owned(),
-        _ => unreadable(error),
-    })?;
-    let text = Secret::new(text);
-    if n_read as u64 > MAX_BYTES {
-        return Err("is too large for a token".to_owned());
-    }
+    let text = read_named_secret(path, MAX_BYTES, Readers::Anybody);
+    let text = text.map_err(|error| error.to_string())?;
     let token = text.expose().trim();
     if token.is_empty() {
         return Err("is empty".to_owned());
@@ -84,23 +67,6 @@ fn read(path: &Path) -> Result<Secret, String> {
         return Err("does not hold one token".to_owned());
     }
     Ok(Secret::new(token))
-}
-
-fn check(metadata: &Metadata) -> Result<(), String> {
-    if !metadata.is_file() {
-        return Err("is not a file".to_owned());
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err("is too large for a token".to_owned());
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        if metadata.permissions().mode() & 0o002 != 0 {
-            return Err("can be written by everybody; run `chmod o-w` on it".to_owned());
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -140,7 +106,7 @@ mod tests {
             (b"\n", 0o600, "is empty"),
             (b"hunter two", 0o600, "does not hold one token"),
             (b"hunter\xff", 0o600, "does not hold one token"),
-            (&[b'a'; 70_000], 0o600, "is too large for a token"),
+            (&[b'a'; 70_000], 0o600, "is larger than 65536 bytes"),
             (
                 b"hunter",
                 0o646,
@@ -159,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let at = |path| FreshFile::new("oauth.assertion_file", path);
         let error = at(folder.path().to_owned()).read().await.unwrap_err();
-        assert_eq!(error.why, "is not a file");
+        assert_eq!(error.why, "cannot be read: it is a directory");
         let error = at(folder.path().join("gone")).read().await.unwrap_err();
         assert!(error.why.starts_with("cannot be read: "), "{error}");
     }

@@ -164,12 +164,12 @@ fn a_file_that_cannot_be_used_is_named_with_its_key() {
         told(None, None, Some("me.key")),
     ];
     let expected = [
-        "ca_file: cannot read `/d/none.pem`: no such file or directory",
-        "ca_file: `/d/.` is not a file",
+        "ca_file: `/d/none.pem` cannot be read: no such file or directory",
+        "ca_file: `/d/.` cannot be read: it is a directory",
         "ca_file: `/d/empty.pem` holds no certificate in PEM",
-        "client_cert: cannot read `/d/none.pem`: no such file or directory",
+        "client_cert: `/d/none.pem` cannot be read: no such file or directory",
         "client_cert: `/d/me.pem` holds no private key, and there is no client_key",
-        "client_key: cannot read `/d/none.key`: no such file or directory",
+        "client_key: `/d/none.key` cannot be read: no such file or directory",
         "client_key: `/d/me.pem` holds no private key in PEM",
         "client_key: the key in `/d/other.key` is not that of the certificate in `/d/me.pem`",
         "client_key: there is no client_cert for it",

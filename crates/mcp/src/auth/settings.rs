@@ -5,7 +5,7 @@ use std::path::Path;
 use codex_config::{
     HttpAuth, HttpTransport, McpOAuthSettings, McpServerConfig, OAuthGrant, TokenEndpointAuthMethod,
 };
-use codex_host::Secret;
+use codex_host::{NamedSecretError, Readers, Secret, read_named_secret};
 use codex_oauth::{
     AuthMethod, CallbackSettings, ClientSettings, FreshFile, IdentityProvider, PreRegistered,
     SigningKey, UnattendedGrant,
@@ -136,8 +136,11 @@ pub(super) fn client(
     )?;
     let signing_key = match &own.private_key_file {
         Some(path) => {
-            let pem = read_key(&cwd.join(path));
-            let pem = pem.map_err(|why| bad("oauth.private_key_file", why))?;
+            let path = cwd.join(path);
+            // Who reads it is this client, for as long as the key is registered.
+            let pem = read_named_secret(&path, MAX_KEY_FILE, Readers::OwnerOnly);
+            let told = |error: NamedSecretError| format!("`{}` {error}", path.display());
+            let pem = pem.map_err(|error| bad("oauth.private_key_file", told(error)))?;
             let key = SigningKey::from_pem(&pem);
             Some(key.map_err(|error| bad("oauth.private_key_file", error.to_string()))?)
         }
@@ -241,27 +244,4 @@ fn auth_method(method: TokenEndpointAuthMethod) -> AuthMethod {
         TokenEndpointAuthMethod::None => AuthMethod::None,
         TokenEndpointAuthMethod::PrivateKeyJwt => AuthMethod::PrivateKeyJwt,
     }
-}
-
-fn read_key(path: &Path) -> Result<Secret, String> {
-    let told = |error: std::io::Error| format!("cannot read `{}`: {error}", path.display());
-    let metadata = std::fs::metadata(path).map_err(told)?;
-    if !metadata.is_file() {
-        return Err(format!("`{}` is not a file", path.display()));
-    }
-    if metadata.len() > MAX_KEY_FILE {
-        return Err(format!("`{}` is too large for a key", path.display()));
-    }
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        // Who reads it is this client, for as long as the key is registered.
-        if metadata.permissions().mode() & 0o077 != 0 {
-            let path = path.display();
-            return Err(format!(
-                "`{path}` is open to other users; run `chmod 600` on it"
-            ));
-        }
-    }
-    Ok(Secret::new(std::fs::read_to_string(path).map_err(told)?))
 }

@@ -128,7 +128,7 @@ async fn a_certificate_that_cannot_be_read_fails_the_start_and_the_login_in_the_
             ..PeerHttp::default()
         });
     }
-    let why = "`http.ca_file` of MCP server 'co' is not usable: cannot read `/pki/ca.pem`: no such file or directory";
+    let why = "`http.ca_file` of MCP server 'co' is not usable: `/pki/ca.pem` cannot be read: no such file or directory";
     let mut world = World::start([config.clone()]);
     world.ready(None).await.unwrap();
     assert_eq!(
