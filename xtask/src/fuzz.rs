@@ -12,9 +12,10 @@ use crate::{step, workspace};
 
 const BUILD_LIMIT: Duration = Duration::from_secs(1800);
 /// Each target with the folder of `fuzz/seeds` that it begins with.
-const TARGETS: [(&str, &str); 3] = [
+const TARGETS: [(&str, &str); 4] = [
     ("config_load", "config"),
     ("config_edit", "config"),
+    ("requirements", "requirements"),
     ("patch", "patch"),
 ];
 

@@ -13,12 +13,17 @@ fn long_config() -> String {
     format!("{note}[mcp_servers.a]\ncommand = \"x\"\n")
 }
 
-/// Temporary files that a killed writer left, each of them private.
-fn leftovers(home: &TestHome) -> Vec<PathBuf> {
+/// What lies in the home beside the file and its lock.
+fn beside(home: &TestHome) -> Vec<PathBuf> {
     let found = std::fs::read_dir(home.codex_home()).unwrap();
     let found = found.map(|entry| entry.unwrap().path());
     let known = |path: &PathBuf| path.ends_with("config.toml") || path.ends_with(".config.lock");
-    let left: Vec<PathBuf> = found.filter(|path| !known(path)).collect();
+    found.filter(|path| !known(path)).collect()
+}
+
+/// Temporary files that a killed writer left, each of them private.
+fn leftovers(home: &TestHome) -> Vec<PathBuf> {
+    let left = beside(home);
     for path in &left {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         assert!(
@@ -80,7 +85,7 @@ fn a_kill_between_the_new_content_and_the_rename_leaves_the_old_file() {
         let home = TestHome::with_config(&old);
         let running = home.codex(["mcp", "add", "b", "--", "prog"]).spawn();
         let deadline = Instant::now() + Duration::from_secs(20);
-        while leftovers(&home).is_empty() && home.config() == old && Instant::now() < deadline {}
+        while beside(&home).is_empty() && home.config() == old && Instant::now() < deadline {}
         running.kill();
         running.wait();
         n_between += usize::from(!leftovers(&home).is_empty());

@@ -142,7 +142,7 @@ fn each_bad_entry_has_its_sentence_and_place() {
         (
             "Row 7.inner-item",
             "url = 'http://h/'\nhttp_headers = { A = [] }",
-            "3:22: invalid type: sequence, expected a string / in `mcp_servers.a.http_headers.A`",
+            "3:22: invalid type: array, expected a string / in `mcp_servers.a.http_headers.A`",
         ),
         (
             "Row 7.inner-item",
