@@ -108,6 +108,21 @@ fn a_command_that_is_not_there_is_told_from_one_that_fails() {
 }
 
 #[test]
+fn a_further_directory_that_will_not_be_writable_is_named() {
+    let home = TestHome::with_config(ONLY_CWD);
+    assert_snapshot!(shell(&home, &["--add-dir", "."], "true"), @"
+    [stderr]
+    warning: `.` cannot be written: the sandbox is `read-only`; `-s workspace-write` opens it
+    [exit 0]
+    ");
+    assert_snapshot!(shell(&home, &["--full-auto", "--add-dir", "no/such"], "true"), @"
+    [stderr]
+    warning: `no/such` does not exist, so it cannot be opened for writing
+    [exit 0]
+    ");
+}
+
+#[test]
 fn the_whole_disk_is_no_workspace() {
     let home = TestHome::new();
     let command = home.codex(["sandbox", "--full-auto", "true"]);
