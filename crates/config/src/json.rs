@@ -117,6 +117,7 @@ fn number_is_whole(value: &Value) -> bool {
 fn json(node: &Node, path: &mut Vec<String>) -> Value {
     match &node.value {
         NodeValue::String(text) if is_secret(path) && !text.is_empty() => MASK.into(),
+        NodeValue::String(text) if has_password(path, text) => MASK.into(),
         NodeValue::String(text) | NodeValue::Datetime(text) => text.as_str().into(),
         NodeValue::Integer(number) => (*number).into(),
         // JSON knows neither infinity nor NaN.
@@ -133,6 +134,11 @@ fn json(node: &Node, path: &mut Vec<String>) -> Value {
             Value::Object(object)
         }
     }
+}
+
+/// The address of a proxy may hold one; without it there is nothing to hide.
+fn has_password(path: &[String], text: &str) -> bool {
+    path.last().is_some_and(|key| key == "proxy") && text.contains('@')
 }
 
 fn is_secret(path: &[String]) -> bool {
@@ -188,6 +194,17 @@ mod tests {
                 "model_providers": {"p": {"experimental_bearer_token": "*****"}},
             })
         );
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_masked_and_its_address_is_not() {
+        let proxy = |text: &str| {
+            let config = format!("[mcp_servers.s.http]\nproxy = \"{text}\"\n");
+            let stack = stack(["", &config]);
+            stack.to_json()["mcp_servers"]["s"]["http"]["proxy"].clone()
+        };
+        assert_eq!(proxy("http://me:key@p.example:1"), "*****");
+        assert_eq!(proxy("http://p.example:1"), "http://p.example:1");
     }
 
     #[test]

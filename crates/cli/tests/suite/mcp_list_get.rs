@@ -597,7 +597,7 @@ name = "hunter2"
     "#);
     assert_snapshot!(text("h", &[]), @r#"
     url                  user     [CODEX_HOME]/config.toml:7  "https://h.example/mcp?token=*****"
-    http.proxy           user     [CODEX_HOME]/config.toml:8  "http://me:*****@proxy.example:1"
+    http.proxy           user     [CODEX_HOME]/config.toml:8  *****
     oauth.client_id      user     [CODEX_HOME]/config.toml:9  "c"
     oauth.client_secret  user     [CODEX_HOME]/config.toml:9  *****
     oauth.secret         user     [CODEX_HOME]/config.toml:9  *****
