@@ -18,6 +18,7 @@ mod fuzz;
 mod parts;
 mod schema;
 mod step;
+mod systems;
 mod test;
 mod tidy;
 mod workspace;
@@ -42,6 +43,8 @@ enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Fuzz what reads and writes users' files, for a given time
     Fuzz(fuzz::FuzzArgs),
+    /// Type-check the code for Windows and macOS, where the parts for it are installed
+    CheckSystems,
     /// Write docs/config.schema.json anew from the types that read config.toml
     WriteConfigSchema,
 }
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Conformance(args) => conformance::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
+        Command::CheckSystems => systems::check().map(|said| println!("{said}")),
         Command::WriteConfigSchema => schema::write_config(),
     };
     match outcome {

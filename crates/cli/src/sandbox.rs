@@ -3,6 +3,9 @@
 //! This process becomes the command: no output is copied, the terminal is the command's own, and
 //! whoever started us sees its exit code or the signal that ended it.
 
+#[cfg(windows)]
+mod windows;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -78,11 +81,15 @@ pub(crate) fn run(args: SandboxArgs, invocation: Invocation) -> Result<u8, CliEr
         true => policy.with_network(),
         false => policy,
     };
-    let plan = codex_sandbox::plan(&policy, &loaded.cwd, &loaded.env);
-    let plan = plan.map_err(|error| CliError::chain(&error, &error.hints()))?;
     let mut words = args.command.into_iter();
     let program = words.next().unwrap_or_default();
     let spec = ChildSpec::new(program, loaded.env.clone(), loaded.cwd.as_path()).args(words);
+    #[cfg(windows)]
+    if windows::is_asked_for(&loaded) {
+        return windows::run(&spec, &policy);
+    }
+    let plan = codex_sandbox::plan(&policy, &loaded.cwd, &loaded.env);
+    let plan = plan.map_err(|error| CliError::chain(&error, &error.hints()))?;
     let spec = plan.wrap(spec).map_err(not_started)?;
     become_command(&spec)
 }
@@ -92,9 +99,14 @@ fn become_command(spec: &ChildSpec) -> Result<u8, CliError> {
     Err(not_started(codex_process::replace_process(spec)))
 }
 
+/// No process can become another one here: it is waited for.
 #[cfg(not(unix))]
-fn become_command(_spec: &ChildSpec) -> Result<u8, CliError> {
-    Err(CliError::not_available("codex sandbox on this system"))
+fn become_command(spec: &ChildSpec) -> Result<u8, CliError> {
+    let mut command = std::process::Command::new(spec.find_program().map_err(not_started)?);
+    command.args(&spec.args).current_dir(&spec.cwd).env_clear();
+    let status = command.envs(spec.env.iter_os()).status()?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.unwrap_or(1))
 }
 
 /// As shells do: 127 for a program that is not there, 126 for one that cannot be started.

@@ -4,9 +4,7 @@
 //! socket where a shell gives it a pipe, so "something is piped in" is any stdin that is not a
 //! character device; a terminal, `/dev/null` and a closed stdin are character devices.
 
-use std::fs::File;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 use codex_process::Output;
@@ -113,23 +111,30 @@ fn stdin_kind() -> Stdin {
     if stdin.is_terminal() {
         return Stdin::Terminal;
     }
-    let metadata = stdin
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(|fd| File::from(fd).metadata());
-    match metadata {
-        Ok(metadata) => match metadata.file_type() {
-            kind if kind.is_file() => Stdin::Data,
-            kind if is_stream(kind) => Stdin::Data,
-            _ => Stdin::Nothing,
-        },
-        Err(_) => Stdin::Nothing,
+    match is_data(stdin) {
+        true => Stdin::Data,
+        false => Stdin::Nothing,
     }
 }
 
-fn is_stream(kind: std::fs::FileType) -> bool {
+/// Whether it is a file or a stream, and no device.
+#[cfg(unix)]
+fn is_data(stdin: std::io::Stdin) -> bool {
+    use std::os::fd::AsFd;
     use std::os::unix::fs::FileTypeExt;
-    kind.is_fifo() || kind.is_socket()
+
+    let copy = stdin.as_fd().try_clone_to_owned();
+    let metadata = copy.and_then(|fd| std::fs::File::from(fd).metadata());
+    metadata.is_ok_and(|facts| {
+        let kind = facts.file_type();
+        kind.is_file() || kind.is_fifo() || kind.is_socket()
+    })
+}
+
+/// `NUL` ends at once.
+#[cfg(not(unix))]
+fn is_data(_stdin: std::io::Stdin) -> bool {
+    true
 }
 
 /// Reads all of stdin.

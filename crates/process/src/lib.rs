@@ -28,7 +28,6 @@ mod raise;
 #[cfg(unix)]
 mod replace;
 mod session;
-#[cfg(unix)]
 mod signals;
 mod spec;
 mod stderr;
@@ -42,7 +41,6 @@ pub use raise::end_by_signal;
 #[cfg(unix)]
 pub use replace::replace_process;
 pub use session::{Session, Terminal, WriteError};
-#[cfg(unix)]
 pub use signals::{Ending, Signals};
 pub use spec::{ChildSpec, SpawnError};
 pub use stderr::StderrTail;

@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | Linux | this binary as the helper `codex-linux-sandbox` | that crate |
 //! | macOS | `/usr/bin/sandbox-exec` with a profile | `seatbelt.rs` |
+//! | Windows | for `codex sandbox` alone, when it is asked for: codex-windows-sandbox | `windows.rs` |
 //! | others | none: [`SandboxError::NotAvailable`], never a program without its sandbox | |
 //!
 //! **Absent on purpose:** configuration, approvals, and starting processes.
@@ -21,11 +22,15 @@ mod plan;
 mod route;
 #[cfg(any(target_os = "macos", test))]
 mod seatbelt;
+#[cfg(windows)]
+mod windows;
 
 use std::path::PathBuf;
 
 pub use access::{WritablePlaces, writable_places};
 pub use plan::{SandboxType, SpawnPlan, plan};
+#[cfg(windows)]
+pub use windows::windows_rules;
 
 /// Why no program can be started under a policy.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +74,11 @@ impl SandboxError {
     /// Returns what the user can do now.
     pub fn hints(&self) -> Vec<String> {
         match self {
+            Self::NotAvailable { .. } if cfg!(windows) => vec![
+                "`codex sandbox --enable experimental_windows_sandbox` is the only command with one"
+                    .to_owned(),
+                "use `danger-full-access` only on a machine that is a sandbox itself".to_owned(),
+            ],
             Self::NotAvailable { .. } => vec![
                 "use `danger-full-access` only on a machine that is a sandbox itself".to_owned(),
             ],

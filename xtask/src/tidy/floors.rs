@@ -47,6 +47,7 @@ const HOUSES: &[(&str, &[&str])] = &[
     ("toml_edit", &["codex-config"]),
     ("tonic", &["codex-otel"]),
     ("tree-sitter", &["codex-tools"]),
+    ("windows-sys", &["codex-windows-sandbox"]),
 ];
 
 pub(super) fn check(metadata: &Value) -> Vec<String> {
