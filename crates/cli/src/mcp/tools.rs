@@ -53,6 +53,8 @@ struct ToolRow {
     state: &'static str,
     reason: Option<String>,
     approval_mode: Option<codex_protocol::ToolApprovalMode>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    approve_when: Option<codex_protocol::ApproveWhen>,
     annotations: Value,
     input_schema: Value,
     output_schema: Value,
@@ -177,6 +179,7 @@ impl ToolRow {
             state: "on",
             reason: None,
             approval_mode: Some(tool.approval_mode),
+            approve_when: tool.approve_when.as_deref().cloned(),
             annotations: definition
                 .raw
                 .get("annotations")
@@ -207,6 +210,7 @@ impl ToolRow {
             state,
             reason: Some(reason),
             approval_mode: None,
+            approve_when: None,
             annotations: definition
                 .and_then(|tool| tool.raw.get("annotations").cloned())
                 .unwrap_or_default(),
@@ -233,10 +237,11 @@ impl ToolRow {
         let word = self
             .approval_mode
             .and_then(|mode| serde_json::to_value(mode).ok());
-        word.as_ref()
-            .and_then(Value::as_str)
-            .unwrap_or("-")
-            .to_owned()
+        let word = word.as_ref().and_then(Value::as_str).unwrap_or("-");
+        match self.approve_when {
+            Some(_) => format!("{word}, approve_when"),
+            None => word.to_owned(),
+        }
     }
 }
 
@@ -347,6 +352,7 @@ mod tests {
             state: "on",
             reason: None,
             approval_mode: Some(codex_protocol::ToolApprovalMode::Auto),
+            approve_when: None,
             annotations: serde_json::json!({"readOnlyHint": true}),
             input_schema: serde_json::json!({"type": "object"}),
             output_schema: Value::Null,

@@ -42,6 +42,35 @@ fn tools_lists_every_enabled_server() {
 }
 
 #[test]
+fn tools_shows_which_are_approved_by_their_arguments() {
+    let config = format!(
+        "{}default_tools_approval_mode = \"approve\"\n\
+         tools.write.approve_when = {{ text = {{ max = 3 }} }}\n",
+        FakeStdio::new().tools(["echo", "write"]).toml("x"),
+    );
+    let home = home(&config);
+    assert_snapshot!(home.codex(["mcp", "tools"]).run(), @"
+        Server  Tool   State  Approval              Description
+        x       echo   on     approve               The fake tool `echo`.
+        x       write  on     prompt, approve_when  The fake tool `write`.
+        [exit 0]
+        ");
+    let rows = home
+        .codex(["mcp", "tools", "--json"])
+        .run()
+        .success()
+        .json();
+    let rules: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row.get("approve_when").cloned())
+        .collect();
+    let rule = serde_json::json!({"text": {"max": 3}});
+    assert_eq!(rules, [None, Some(rule)]);
+}
+
+#[test]
 fn a_bad_tool_is_told_where_tools_are_listed_and_not_beside_each_call() {
     let home = one(&FakeStdio::new().tools(["echo", "remote_ref"]));
     assert_snapshot!(home.codex(["mcp", "tools", "--show-hidden"]).run(), @"
