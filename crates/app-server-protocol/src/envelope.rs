@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{Fault, ServerNotification};
+use crate::{Fault, ServerNotification, ServerRequest};
 
 /// The id of a request; echoed as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -109,6 +109,14 @@ pub enum Outgoing {
         id: Option<RequestId>,
         /// Why.
         error: Fault,
+    },
+    /// A request of ours.
+    Request {
+        /// Its id.
+        id: i64,
+        /// What is asked.
+        #[serde(flatten)]
+        request: ServerRequest,
     },
     /// Something that happened.
     #[serde(rename_all = "camelCase")]

@@ -10,9 +10,13 @@ mod envelope;
 mod fault;
 mod feature;
 mod handshake;
+mod item;
 mod mcp;
 mod method;
 mod notification;
+mod question;
+mod thread;
+mod turn;
 
 pub use config::{
     BatchWriteParams, ConfigEdit, ConfigLayerMetadata, ConfigLayerName, ConfigReadLayer,
@@ -26,6 +30,10 @@ pub use feature::{
     FeatureStage,
 };
 pub use handshake::{ClientCapabilities, ClientInfo, InitializeParams, InitializeResponse};
+pub use item::{
+    FileUpdateChange, ItemCompleted, ItemDelta, ItemStarted, ItemStatus, McpToolCallError,
+    McpToolCallProgress, McpToolCallResult, PatchKind, ThreadItem, ThreadItemDetails,
+};
 pub use mcp::{
     McpAuthStatus, McpRuntimeStatus, McpServerInfo, McpServerStatus, McpServerStatusListParams,
     McpServerStatusListResponse, McpStartupStatus, McpStatusDetail,
@@ -34,6 +42,20 @@ pub use method::{Known, Method};
 pub use notification::{
     ConfigWarning, DeprecationNotice, McpServerStartupStatusUpdated, Position, ServerNotification,
     TextRange, Warning,
+};
+
+pub use question::{
+    CommandExecutionApproval, Decision, Elicitation, ElicitationAnswer, ElicitationMode,
+    FileChangeApproval, ItemPlace, Persist, ServerRequest, ServerRequestResolved, ToolApproval,
+};
+pub use thread::{
+    ActiveFlag, ApprovalPolicy, ApprovalsReviewer, SandboxPolicy, Thread, ThreadSettings,
+    ThreadSettingsUpdated, ThreadStartParams, ThreadStartResponse, ThreadStarted, ThreadStatus,
+    ThreadStatusChanged, ThreadTokenUsage, ThreadTokenUsageUpdated, TokenUsage,
+};
+pub use turn::{
+    ErrorNotification, ItemsView, PlanStep, PlanStepStatus, Turn, TurnError, TurnInterruptParams,
+    TurnPlanUpdated, TurnStartParams, TurnStartResponse, TurnStatus, TurnUpdated, UserInput,
 };
 
 /// Empty params, and the empty result.

@@ -10,6 +10,8 @@ use crate::envelope::read_params;
 use crate::feature::ExperimentalFeatureListParams;
 use crate::handshake::InitializeParams;
 use crate::mcp::McpServerStatusListParams;
+use crate::thread::ThreadStartParams;
+use crate::turn::{TurnInterruptParams, TurnStartParams};
 use crate::{Empty, Fault};
 
 /// A request that can be served, with its params.
@@ -24,6 +26,9 @@ pub enum Method {
     ConfigMcpServerReload,
     ExperimentalFeatureList(ExperimentalFeatureListParams),
     McpServerStatusList(McpServerStatusListParams),
+    ThreadStart(Box<ThreadStartParams>),
+    TurnInterrupt(TurnInterruptParams),
+    TurnStart(Box<TurnStartParams>),
 }
 
 /// What is known of a name.
@@ -46,6 +51,9 @@ const BUILT: &[&str] = &[
     "config/mcpServer/reload",
     "experimentalFeature/list",
     "mcpServerStatus/list",
+    "thread/start",
+    "turn/interrupt",
+    "turn/start",
 ];
 
 const NOT_BUILT: &[&str] = &[
@@ -79,12 +87,9 @@ const NOT_BUILT: &[&str] = &[
     "thread/name/set",
     "thread/read",
     "thread/resume",
-    "thread/start",
     "thread/turns/list",
     "thread/unarchive",
     "thread/unsubscribe",
-    "turn/interrupt",
-    "turn/start",
     "turn/steer",
 ];
 
@@ -133,6 +138,9 @@ impl Method {
             }
             "experimentalFeature/list" => read_params(params).map(Self::ExperimentalFeatureList),
             "mcpServerStatus/list" => read_params(params).map(Self::McpServerStatusList),
+            "thread/start" => read_params(params).map(Self::ThreadStart),
+            "turn/interrupt" => read_params(params).map(Self::TurnInterrupt),
+            "turn/start" => read_params(params).map(Self::TurnStart),
             _ => return None,
         })
     }

@@ -2,7 +2,13 @@
 
 use serde::Serialize;
 
+use crate::item::{ItemCompleted, ItemDelta, ItemStarted, McpToolCallProgress};
 use crate::mcp::McpStartupStatus;
+use crate::question::ServerRequestResolved;
+use crate::thread::{
+    ThreadSettingsUpdated, ThreadStarted, ThreadStatusChanged, ThreadTokenUsageUpdated,
+};
+use crate::turn::{ErrorNotification, TurnPlanUpdated, TurnUpdated};
 
 /// One notification.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +23,34 @@ pub enum ServerNotification {
     DeprecationNotice(DeprecationNotice),
     #[serde(rename = "mcpServer/startupStatus/updated")]
     McpServerStartupStatusUpdated(McpServerStartupStatusUpdated),
+    #[serde(rename = "thread/started")]
+    ThreadStarted(Box<ThreadStarted>),
+    #[serde(rename = "thread/status/changed")]
+    ThreadStatusChanged(ThreadStatusChanged),
+    #[serde(rename = "thread/settings/updated")]
+    ThreadSettingsUpdated(Box<ThreadSettingsUpdated>),
+    #[serde(rename = "thread/tokenUsage/updated")]
+    ThreadTokenUsageUpdated(ThreadTokenUsageUpdated),
+    #[serde(rename = "turn/started")]
+    TurnStarted(Box<TurnUpdated>),
+    #[serde(rename = "turn/completed")]
+    TurnCompleted(Box<TurnUpdated>),
+    #[serde(rename = "turn/plan/updated")]
+    TurnPlanUpdated(TurnPlanUpdated),
+    #[serde(rename = "item/started")]
+    ItemStarted(Box<ItemStarted>),
+    #[serde(rename = "item/completed")]
+    ItemCompleted(Box<ItemCompleted>),
+    #[serde(rename = "item/agentMessage/delta")]
+    AgentMessageDelta(ItemDelta),
+    #[serde(rename = "item/reasoning/summaryTextDelta")]
+    ReasoningSummaryTextDelta(ItemDelta),
+    #[serde(rename = "item/mcpToolCall/progress")]
+    McpToolCallProgress(McpToolCallProgress),
+    #[serde(rename = "serverRequest/resolved")]
+    ServerRequestResolved(ServerRequestResolved),
+    #[serde(rename = "error")]
+    Error(ErrorNotification),
 }
 
 impl ServerNotification {
@@ -27,6 +61,20 @@ impl ServerNotification {
             Self::Warning(_) => "warning",
             Self::DeprecationNotice(_) => "deprecationNotice",
             Self::McpServerStartupStatusUpdated(_) => "mcpServer/startupStatus/updated",
+            Self::ThreadStarted(_) => "thread/started",
+            Self::ThreadStatusChanged(_) => "thread/status/changed",
+            Self::ThreadSettingsUpdated(_) => "thread/settings/updated",
+            Self::ThreadTokenUsageUpdated(_) => "thread/tokenUsage/updated",
+            Self::TurnStarted(_) => "turn/started",
+            Self::TurnCompleted(_) => "turn/completed",
+            Self::TurnPlanUpdated(_) => "turn/plan/updated",
+            Self::ItemStarted(_) => "item/started",
+            Self::ItemCompleted(_) => "item/completed",
+            Self::AgentMessageDelta(_) => "item/agentMessage/delta",
+            Self::ReasoningSummaryTextDelta(_) => "item/reasoning/summaryTextDelta",
+            Self::McpToolCallProgress(_) => "item/mcpToolCall/progress",
+            Self::ServerRequestResolved(_) => "serverRequest/resolved",
+            Self::Error(_) => "error",
         }
     }
 }

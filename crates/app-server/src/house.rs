@@ -3,6 +3,7 @@
 //! One loop, so that a reading sees what the writing before it wrote. A changed file is loaded whole,
 //! and only what differs is applied; one that cannot be used changes nothing and is told.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,9 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::blocking;
 use crate::outbox::Outbox;
+use crate::rooms::Rooms;
 use crate::running::Running;
 use crate::ticket::{MAX_WAITING, Ticket};
 use crate::warnings::{Warnings, sentence};
@@ -41,6 +44,7 @@ enum HouseInput {
 pub(crate) struct HouseHandle {
     inbox: mpsc::Sender<HouseInput>,
     ground: Arc<Ground>,
+    warnings: Warnings,
 }
 
 /// What never changes.
@@ -58,6 +62,7 @@ pub(crate) struct House {
     loaded: Arc<Loaded>,
     stamps: Stamps,
     warnings: Warnings,
+    rooms: Rooms,
     /// Started by the first question about them.
     running: Option<Running>,
     is_greeted: bool,
@@ -74,6 +79,11 @@ struct Reading {
 impl HouseHandle {
     pub(crate) fn ground(&self) -> &Ground {
         &self.ground
+    }
+
+    /// Returns what was told about the settings and holds.
+    pub(crate) fn told(&self) -> HashSet<String> {
+        self.warnings.told()
     }
 
     /// Hands over a request; there is room for as many as there are tickets.
@@ -93,15 +103,18 @@ impl House {
         invocation: Invocation,
         loaded: Loaded,
         outbox: Outbox,
+        rooms: Rooms,
     ) -> (HouseHandle, Self) {
         let (sender, inbox) = mpsc::channel(MAX_WAITING + 1);
         let ground = Arc::new(Ground {
             env: loaded.env.clone(),
             home: loaded.home.path().to_string(),
         });
+        let warnings = Warnings::default();
         let handle = HouseHandle {
             inbox: sender,
             ground,
+            warnings: warnings.clone(),
         };
         let house = Self {
             inbox,
@@ -109,7 +122,8 @@ impl House {
             stamps: Stamps::take(invocation.config_files(&loaded)),
             invocation,
             loaded: Arc::new(loaded),
-            warnings: Warnings::default(),
+            warnings,
+            rooms,
             running: None,
             is_greeted: false,
             answers: JoinSet::new(),
@@ -197,8 +211,15 @@ impl House {
                 ticket.settle(answer).await;
             }
             Method::McpServerStatusList(params) => self.statuses(params, ticket).await,
-            // The router keeps it.
-            Method::Initialize(_) => ticket.refuse(Fault::already_initialized()).await,
+            // The router sends nothing else here.
+            Method::Initialize(_)
+            | Method::ThreadStart(_)
+            | Method::TurnStart(_)
+            | Method::TurnInterrupt(_) => {
+                ticket
+                    .refuse(Fault::internal("not a request of the house"))
+                    .await;
+            }
         }
     }
 
@@ -227,10 +248,6 @@ impl House {
     }
 
     async fn statuses(&mut self, params: McpServerStatusListParams, ticket: Ticket) {
-        if let Some(thread) = params.thread_id {
-            let fault = Fault::state(format!("thread not found: {thread}"));
-            return ticket.refuse(fault).await;
-        }
         self.look().await;
         let loaded = self.loaded.clone();
         let running = self.running.get_or_insert_with(|| Running::start(&loaded));
@@ -299,6 +316,7 @@ impl House {
         }
         let warnings = self.warnings.of_loaded(&new.notices);
         self.loaded = Arc::new(new);
+        self.rooms.reload();
         // Before the handshake nobody listens; then all of them are told.
         if self.is_greeted {
             for warning in warnings {
@@ -308,15 +326,8 @@ impl House {
     }
 }
 
-/// Does what blocks on a thread of its own.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Fault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| Fault::internal("the work stopped unexpectedly"))
-}
-
-fn unusable(error: &LoadError) -> Fault {
+/// Says in one sentence why settings cannot be used.
+pub(crate) fn unusable(error: &LoadError) -> Fault {
     let why = sentence(error);
     let first = why.lines().next().unwrap_or_default();
     match error {

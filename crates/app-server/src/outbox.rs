@@ -32,6 +32,11 @@ impl Outbox {
         let _ = self.unwanted.set(methods.into_iter().collect());
     }
 
+    /// Returns the clock that what is told is dated by.
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+
     /// Says one line.
     pub(crate) async fn say(&self, message: &Outgoing) {
         self.out.data(message.line()).await;

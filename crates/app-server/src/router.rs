@@ -5,12 +5,13 @@
 use codex_app_server_protocol::{
     Fault, Incoming, InitializeParams, InitializeResponse, Known, Method, RequestId,
 };
+use codex_runtime::ClientName;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::house::HouseHandle;
 use crate::input::Line;
 use crate::outbox::Outbox;
+use crate::rooms::RoomGround;
 use crate::ticket::{Ticket, TicketOffice};
 
 /// The version of the protocol whose methods these are; clients compare it with what they need.
@@ -21,16 +22,16 @@ const WIRE_VERSION: &str = "0.169.0";
 pub(crate) struct Router {
     outbox: Outbox,
     tickets: TicketOffice,
-    house: HouseHandle,
+    ground: RoomGround,
     is_initialized: bool,
 }
 
 impl Router {
-    pub(crate) fn new(outbox: Outbox, house: HouseHandle) -> Self {
+    pub(crate) fn new(ground: RoomGround) -> Self {
         Self {
-            tickets: TicketOffice::new(outbox.clone()),
-            outbox,
-            house,
+            tickets: TicketOffice::new(ground.outbox.clone()),
+            outbox: ground.outbox.clone(),
+            ground,
             is_initialized: false,
         }
     }
@@ -56,9 +57,9 @@ impl Router {
     async fn on_message(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Request { id, method, params } => self.on_request(id, &method, params).await,
-            // `initialized` needs no deed, nothing is asked of the client yet, and what nobody knows
-            // is none of our business.
-            Incoming::Notification { .. } | Incoming::Response { .. } => {}
+            Incoming::Response { id, result } => self.ground.asked.answered(&id, result),
+            // `initialized` needs no deed, and what nobody knows is none of our business.
+            Incoming::Notification { .. } => {}
         }
     }
 
@@ -73,7 +74,26 @@ impl Router {
             None => ticket.refuse(not_there(method)).await,
             Some(Err(fault)) => ticket.refuse(fault).await,
             Some(Ok(Method::Initialize(params))) => self.initialize(ticket, params).await,
-            Some(Ok(method)) => self.house.request(method, ticket).await,
+            Some(Ok(method)) => self.hand_over(method, ticket).await,
+        }
+    }
+
+    /// Gives a request to the task that owns what it is about.
+    async fn hand_over(&self, method: Method, ticket: Ticket) {
+        let rooms = &self.ground.rooms;
+        let thread = match &method {
+            Method::ThreadStart(params) => {
+                let params = (**params).clone();
+                return rooms.start(params, ticket, self.ground.clone()).await;
+            }
+            Method::TurnStart(params) => Some(params.thread_id.clone()),
+            Method::TurnInterrupt(params) => Some(params.thread_id.clone()),
+            Method::McpServerStatusList(params) => params.thread_id.clone(),
+            _ => None,
+        };
+        match thread {
+            Some(thread) => rooms.request(&thread, method, ticket).await,
+            None => self.ground.house.request(method, ticket).await,
         }
     }
 
@@ -85,20 +105,21 @@ impl Router {
         let capabilities = params.capabilities.unwrap_or_default();
         let unwanted = capabilities.opt_out_notification_methods;
         self.outbox.leave_out(unwanted.unwrap_or_default());
-        let client = &params.client_info;
-        let ground = self.house.ground();
+        let client = ClientName {
+            name: params.client_info.name,
+            version: params.client_info.version,
+        };
+        let house = self.ground.house.clone();
+        let ground = house.ground();
         let answer = InitializeResponse {
-            user_agent: codex_runtime::user_agent_behind(
-                (&client.name, &client.version),
-                WIRE_VERSION,
-                &ground.env,
-            ),
+            user_agent: codex_runtime::user_agent_behind(&client, WIRE_VERSION, &ground.env),
             codex_home: ground.home.clone(),
             platform_family: std::env::consts::FAMILY,
             platform_os: std::env::consts::OS,
         };
+        self.ground.client = Some(client);
         ticket.answer(&answer).await;
-        self.house.greet().await;
+        house.greet().await;
     }
 }
 

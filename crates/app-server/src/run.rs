@@ -1,15 +1,19 @@
 //! From the start of the process to its end, in order.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_process::{Output, Signals};
 use codex_runtime::{Invocation, LoadError, Loaded};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::asked::Asked;
 use crate::house::House;
 use crate::input;
 use crate::outbox::Outbox;
+use crate::rooms::{MAX_TURNS, RoomGround, Rooms};
 use crate::router::Router;
 
 /// How long requests may take whose client has closed stdin.
@@ -48,8 +52,18 @@ async fn serve(invocation: Invocation, loaded: Loaded) -> Result<(), AppServerEr
     let lines = input::start().map_err(AppServerError::Start)?;
     let outbox = Outbox::new(Output::start(), loaded.clock);
     let stop = CancellationToken::new();
-    let (house, requests) = House::new(invocation, loaded, outbox.clone());
-    let mut router = Router::new(outbox.clone(), house.clone());
+    let rooms = Rooms::default();
+    let (house, requests) = House::new(invocation.clone(), loaded, outbox.clone(), rooms.clone());
+    let mut router = Router::new(RoomGround {
+        invocation,
+        client: None,
+        asked: Asked::new(outbox.clone()),
+        outbox: outbox.clone(),
+        house,
+        turns: Arc::new(Semaphore::new(MAX_TURNS)),
+        rooms: rooms.clone(),
+        stop: stop.clone(),
+    });
     let house = requests.run(stop.clone());
     let mut house = std::pin::pin!(house);
     let work = async {
@@ -65,7 +79,7 @@ async fn serve(invocation: Invocation, loaded: Loaded) -> Result<(), AppServerEr
     }
     stop.cancel();
     let _ = tokio::time::timeout(END_LIMIT, async {
-        house.await;
+        tokio::join!(house, rooms.ended());
         outbox.flushed().await;
     })
     .await;

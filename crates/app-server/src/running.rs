@@ -73,7 +73,8 @@ impl Running {
         loaded: Arc<Loaded>,
         params: McpServerStatusListParams,
     ) -> Question {
-        Question::new(loaded, &self.servers, params)
+        let handle = self.servers.handle().clone();
+        Question::new(loaded, handle, self.servers.auth(), params)
     }
 
     pub(crate) async fn end(self, limit: Duration) {
@@ -82,6 +83,13 @@ impl Running {
 }
 
 impl Startups {
+    pub(crate) fn of_thread(thread_id: String) -> Self {
+        Self {
+            thread_id: Some(thread_id),
+            told: BTreeMap::new(),
+        }
+    }
+
     /// Returns what the client does not know yet.
     pub(crate) fn tell(&mut self, statuses: &[ServerStatus]) -> Vec<ServerNotification> {
         let is_there = |name: &ServerName| statuses.iter().any(|status| status.server == *name);
@@ -106,7 +114,7 @@ impl Startups {
     }
 
     /// Servers that begin anew are told anew.
-    fn forget(&mut self, changes: &ConfigChanges) {
+    pub(crate) fn forget(&mut self, changes: &ConfigChanges) {
         for (server, change) in &changes.servers {
             if *change != ServerChange::Settings {
                 self.told.remove(server);

@@ -11,7 +11,7 @@ use codex_app_server_protocol::{
 use codex_config::{McpServerConfig, McpTransport, OffReason};
 use codex_mcp::{McpAuth, McpHandle, ServerInfo, ServerState, ServerStatus, StartFailure};
 use codex_protocol::ServerName;
-use codex_runtime::{Loaded, Servers};
+use codex_runtime::Loaded;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -43,14 +43,15 @@ struct Resources {
 impl Question {
     pub(crate) fn new(
         loaded: Arc<Loaded>,
-        servers: &Servers,
+        handle: McpHandle,
+        auth: McpAuth,
         params: McpServerStatusListParams,
     ) -> Self {
         Self {
             loaded,
-            handle: servers.handle().clone(),
-            auth: servers.auth(),
-            statuses: servers.handle().statuses(),
+            statuses: handle.statuses(),
+            handle,
+            auth,
             params,
         }
     }

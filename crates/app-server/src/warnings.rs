@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::error::Error;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use codex_app_server_protocol::{
     ConfigWarning, DeprecationNotice, Position, ServerNotification, TextRange,
@@ -13,17 +14,17 @@ use codex_runtime::LoadError;
 const MAX_NOTICES: usize = 100;
 
 /// Remembers what was told.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Warnings {
-    told: HashSet<String>,
+    told: Arc<Mutex<HashSet<String>>>,
 }
 
 impl Warnings {
     /// Returns what is new among the notices of settings that were loaded; what no longer holds may be
     /// told again when it comes back.
-    pub(crate) fn of_loaded(&mut self, notices: &[Notice]) -> Vec<ServerNotification> {
-        let told = std::mem::take(&mut self.told);
-        self.told = notices
+    pub(crate) fn of_loaded(&self, notices: &[Notice]) -> Vec<ServerNotification> {
+        let told = self.told();
+        *self.lock() = notices
             .iter()
             .map(|notice| notice.message.clone())
             .collect();
@@ -41,15 +42,26 @@ impl Warnings {
     }
 
     /// Says that newer settings cannot be used, unless that was said.
-    pub(crate) fn of_failure(&mut self, error: &LoadError) -> Option<ServerNotification> {
+    pub(crate) fn of_failure(&self, error: &LoadError) -> Option<ServerNotification> {
         let why = sentence(error);
         let text = format!("the changed configuration is not used: {why}");
         let origin = match error {
             LoadError::Config(ConfigError::Invalid { origin, .. }) => origin.as_ref(),
             _ => None,
         };
-        let is_new = self.told.insert(text.clone());
+        let is_new = self.lock().insert(text.clone());
         is_new.then(|| warning(&text, origin))
+    }
+}
+
+impl Warnings {
+    /// Returns what was told and holds.
+    pub(crate) fn told(&self) -> HashSet<String> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -64,7 +76,8 @@ pub(crate) fn sentence(error: &dyn Error) -> String {
     text
 }
 
-fn notification(notice: &Notice) -> ServerNotification {
+/// Tells one notice.
+pub(crate) fn notification(notice: &Notice) -> ServerNotification {
     match notice.severity {
         Severity::Deprecated => {
             let (summary, details) = split(&notice.message);

@@ -6,6 +6,7 @@
 //! **Absent on purpose:** the disk. Which paths may be touched is the tree's affair, and writing a
 //! plan as one step is `codex_host`'s.
 
+mod diff;
 mod lines;
 mod parse;
 mod plan;

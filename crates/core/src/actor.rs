@@ -3,11 +3,14 @@
 //! Notices come before reports of the turn, so that what was noticed before a turn's end is told
 //! before it. The conversation belongs to the actor between turns and to the turn while one runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use codex_api_types::TextFormat;
 use codex_mcp::McpNotice;
-use codex_protocol::{EventKind, Op, TokenUsage, TurnError, TurnErrorKind, UserInput};
+use codex_protocol::{
+    EventKind, Op, ThreadChanges, TokenUsage, TurnError, TurnErrorKind, UserInput,
+};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -71,6 +74,8 @@ pub(crate) struct ActorState {
     /// Cancels the running turn; `None` between turns.
     running: Option<CancellationToken>,
     offered: Offered,
+    /// What was offered may be another thing now.
+    is_reconfigured: bool,
     /// The first request has waited for the optional servers.
     has_waited: bool,
 }
@@ -92,6 +97,12 @@ impl ThreadActor {
                         output_schema,
                     })
                     .await;
+                }
+                Input::Op(Op::Configure(changes)) => self.configure(*changes),
+                Input::Op(Op::Decide { id, decision }) => {
+                    if self.services.calls.questions.decide(id, decision) {
+                        self.interrupt();
+                    }
                 }
                 Input::Op(Op::Interrupt) => self.interrupt(),
                 Input::Mcp(notice) => self.events.notice(sentence(notice)).await,
@@ -137,6 +148,12 @@ impl ThreadActor {
             };
             TurnReport::ServersReady(Box::new(request), ready)
         });
+    }
+
+    /// Changes the settings of the turns to come; the one that runs keeps its own.
+    fn configure(&mut self, changes: ThreadChanges) {
+        Arc::make_mut(&mut self.services.calls.settings).change(changes);
+        self.state.is_reconfigured = true;
     }
 
     fn interrupt(&self) {
@@ -186,6 +203,9 @@ impl ThreadActor {
                 return;
             }
         };
+        if std::mem::take(&mut self.state.is_reconfigured) {
+            self.state.offered = Offered::default();
+        }
         let turn = Turn {
             services: self.services.clone(),
             conversation,

@@ -11,7 +11,7 @@ use codex_api_types::CallOutput;
 use codex_mcp::{CallContext, CallError, CatalogTool, McpHandle, Progress, ToolCatalog};
 use codex_model::{CallStatus, PromptItem};
 use codex_protocol::{
-    EventKind, ItemDetails, ItemId, ItemStatus, McpOutcome, McpToolCall, ToolRef,
+    ApprovalSubject, EventKind, ItemDetails, ItemId, ItemStatus, McpOutcome, McpToolCall, ToolRef,
 };
 use codex_tools::request::Request;
 use serde_json::{Map, Value};
@@ -19,11 +19,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::approvals::{self, AllowedBy, Gate, ToolFacts};
+use crate::approvals::{self, AllowedBy, AskedBy, Gate, ToolFacts};
 use crate::conversation::ABORTED;
 use crate::events::EventSink;
 use crate::hands::{HandCall, Hands};
 use crate::output::{self, Spill};
+use crate::questions::{Answer, Questions};
 use crate::resources::{ResourceRequest, ResourceTools};
 use crate::settings::ThreadSettings;
 use crate::tools::{OutputWire, Refused, Toolbox};
@@ -32,6 +33,10 @@ use crate::tools::{OutputWire, Refused, Toolbox};
 const CANCEL_GRACE: Duration = Duration::from_millis(500);
 /// What a cut call's item says.
 pub(crate) const INTERRUPTED: &str = "interrupted";
+/// What is said of a call that a person did not allow.
+const REJECTED: &str = "user rejected MCP tool call";
+/// What is said of a call that a person called off.
+const USER_CANCELLED: &str = "user cancelled MCP tool call";
 
 /// What every call of a thread needs.
 #[derive(Debug, Clone)]
@@ -42,6 +47,7 @@ pub(crate) struct CallServices {
     pub(crate) events: EventSink,
     pub(crate) spill_folder: std::path::PathBuf,
     pub(crate) hands: Hands,
+    pub(crate) questions: Questions,
 }
 
 impl CallServices {
@@ -168,13 +174,18 @@ impl Calls {
             arguments: &arguments,
         };
         let settings = &self.services.settings;
+        let questions = &self.services.questions;
         let decided = match approvals::decide(facts, settings.approval, settings.sandbox) {
-            Gate::Allow(by) => Ok(by),
+            Gate::Allow(by) => Ok(Permit::Given(by)),
             Gate::Deny(why) => Err(why),
+            Gate::Ask(_) if questions.holds_tool(&tool.tool) => {
+                Ok(Permit::Given(AllowedBy::Remembered))
+            }
+            Gate::Ask(why) if questions.can_ask() => Ok(Permit::Asked(why)),
             Gate::Ask(_) => Err(cannot_ask(facts)),
         };
-        let allowed = match decided {
-            Ok(by) => by,
+        let permit = match decided {
+            Ok(permit) => permit,
             Err(message) => {
                 let refused = Refused {
                     server: tool.tool.server.to_string(),
@@ -190,7 +201,7 @@ impl Calls {
         let work = Work::Tool {
             tool,
             arguments,
-            allowed,
+            permit,
         };
         self.start(call_id, wire, call, work).await;
     }
@@ -204,8 +215,12 @@ impl Calls {
         work: Work,
     ) {
         let id = self.start_item(&call).await;
-        if let Work::Tool { allowed, .. } = &work {
-            self.services.explain(id, *allowed).await;
+        if let Work::Tool {
+            permit: Permit::Given(by),
+            ..
+        } = &work
+        {
+            self.services.explain(id, *by).await;
         }
         let index = self.slots.len();
         let job = Job {
@@ -293,11 +308,19 @@ pub(crate) enum Work {
     Tool {
         tool: Box<CatalogTool>,
         arguments: Map<String, Value>,
-        /// The rule that let it run.
-        allowed: AllowedBy,
+        permit: Permit,
     },
     /// Lists or reads resources.
     Resources(ResourceRequest),
+}
+
+/// Why a tool may run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Permit {
+    /// By a rule.
+    Given(AllowedBy),
+    /// Not before somebody has allowed it.
+    Asked(AskedBy),
 }
 
 /// One call, in its own task.
@@ -312,6 +335,16 @@ struct Job {
 
 impl Job {
     async fn run(self) -> Done {
+        if let Some(refused) = self.ask().await {
+            let (done, why) = match refused {
+                Answer::Declined => (Done::failed(REJECTED), REJECTED),
+                Answer::Cancelled => (Done::failed(USER_CANCELLED), USER_CANCELLED),
+                _ => (Done::failed(ABORTED), INTERRUPTED),
+            };
+            let events = &self.services.events;
+            end_item(events, self.id, self.call, Err(why.to_owned())).await;
+            return done;
+        }
         let begin = Instant::now();
         let limit = self.work.output_token_limit();
         let (services, cancel) = (&self.services, &self.cancel);
@@ -342,6 +375,44 @@ impl Job {
         };
         end_item(&services.events, self.id, self.call, end).await;
         done
+    }
+}
+
+impl Job {
+    /// Asks when somebody has to be asked; returns the answer when the call may not run.
+    async fn ask(&self) -> Option<Answer> {
+        let Work::Tool {
+            tool,
+            arguments,
+            permit: Permit::Asked(why),
+        } = &self.work
+        else {
+            return None;
+        };
+        let subject = ApprovalSubject::McpTool {
+            tool: tool.tool.clone(),
+            description: tool.definition.description.clone(),
+            annotations: tool.annotations().clone(),
+            arguments: Value::Object(arguments.clone()),
+        };
+        let Self {
+            services: CallServices {
+                questions, events, ..
+            },
+            cancel,
+            ..
+        } = self;
+        let answer = questions
+            .ask(events, self.id, (subject, *why), cancel)
+            .await;
+        match answer {
+            Answer::Allowed => None,
+            Answer::AllowedForSession => {
+                questions.remember_tool(&tool.tool);
+                None
+            }
+            refused => Some(refused),
+        }
     }
 }
 

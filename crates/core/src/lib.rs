@@ -16,6 +16,7 @@ mod instructions;
 mod models;
 mod output;
 mod plan;
+mod questions;
 mod resources;
 mod settings;
 mod skills;
@@ -26,6 +27,7 @@ mod turn;
 pub use codex_model::ToolDialect;
 pub use error::StartError;
 pub use settings::{
-    Begin, BuiltInTools, CommandTools, Storage, ThreadServices, ThreadSettings, WebSearchMode,
+    Asking, Begin, BuiltInTools, CommandTools, Storage, ThreadServices, ThreadSettings,
+    WebSearchMode,
 };
 pub use thread::{ThreadEnded, ThreadHandle, ThreadSender, start_thread};

@@ -10,7 +10,9 @@ use std::time::Duration;
 use codex_host::{Clock, CodexHome, Env};
 use codex_mcp::McpSettings;
 use codex_model::{ModelBackend, ToolDialect};
-use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, ThreadId, WorkspaceWrite};
+use codex_protocol::{
+    AskForApproval, SandboxMode, SandboxPolicy, ThreadChanges, ThreadId, WorkspaceWrite,
+};
 
 use crate::models;
 
@@ -59,6 +61,8 @@ pub struct ThreadSettings {
     /// How long the first request waits for optional MCP servers; `None` = until each is ready or
     /// has failed by its own limit.
     pub optional_startup_grace: Option<Duration>,
+    /// Who answers when a person is to be asked.
+    pub asking: Asking,
     /// Whether text deltas are sent as events; off saves one event per delta.
     pub stream_deltas: bool,
     /// Whether it is told by which rule a call is allowed.
@@ -101,6 +105,7 @@ impl ThreadSettings {
             tools: BuiltInTools::default(),
             update_plan: false,
             optional_startup_grace: None,
+            asking: Asking::default(),
             stream_deltas: false,
             explain: false,
             storage: Storage::Stored,
@@ -118,19 +123,63 @@ impl ThreadSettings {
         configured.or_else(|| models::default_effort(&self.model))
     }
 
+    /// Takes over what changes.
+    pub(crate) fn change(&mut self, changes: ThreadChanges) {
+        let ThreadChanges {
+            cwd,
+            model,
+            reasoning_effort,
+            reasoning_summary,
+            service_tier,
+            approval,
+            sandbox,
+        } = changes;
+        if let Some(cwd) = cwd {
+            self.cwd = cwd;
+        }
+        if let Some(model) = model {
+            self.model = model;
+        }
+        self.reasoning_effort = reasoning_effort.or(self.reasoning_effort.take());
+        self.reasoning_summary = reasoning_summary.or(self.reasoning_summary.take());
+        self.service_tier = service_tier.or(self.service_tier.take());
+        if let Some(approval) = approval {
+            self.approval = approval;
+        }
+        if let Some(policy) = sandbox {
+            self.sandbox = policy.mode();
+            if let SandboxPolicy::WorkspaceWrite(workspace) = policy {
+                self.workspace = workspace;
+            }
+        }
+    }
+
     /// Returns what commands may touch.
     pub fn policy(&self) -> SandboxPolicy {
         SandboxPolicy::of_mode(self.sandbox, self.workspace.clone())
     }
 
+    /// Returns how many tokens a request and its answer may have.
+    pub(crate) fn known_context_window(&self) -> u64 {
+        let configured = self.context_window;
+        configured.unwrap_or_else(|| models::context_window(&self.model))
+    }
+
     /// Returns the number of tokens beyond which the conversation is summarised.
     pub(crate) fn compaction_limit(&self) -> u64 {
-        self.auto_compact_token_limit.unwrap_or_else(|| {
-            let window = self.context_window;
-            let window = window.unwrap_or_else(|| models::context_window(&self.model));
-            window / 5 * 4
-        })
+        self.auto_compact_token_limit
+            .unwrap_or_else(|| self.known_context_window() / 5 * 4)
     }
+}
+
+/// Who answers when a person is to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Asking {
+    /// Nobody: what would be asked is refused.
+    #[default]
+    Nobody,
+    /// The frontend, which hands every question to somebody or answers it itself.
+    Frontend,
 }
 
 /// The tools for the machine.

@@ -1,10 +1,11 @@
 //! A running thread as a frontend holds it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_mcp::McpManager;
-use codex_protocol::{Event, Op, ThreadId};
+use codex_mcp::{McpHandle, McpManager, McpSettings, ServerChange};
+use codex_protocol::{Event, Op, ServerName, ThreadId};
 use codex_rollout::{RolloutReader, RolloutWriter, ThreadMeta};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use crate::calls::CallServices;
 use crate::conversation::{Conversation, Journal, Recalled};
 use crate::events::EventSink;
 use crate::hands::Hands;
+use crate::questions::Questions;
 use crate::resources::ResourceTools;
 use crate::settings::{Begin, Storage, ThreadServices, ThreadSettings};
 use crate::turn::TurnServices;
@@ -38,6 +40,9 @@ pub struct ThreadHandle {
     pub id: ThreadId,
     ops: ThreadSender,
     events: mpsc::Receiver<Event>,
+    mcp: McpHandle,
+    questions: Questions,
+    context_window: u64,
 }
 
 /// Sends operations to a thread; a cheap clone for those who do not read events.
@@ -60,6 +65,31 @@ impl ThreadHandle {
     /// Returns the next event; `None` after the thread has ended. Cancel safe.
     pub async fn next_event(&mut self) -> Option<Event> {
         self.events.recv().await
+    }
+
+    /// Returns the thread's servers.
+    pub fn mcp(&self) -> &McpHandle {
+        &self.mcp
+    }
+
+    /// Lets newer settings of the servers hold; what a person allowed of a server that is another one
+    /// now is to be allowed anew.
+    pub async fn apply_servers(
+        &self,
+        settings: McpSettings,
+        changes: BTreeMap<ServerName, ServerChange>,
+    ) {
+        for (server, change) in &changes {
+            if *change != ServerChange::Settings {
+                self.questions.forget_server(server);
+            }
+        }
+        self.mcp.apply(settings, changes).await;
+    }
+
+    /// Returns how many tokens a request and its answer may have.
+    pub fn context_window(&self) -> u64 {
+        self.context_window
     }
 
     /// Returns a sender that lives apart from the events.
@@ -122,6 +152,9 @@ pub async fn start_thread(
         .unwrap_or(instructions::BASE);
     let hands = Hands::new(services.home.path().as_path());
     early_notices.extend(hands.undo_unfinished());
+    let questions = Questions::new(settings.asking);
+    let context_window = settings.known_context_window();
+    let handle_mcp = mcp.clone();
     let turn_services = TurnServices {
         thread: id,
         model: services.model,
@@ -132,6 +165,7 @@ pub async fn start_thread(
             resources: ResourceTools::of(&mcp),
             mcp,
             hands,
+            questions: questions.clone(),
             events: events.clone(),
             spill_folder: output::spill_folder(services.home.path().as_path(), id),
         },
@@ -154,6 +188,9 @@ pub async fn start_thread(
         id,
         ops: ThreadSender { ops },
         events: receiver,
+        mcp: handle_mcp,
+        questions,
+        context_window,
     })
 }
 

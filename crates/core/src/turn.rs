@@ -11,7 +11,9 @@ use std::sync::Arc;
 use codex_api_types::{ReasoningOptions, ResponseItem, TextFormat, TextOptions, ToolSpec};
 use codex_host::{Clock, CodexHome};
 use codex_mcp::ToolCatalog;
-use codex_model::{ModelBackend, ModelError, ModelEvent, Prompt, PromptItem, RetryBudget};
+use codex_model::{
+    ModelBackend, ModelError, ModelEvent, Prompt, PromptItem, RetryBudget, Retrying,
+};
 use codex_protocol::{
     EventKind, ItemDetails, ItemId, ServerName, ThreadId, ThreadItem, TodoItem, TokenUsage,
     TurnError, TurnErrorKind,
@@ -231,15 +233,14 @@ impl Turn {
                 }
                 Some(Ok(ModelEvent::Retrying(retrying))) => {
                     shown.void().await;
-                    self.services
-                        .calls
-                        .events
-                        .notice(retrying.to_string())
-                        .await;
+                    let events = &self.services.calls.events;
+                    events.emit(told(&retrying)).await;
                 }
                 Some(Ok(ModelEvent::Completed { usage })) => {
                     self.usage += usage;
                     self.conversation.counted(usage);
+                    let events = &self.services.calls.events;
+                    events.emit(EventKind::ResponseCompleted { usage }).await;
                     break End::Completed;
                 }
                 Some(Ok(ModelEvent::Interrupted(budget))) => break End::Broken(budget),
@@ -347,6 +348,13 @@ impl Offered {
                 specs
             }
         }
+    }
+}
+
+fn told(retrying: &Retrying) -> EventKind {
+    EventKind::Retrying {
+        message: retrying.headline(),
+        why: retrying.why.clone(),
     }
 }
 

@@ -176,7 +176,8 @@ impl From<ItemStatus> for Status {
         match status {
             ItemStatus::InProgress => Self::InProgress,
             ItemStatus::Completed => Self::Completed,
-            ItemStatus::Failed => Self::Failed,
+            // This wire has no word of its own for it.
+            ItemStatus::Failed | ItemStatus::Declined => Self::Failed,
         }
     }
 }

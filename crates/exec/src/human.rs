@@ -93,6 +93,7 @@ impl Human {
     pub(crate) fn event(&mut self, kind: &EventKind) -> String {
         match kind {
             EventKind::Notice(text) => self.notice(text),
+            EventKind::Retrying { message, why } => self.notice(&format!("{message} ({why})")),
             EventKind::ItemStarted(item) => self.started(item),
             EventKind::ItemUpdated(item) => self.updated(item),
             EventKind::ItemCompleted(item) => self.completed(item),
@@ -108,6 +109,9 @@ impl Human {
             | EventKind::AgentMessageDelta { .. }
             | EventKind::ReasoningDelta { .. }
             | EventKind::McpProgress { .. }
+            | EventKind::ApprovalRequested(_)
+            | EventKind::ApprovalResolved(_)
+            | EventKind::ResponseCompleted { .. }
             | EventKind::Closed => String::new(),
         }
     }
@@ -259,8 +263,10 @@ impl Human {
         }
         let end = match (call.status, why(call)) {
             (ItemStatus::Completed | ItemStatus::InProgress, _) => "(completed)".to_owned(),
-            (ItemStatus::Failed, None) => "(failed)".to_owned(),
-            (ItemStatus::Failed, Some(why)) => format!("(failed): {}", printable(why)),
+            (ItemStatus::Failed | ItemStatus::Declined, None) => "(failed)".to_owned(),
+            (ItemStatus::Failed | ItemStatus::Declined, Some(why)) => {
+                format!("(failed): {}", printable(why))
+            }
         };
         text + &self.call_line(call, &end)
     }
@@ -312,8 +318,10 @@ fn why(call: &McpToolCall) -> Option<&str> {
 
 fn patch_lines(patch: &FileChange) -> String {
     let mut text = match (patch.status, &patch.error) {
-        (ItemStatus::Failed, Some(error)) => format!("apply_patch: failed: {}\n", printable(error)),
-        (ItemStatus::Failed, None) => "apply_patch: failed\n".to_owned(),
+        (ItemStatus::Failed | ItemStatus::Declined, Some(error)) => {
+            format!("apply_patch: failed: {}\n", printable(error))
+        }
+        (ItemStatus::Failed | ItemStatus::Declined, None) => "apply_patch: failed\n".to_owned(),
         (ItemStatus::Completed | ItemStatus::InProgress, _) => {
             "apply_patch: completed\n".to_owned()
         }

@@ -47,6 +47,7 @@ impl JsonLines {
         }
         match kind {
             EventKind::Notice(message) => self.notice(message),
+            EventKind::Retrying { message, why } => self.notice(&format!("{message} ({why})")),
             EventKind::TurnStarted => {
                 self.turn = Turn::Running;
                 line(&ExecEvent::TurnStarted)
@@ -71,6 +72,9 @@ impl JsonLines {
             EventKind::AgentMessageDelta { .. }
             | EventKind::ReasoningDelta { .. }
             | EventKind::McpProgress { .. }
+            | EventKind::ApprovalRequested(_)
+            | EventKind::ApprovalResolved(_)
+            | EventKind::ResponseCompleted { .. }
             | EventKind::Closed => Vec::new(),
         }
     }
@@ -126,10 +130,10 @@ impl JsonLines {
     }
 
     fn started(&mut self, item: &ThreadItem) -> Vec<u8> {
-        let id = self.name(item.id);
         if !has_start(&item.details) || self.is_open(item.id) {
             return Vec::new();
         }
+        let id = self.name(item.id);
         self.open.push(item.clone());
         item_line(id, item, |item| ExecEvent::ItemStarted { item })
     }

@@ -27,6 +27,7 @@ pub use auth::{
     ServerLogin, StaticToken, TraceStep, Unattended, redirect_uri_to_register,
 };
 pub use catalog::{CatalogTool, HiddenReason, HiddenTool, ServerTools, ToolCatalog};
+pub use codex_config::ServerChange;
 pub use codex_rmcp_client::{
     CallError as ConnectionError, ClientInfo, ConnectError, Elicitation, ElicitationReply, Hint,
     LoginWanted, Probe, Progress, ProgressSink, ServerEndpoint, ServerInfo,

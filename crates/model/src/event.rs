@@ -61,14 +61,20 @@ pub struct Retrying {
     pub after: Duration,
 }
 
+impl Retrying {
+    /// Says which try it is.
+    pub fn headline(&self) -> String {
+        match self.max {
+            Some(max) => format!("Reconnecting... {}/{max}", self.attempt),
+            None => format!("Reconnecting... {}", self.attempt),
+        }
+    }
+}
+
 impl fmt::Display for Retrying {
     /// Writes the notice of contract-exec 6.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Reconnecting... {}", self.attempt)?;
-        if let Some(max) = self.max {
-            write!(f, "/{max}")?;
-        }
-        write!(f, " ({})", self.why)
+        write!(f, "{} ({})", self.headline(), self.why)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a thread tells its frontend.
 
-use crate::{ItemId, ThreadId, ThreadItem};
+use crate::{ApprovalId, ApprovalRequest, ItemId, ThreadId, ThreadItem};
 
 /// One thing that happened in a thread.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +16,13 @@ pub struct Event {
 pub enum EventKind {
     /// Something the run survives; a sentence for people.
     Notice(String),
+    /// A model request failed and is made again; what it had begun to say is void.
+    Retrying {
+        /// Which try it is, for people.
+        message: String,
+        /// Why the last one failed.
+        why: String,
+    },
     /// A turn began.
     TurnStarted,
     /// An item began; only the kinds that take time have this.
@@ -44,6 +51,15 @@ pub enum EventKind {
         item: ItemId,
         /// The server's words, or `progress/total`.
         message: String,
+    },
+    /// Somebody has to say whether an item may run.
+    ApprovalRequested(Box<ApprovalRequest>),
+    /// That question needs no answer any more.
+    ApprovalResolved(ApprovalId),
+    /// The model has answered one request to its end.
+    ResponseCompleted {
+        /// Tokens of that request.
+        usage: TokenUsage,
     },
     /// A call may run; told to frontends that want to know why.
     CallAllowed {

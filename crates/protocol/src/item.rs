@@ -57,6 +57,8 @@ pub enum ItemStatus {
     Completed,
     /// It ended badly, was refused, or was cut short.
     Failed,
+    /// A person said no.
+    Declined,
 }
 
 /// A shell command.
@@ -64,6 +66,8 @@ pub enum ItemStatus {
 pub struct CommandExecution {
     /// The command line as run.
     pub command: String,
+    /// Where it runs, absolute.
+    pub cwd: PathBuf,
     /// stdout and stderr in the order of arrival.
     pub aggregated_output: String,
     /// `None` while it runs, and when it never ran.
@@ -90,6 +94,8 @@ pub struct PatchChange {
     pub path: PathBuf,
     /// What happens to it.
     pub kind: PatchChangeKind,
+    /// The content that comes or goes, of an update the hunks of a unified diff.
+    pub diff: String,
 }
 
 /// What a patch does to a file.

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::{ApprovalDecision, ApprovalId, AskForApproval, SandboxPolicy};
+
 /// One request to a thread.
 #[derive(Debug, Clone)]
 pub enum Op {
@@ -14,10 +16,38 @@ pub enum Op {
         /// JSON schema of the final message.
         output_schema: Option<Value>,
     },
+    /// Changes how the thread goes on; holds from the next turn.
+    Configure(Box<ThreadChanges>),
+    /// Answers a question; one that nobody asked, or that was answered, is let pass.
+    Decide {
+        /// Which.
+        id: ApprovalId,
+        /// The answer.
+        decision: ApprovalDecision,
+    },
     /// Ends the running turn; open items are completed before the turn event.
     Interrupt,
     /// Ends the thread: the turn, its children and the MCP servers.
     Shutdown,
+}
+
+/// What changes from a turn on; `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ThreadChanges {
+    /// The working directory, absolute.
+    pub cwd: Option<PathBuf>,
+    /// The model.
+    pub model: Option<String>,
+    /// The reasoning effort.
+    pub reasoning_effort: Option<String>,
+    /// The kind of reasoning summary.
+    pub reasoning_summary: Option<String>,
+    /// The service tier.
+    pub service_tier: Option<String>,
+    /// When a person is asked.
+    pub approval: Option<AskForApproval>,
+    /// What commands may touch.
+    pub sandbox: Option<SandboxPolicy>,
 }
 
 /// One part of what the user sends.

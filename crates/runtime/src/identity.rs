@@ -3,25 +3,24 @@
 use codex_host::Env;
 use codex_model::ClientIdentity;
 
-use crate::Frontend;
 use crate::start::VERSION;
+use crate::{ClientName, Frontend};
 
 /// Returns the identity of a frontend on this machine.
-pub(crate) fn of(frontend: Frontend, env: &Env) -> ClientIdentity {
+pub(crate) fn of(frontend: Frontend, client: Option<&ClientName>, env: &Env) -> ClientIdentity {
     let own = env.non_empty("CODEX_INTERNAL_ORIGINATOR_OVERRIDE");
-    ClientIdentity::new(
-        frontend.originator(),
-        own,
-        VERSION,
-        &system(),
-        &terminal(env),
-    )
+    let name = client.map_or(frontend.originator(), |client| &client.name);
+    let identity = ClientIdentity::new(name, own, VERSION, &system(), &terminal(env));
+    match client {
+        Some(client) => identity.behind_client(&client.name, &client.version),
+        None => identity,
+    }
 }
 
 /// Returns what `initialize` of the app-server answers as user agent: who drives us, the version of
 /// the wire that it can count on, the machine, and at last who we are.
-pub fn user_agent_behind(client: (&str, &str), wire_version: &str, env: &Env) -> String {
-    let (name, version) = client;
+pub fn user_agent_behind(client: &ClientName, wire_version: &str, env: &Env) -> String {
+    let ClientName { name, version } = client;
     let identity = ClientIdentity::new(name, None, wire_version, &system(), &terminal(env));
     let identity = identity.behind_client(name, version);
     format!("{} codex/{VERSION}", identity.user_agent)

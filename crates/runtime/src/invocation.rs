@@ -26,6 +26,8 @@ pub struct Invocation {
     pub system: SystemPaths,
     /// Who asks.
     pub frontend: Frontend,
+    /// The program that drives the frontend.
+    pub client: Option<ClientName>,
     /// Who renews logins where our death does not reach.
     pub deputy: Option<Deputy>,
 }
@@ -39,6 +41,15 @@ pub enum Frontend {
     AppServer,
     /// Every other command of the command line, `codex mcp` above all.
     Cli,
+}
+
+/// A program that drives a frontend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientName {
+    /// Its name, which the provider sees.
+    pub name: String,
+    /// Its version.
+    pub version: String,
 }
 
 /// Whether `$CODEX_HOME/config.toml` is read.
@@ -63,6 +74,7 @@ impl Invocation {
             user_config: UserConfig::default(),
             system: SystemPaths::of_this_machine(),
             frontend,
+            client: None,
             deputy: None,
         }
     }

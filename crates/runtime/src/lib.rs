@@ -18,10 +18,11 @@ mod threads;
 
 pub use codex_config::Notice;
 pub use codex_config::{Project, TrustLevel};
-pub use codex_core::{Begin, Storage, ThreadHandle, ThreadSender};
+pub use codex_core::StartError as CoreStartError;
+pub use codex_core::{Asking, Begin, Storage, ThreadHandle, ThreadSender};
 pub use codex_mcp::ElicitationPolicy;
 pub use identity::user_agent_behind;
-pub use invocation::{Frontend, Invocation, UserConfig};
+pub use invocation::{ClientName, Frontend, Invocation, UserConfig};
 pub use load::{
     ConfigOverrides, LoadError, Loaded, load_with_cli_overrides,
     load_with_cli_overrides_and_harness_overrides,
@@ -29,5 +30,5 @@ pub use load::{
 pub use project::{TrustError, TrustSaved};
 pub use provider::ProviderError;
 pub use servers::Servers;
-pub use start::{ModelSide, Session, StartError, StartOptions, Summary};
+pub use start::{ModelSide, Session, StartError, StartOptions, Summary, VERSION};
 pub use threads::{FindThreadError, RecordedIn};

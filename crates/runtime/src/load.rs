@@ -10,7 +10,7 @@ use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
 use codex_mcp::Deputy;
 use codex_utils_cli::{CliConfigOverrides, ConfigFlag};
 
-use crate::invocation::{Frontend, Invocation, UserConfig};
+use crate::invocation::{ClientName, Frontend, Invocation, UserConfig};
 
 /// The settings of a run, with what they were made from.
 #[derive(Debug, Clone)]
@@ -22,6 +22,8 @@ pub struct Loaded {
     pub clock: Clock,
     /// Who asks.
     pub frontend: Frontend,
+    /// The program that drives the frontend.
+    pub client: Option<ClientName>,
     /// Who renews logins where our death does not reach.
     pub deputy: Option<Deputy>,
     /// Where the user's settings are.
@@ -87,6 +89,7 @@ impl Invocation {
             env: self.env,
             clock: self.clock,
             frontend: self.frontend,
+            client: self.client,
             deputy: self.deputy,
             home,
             cwd,

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use codex_config::{Config, Constrained, Enablement, Feature, OffReason};
+use codex_config::{Config, ConfigChanges, Constrained, Enablement, Feature, OffReason};
 use codex_core::{
-    Begin, BuiltInTools, CommandTools, Storage, ThreadHandle, ThreadServices, ThreadSettings,
+    Asking, Begin, BuiltInTools, CommandTools, Storage, ThreadHandle, ThreadServices,
+    ThreadSettings,
 };
 use codex_http::HttpClient;
 use codex_mcp::{ClientInfo, ElicitationPolicy, KeyringPatience, McpAuth, McpSettings, ToolPins};
@@ -17,7 +18,7 @@ use codex_model::{
 use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, TurnError};
 
 use crate::provider::{self, ChosenProvider, ProviderError};
-use crate::{Loaded, identity, redaction};
+use crate::{Loaded, identity, redaction, servers};
 
 /// What a frontend decides about a thread; the rest comes from the configuration.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,8 @@ pub struct StartOptions {
     pub sandbox: Option<SandboxMode>,
     /// Further directories that commands may write.
     pub add_dirs: Vec<PathBuf>,
+    /// Who answers when a person is to be asked.
+    pub asking: Asking,
     /// What a server gets that asks the user.
     pub elicitation: ElicitationPolicy,
     /// Whether the thread is kept.
@@ -73,6 +76,9 @@ pub struct Session {
     /// The prompt of the recording that is replayed.
     pub recorded_prompt: Option<String>,
     model: Arc<dyn ModelBackend>,
+    elicitation: ElicitationPolicy,
+    http: HttpClient,
+    auth: McpAuth,
 }
 
 /// What a thread runs with, for people.
@@ -158,7 +164,7 @@ impl Loaded {
         }
         // One pool for the model and for every server; nothing is built before its first request.
         let http = HttpClient::from_env(self.env.clone());
-        let identity = identity::of(self.frontend, &self.env);
+        let identity = identity::of(self.frontend, self.client.as_ref(), &self.env);
         let originator = identity.originator.clone();
         let setup = self.model_setup(&options, &http, identity)?;
         let mut notices = self.turned_off();
@@ -173,12 +179,11 @@ impl Loaded {
             reasoning_effort: settings.effective_reasoning_effort().map(str::to_owned),
             reasoning_summary: settings.reasoning_summary.clone(),
         };
+        let auth = self.mcp_auth(http.clone());
+        let elicitation = options.elicitation.clone();
         let services = ThreadServices {
             model: Arc::clone(&setup.backend),
-            mcp: {
-                let auth = self.mcp_auth(http.clone());
-                self.mcp_settings(options.elicitation.clone(), http, auth)
-            },
+            mcp: self.mcp_settings(elicitation.clone(), http.clone(), auth.clone()),
             home: self.home.clone(),
             clock: self.clock,
         };
@@ -189,6 +194,9 @@ impl Loaded {
             notices: setup.notices.into_iter().chain(notices).collect(),
             recorded_prompt: setup.recorded_prompt,
             model: setup.backend,
+            elicitation,
+            http,
+            auth,
         })
     }
 
@@ -290,6 +298,7 @@ impl Loaded {
             .mcp_optional_startup_grace
             .unwrap_or(options.default_grace);
         settings.optional_startup_grace = (!grace.is_zero()).then_some(grace);
+        settings.asking = options.asking;
         settings.stream_deltas = options.stream_deltas;
         settings.explain = options.explain;
         settings.storage = options.storage;
@@ -358,6 +367,21 @@ impl Loaded {
 }
 
 impl Session {
+    /// Returns what is known about the logins of the thread's servers.
+    pub fn auth(&self) -> McpAuth {
+        self.auth.clone()
+    }
+
+    /// Lets a newer configuration hold for the thread's servers; those that did not change do not
+    /// notice.
+    pub async fn apply_servers(&mut self, new: &Loaded, changes: &ConfigChanges) {
+        self.auth = new.mcp_auth(self.http.clone());
+        let (elicitation, http) = (self.elicitation.clone(), self.http.clone());
+        let settings = new.mcp_settings(elicitation, http, self.auth.clone());
+        let changes = servers::changes_of(&settings, changes);
+        self.thread.apply_servers(settings, changes).await;
+    }
+
     /// Ends the model side after the last turn, also after one that failed: a recording is
     /// completed, a replay is checked for answers that nobody asked for. Returns notices.
     pub fn finish_model(&self) -> Result<Vec<String>, TurnError> {
@@ -380,7 +404,8 @@ fn allowed<T: Copy + Default>(
     value.unwrap_or_default()
 }
 
-pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn base_instructions(config: &Config) -> Result<Option<String>, StartError> {
     let Some(path) = &config.model_instructions_file else {

@@ -1,6 +1,8 @@
 //! `codex app-server` from outside: the envelope, the handshake, the end, the settings.
 
+mod approvals;
 mod live;
+mod threads;
 
 use std::time::{Duration, Instant};
 

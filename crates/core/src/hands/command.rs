@@ -1,45 +1,69 @@
 //! Commands: started, listened to, typed to.
 
+use std::path::Path;
 use std::time::Duration;
 
 use codex_process::{Exit, Kept, Session, Terminal};
-use codex_protocol::{ItemId, SandboxPolicy};
+use codex_protocol::{ApprovalSubject, ItemId, SandboxPolicy};
 use codex_tools::request::{CommandRequest, Patience, WriteRequest};
 use codex_tools::{quote, specs};
 use serde_json::json;
 use tokio::time::Instant;
 
-use super::running::{self, KILL_AFTER, RunningCommand};
+use super::running::{self, KILL_AFTER, Place, RunningCommand};
 use super::{HandCall, workspace};
-use crate::approvals::{self, Approved, CommandFacts, Gate};
+use crate::approvals::{self, Gate};
 use crate::calls::{self, Done, INTERRUPTED};
 use crate::conversation::ABORTED;
 use crate::output::{self, Spill};
+use crate::questions::Answer;
 use crate::tools::OWN;
 
 /// What the classic shell tool reports for a command that took too long.
 const TIMED_OUT: i32 = 124;
 
+/// What the model hears of a command that a person did not allow.
+const DECLINED: &str = "the user declined this command; it did not run";
+
+/// Why a command may not run.
+enum Refused {
+    By(String),
+    /// A person said no.
+    Declined,
+    Interrupted,
+}
+
 /// Runs a command until it ends, or as long as the request waits for it.
 pub(super) async fn run(call: &HandCall, request: CommandRequest) -> Done {
     let command = quote::join(&request.argv);
     let events = &call.services.events;
-    let item = events.started(running::begun(command.clone())).await;
-    if call.cancel.is_cancelled() {
-        let details = running::ended(command, INTERRUPTED.to_owned(), None);
+    let place = Place {
+        command,
+        cwd: call.folder(request.workdir.as_deref()),
+    };
+    let item = events.started(place.begun()).await;
+    if let Err(refused) = permit(call, &request, (&place, item)).await {
+        let (details, done) = match refused {
+            Refused::By(why) => (place.ended(why.clone(), None), Done::failed(why)),
+            Refused::Declined => (place.declined(), Done::failed(DECLINED)),
+            Refused::Interrupted => {
+                let details = place.ended(INTERRUPTED.to_owned(), None);
+                (details, Done::failed(ABORTED))
+            }
+        };
         events.completed(item, details).await;
-        return Done::failed(ABORTED);
+        return done;
     }
-    let session = match start(call, item, &request).await {
+    let session = match start(call, &request, &place.cwd) {
         Ok(session) => session,
         Err(why) => {
-            let details = running::ended(command, why.clone(), None);
+            let details = place.ended(why.clone(), None);
             events.completed(item, details).await;
             return Done::failed(why);
         }
     };
     let begun = Instant::now();
-    let running = call.services.hands.running.open(item, command, session);
+    let running = call.services.hands.running.open(item, place, session);
     let wait = match request.patience {
         Patience::Yield(wait) | Patience::Kill(wait) => wait,
     };
@@ -93,16 +117,48 @@ pub(super) async fn write(call: &HandCall, request: WriteRequest) -> Done {
     }
 }
 
-/// Decides and starts; the error is a sentence for the model and the item.
-async fn start(call: &HandCall, item: ItemId, request: &CommandRequest) -> Result<Session, String> {
-    let settings = call.settings();
-    let cwd = call.folder(request.workdir.as_deref());
-    let facts = CommandFacts::of(request, &cwd, &Approved::default());
-    match approvals::decide_command(facts, settings.approval, settings.sandbox) {
-        Gate::Allow(by) => call.services.explain(item, by).await,
-        Gate::Ask(why) => return Err(approvals::cannot_ask(why)),
-        Gate::Deny(why) => return Err(why),
+/// Decides, and asks when somebody has to be asked.
+async fn permit(
+    call: &HandCall,
+    request: &CommandRequest,
+    (place, item): (&Place, ItemId),
+) -> Result<(), Refused> {
+    if call.cancel.is_cancelled() {
+        return Err(Refused::Interrupted);
     }
+    let (settings, questions) = (call.settings(), &call.services.questions);
+    let facts = questions.facts(request, &place.cwd);
+    let why = match approvals::decide_command(facts, settings.approval, settings.sandbox) {
+        Gate::Allow(by) => {
+            call.services.explain(item, by).await;
+            return Ok(());
+        }
+        Gate::Deny(why) => return Err(Refused::By(why)),
+        Gate::Ask(why) if questions.can_ask() => why,
+        Gate::Ask(why) => return Err(Refused::By(approvals::cannot_ask(why))),
+    };
+    let subject = ApprovalSubject::Command {
+        command: place.command.clone(),
+        cwd: place.cwd.clone(),
+    };
+    let events = &call.services.events;
+    match questions
+        .ask(events, item, (subject, why), &call.cancel)
+        .await
+    {
+        Answer::Allowed => Ok(()),
+        Answer::AllowedForSession => {
+            questions.remember_command(request, &place.cwd);
+            Ok(())
+        }
+        Answer::Declined | Answer::Cancelled => Err(Refused::Declined),
+        Answer::Interrupted => Err(Refused::Interrupted),
+    }
+}
+
+/// Starts; the error is a sentence for the model and the item.
+fn start(call: &HandCall, request: &CommandRequest, cwd: &Path) -> Result<Session, String> {
+    let settings = call.settings();
     let policy = match request.is_escalated {
         true => SandboxPolicy::DangerFullAccess,
         false => settings.policy(),
@@ -111,7 +167,7 @@ async fn start(call: &HandCall, item: ItemId, request: &CommandRequest) -> Resul
         return Err("too many commands run already; let one end first".to_owned());
     }
     let spec = workspace(settings, &policy)
-        .command(&request.argv, &cwd)
+        .command(&request.argv, cwd)
         .map_err(told)?;
     let terminal = match request.tty {
         true => Terminal::Own,

@@ -1,6 +1,7 @@
 //! The commands of a thread that outlive the calls that started them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,9 +32,15 @@ struct Table {
 pub(crate) struct RunningCommand {
     pub(crate) id: u64,
     pub(crate) item: ItemId,
-    /// As the item shows it.
-    pub(crate) command: String,
+    pub(crate) place: Place,
     pub(crate) session: Session,
+}
+
+/// A command as its item shows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) command: String,
+    pub(crate) cwd: PathBuf,
 }
 
 impl RunningCommands {
@@ -43,18 +50,13 @@ impl RunningCommands {
     }
 
     /// Takes a command in.
-    pub(crate) fn open(
-        &self,
-        item: ItemId,
-        command: String,
-        session: Session,
-    ) -> Arc<RunningCommand> {
+    pub(crate) fn open(&self, item: ItemId, place: Place, session: Session) -> Arc<RunningCommand> {
         let mut table = self.lock();
         table.last_id += 1;
         let running = Arc::new(RunningCommand {
             id: table.last_id,
             item,
-            command,
+            place,
             session,
         });
         table.commands.insert(running.id, Arc::clone(&running));
@@ -104,32 +106,40 @@ impl RunningCommand {
     /// Ends the item; only for who closed the command.
     pub(crate) async fn end_item(&self, events: &EventSink, exit: Option<Exit>) {
         let output = self.session.output().text();
-        let details = ended(self.command.clone(), output, exit.map(code));
+        let details = self.place.ended(output, exit.map(code));
         events.completed(self.item, details).await;
     }
 }
 
-/// Makes the item of a command that begins.
-pub(super) fn begun(command: String) -> ItemDetails {
-    ItemDetails::CommandExecution(CommandExecution {
-        command,
-        aggregated_output: String::new(),
-        exit_code: None,
-        status: ItemStatus::InProgress,
-    })
-}
+impl Place {
+    /// Makes the item of a command that begins.
+    pub(super) fn begun(&self) -> ItemDetails {
+        self.item(String::new(), None, ItemStatus::InProgress)
+    }
 
-/// Makes the item of a command that ended, or never ran.
-pub(super) fn ended(command: String, output: String, exit_code: Option<i32>) -> ItemDetails {
-    ItemDetails::CommandExecution(CommandExecution {
-        command,
-        aggregated_output: output,
-        exit_code,
-        status: match exit_code {
+    /// Makes the item of a command that ended, or never ran.
+    pub(super) fn ended(&self, output: String, exit_code: Option<i32>) -> ItemDetails {
+        let status = match exit_code {
             Some(0) => ItemStatus::Completed,
             Some(_) | None => ItemStatus::Failed,
-        },
-    })
+        };
+        self.item(output, exit_code, status)
+    }
+
+    /// Makes the item of a command that a person did not allow.
+    pub(super) fn declined(&self) -> ItemDetails {
+        self.item(String::new(), None, ItemStatus::Declined)
+    }
+
+    fn item(&self, output: String, exit_code: Option<i32>, status: ItemStatus) -> ItemDetails {
+        ItemDetails::CommandExecution(CommandExecution {
+            command: self.command.clone(),
+            cwd: self.cwd.clone(),
+            aggregated_output: output,
+            exit_code,
+            status,
+        })
+    }
 }
 
 /// Returns the number by which a shell tells an exit.

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use codex_api_types::{ContentItem, ResponseItem};
 use codex_model::{ModelEvent, Prompt, PromptItem, RetryBudget};
-use codex_protocol::{TurnError, TurnErrorKind};
+use codex_protocol::{EventKind, TurnError, TurnErrorKind};
 
-use super::{Turn, own_error, turn_error};
+use super::{Turn, own_error, told, turn_error};
 
 /// What the model is told to write the summary.
 const REQUEST: &str = include_str!("compaction/request.md");
@@ -126,10 +126,12 @@ impl Turn {
                 }
                 Some(Ok(ModelEvent::Retrying(retrying))) => {
                     let events = &self.services.calls.events;
-                    events.notice(retrying.to_string()).await;
+                    events.emit(told(&retrying)).await;
                 }
                 Some(Ok(ModelEvent::Completed { usage })) => {
                     self.usage += usage;
+                    let events = &self.services.calls.events;
+                    events.emit(EventKind::ResponseCompleted { usage }).await;
                     return Ok(SummaryTry::Done(text));
                 }
                 Some(Ok(ModelEvent::Interrupted(budget))) => return Ok(SummaryTry::Broken(budget)),

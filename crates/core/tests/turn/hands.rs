@@ -29,7 +29,7 @@ fn run(call_id: &str, cmd: &str) -> ModelEvent {
     exec(call_id, json!({"cmd": cmd, "login": false}))
 }
 
-fn patch(call_id: &str, body: &str) -> ModelEvent {
+pub(crate) fn patch(call_id: &str, body: &str) -> ModelEvent {
     ModelEvent::ItemDone(ResponseItem::CustomToolCall(CustomToolCall {
         call_id: call_id.to_owned(),
         name: "apply_patch".to_owned(),
@@ -254,7 +254,7 @@ async fn long_output_keeps_head_and_tail_and_the_whole_is_in_a_file() {
 }
 
 #[tokio::test]
-async fn a_patch_is_one_item_that_only_ends() {
+async fn a_patch_is_one_item_whatever_becomes_of_it() {
     let room = room(vec![
         answer(vec![
             patch(
@@ -281,13 +281,16 @@ async fn a_patch_is_one_item_that_only_ends() {
     let turn = room.start().await.turn("patch").await;
     assert_snapshot!(shown(&room, &turn), @r#"
     turn started
+    item_0 started: patch [Update <work>/old, Add <work>/sub/new] runs
     item_0 completed: patch [Update <work>/old, Add <work>/sub/new] done
     item_1 started: ran "/bin/bash -c 'cat old sub/new'" runs ""
     item_1 completed: ran "/bin/bash -c 'cat old sub/new'" done exit=0 "2\nx\n"
     item_2 started: codex/exec_command "{\"cmd\":\"ls; apply_patch < x\"}" runs
     item_2 completed: codex/exec_command "{\"cmd\":\"ls; apply_patch < x\"}" failed error=apply_patch is a tool and no program: call it by itself, or as the only command of a script
+    item_3 started: patch [Update <work>/old, Delete <work>/sub/new] runs
     item_3 completed: patch [Update <work>/old, Delete <work>/sub/new] failed error=the patch was not applied, no file was changed: the hunk on line 3 of the patch does not fit `<work>/old`: the line `7` is not there
     item_4 completed: patch [] failed error=the patch cannot be read: line 2 of the patch: expected `*** Add File: PATH`, `*** Update File: PATH`, `*** Delete File: PATH` or `*** End Patch`, found `*** Rename File: old`
+    item_5 started: patch [Delete <work>/sub/new] runs
     item_5 completed: patch [Delete <work>/sub/new] done
     item_6 completed: message "done"
     turn completed: 30 in, 6 out
@@ -329,6 +332,7 @@ async fn nothing_is_written_and_nothing_unconfined_runs_in_read_only_mode() {
     let turn = room.start().await.turn("write").await;
     assert_snapshot!(shown(&room, &turn), @r#"
     turn started
+    item_0 started: patch [Add <work>/new] runs
     item_0 completed: patch [Add <work>/new] failed error=the patch was rejected, no file was changed: sandbox mode `read-only` allows no writing; to allow it use `--sandbox workspace-write`
     item_1 started: ran "/bin/bash -lc ls" runs ""
     item_1 completed: ran "/bin/bash -lc ls" failed "running outside of the sandbox requires approval, but approval policy is never; find a way within the sandbox or say what is missing"

@@ -6,6 +6,7 @@
     reason = "tests prepare files directly and stop where they break"
 )]
 
+mod approvals;
 mod calls;
 mod compaction;
 mod hands;

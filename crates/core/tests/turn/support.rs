@@ -17,7 +17,8 @@ use codex_model::{
     ResponsesApi, RetryBudget,
 };
 use codex_protocol::{
-    AskForApproval, EventKind, ItemDetails, ItemStatus, Op, ServerName, TokenUsage, UserInput,
+    ApprovalSubject, AskForApproval, EventKind, ItemDetails, ItemStatus, Op, ServerName,
+    TokenUsage, UserInput,
 };
 use codex_test_support::MockResponses;
 use futures_util::StreamExt;
@@ -241,7 +242,17 @@ impl Thread {
             .unwrap();
     }
 
+    /// Returns the next event; what a response cost is the affair of one test.
     pub(crate) async fn next(&mut self) -> EventKind {
+        loop {
+            let event = self.next_of_all().await;
+            if !matches!(event, EventKind::ResponseCompleted { .. }) {
+                return event;
+            }
+        }
+    }
+
+    pub(crate) async fn next_of_all(&mut self) -> EventKind {
         let event = tokio::time::timeout(LIMIT, self.handle.next_event()).await;
         event
             .expect("an event comes in time")
@@ -287,6 +298,16 @@ impl Thread {
 pub(crate) fn line(event: &EventKind) -> String {
     match event {
         EventKind::Notice(text) => format!("notice: {text}"),
+        EventKind::Retrying { message, why } => format!("notice: {message} ({why})"),
+        EventKind::ApprovalRequested(request) => format!(
+            "{} asks {}: {} ({})",
+            request.item,
+            request.id.0,
+            subject(&request.subject),
+            request.reason
+        ),
+        EventKind::ApprovalResolved(id) => format!("{} is settled", id.0),
+        EventKind::ResponseCompleted { usage } => format!("response: {}", usage.input_tokens),
         EventKind::TurnStarted => "turn started".to_owned(),
         EventKind::ItemStarted(item) => format!("{} started: {}", item.id, details(&item.details)),
         EventKind::ItemUpdated(item) => format!("{} updated: {}", item.id, details(&item.details)),
@@ -306,6 +327,16 @@ pub(crate) fn line(event: &EventKind) -> String {
         EventKind::TurnFailed(error) => format!("turn failed: {}", error.message),
         EventKind::TurnInterrupted => "turn interrupted".to_owned(),
         EventKind::Closed => "closed".to_owned(),
+    }
+}
+
+fn subject(subject: &ApprovalSubject) -> String {
+    match subject {
+        ApprovalSubject::Command { command, .. } => command.clone(),
+        ApprovalSubject::Patch => "the patch".to_owned(),
+        ApprovalSubject::McpTool {
+            tool, arguments, ..
+        } => format!("{tool} {arguments}"),
     }
 }
 
@@ -364,5 +395,6 @@ fn status(status: ItemStatus) -> &'static str {
         ItemStatus::InProgress => "runs",
         ItemStatus::Completed => "done",
         ItemStatus::Failed => "failed",
+        ItemStatus::Declined => "declined",
     }
 }

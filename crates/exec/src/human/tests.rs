@@ -140,6 +140,7 @@ fn long_output_of_a_command_is_cut() {
     let output: String = (1..=23).map(|n| format!("{n}\n")).collect();
     let run = ItemDetails::CommandExecution(CommandExecution {
         command: "seq 23".to_owned(),
+        cwd: PathBuf::from("/w"),
         aggregated_output: output,
         exit_code: Some(3),
         status: ItemStatus::Failed,
@@ -157,6 +158,7 @@ fn a_patch_names_its_files() {
     let change = |path: &str, kind| PatchChange {
         path: PathBuf::from(path),
         kind,
+        diff: String::new(),
     };
     let patch = FileChange {
         changes: vec![

@@ -50,6 +50,7 @@ fn message(text: &str) -> ItemDetails {
 fn command(output: &str, exit_code: Option<i32>, status: ItemStatus) -> ItemDetails {
     ItemDetails::CommandExecution(CommandExecution {
         command: "/bin/bash -lc 'echo hi; exit 3'".to_owned(),
+        cwd: PathBuf::from("/srv/app"),
         aggregated_output: output.to_owned(),
         exit_code,
         status,
@@ -170,6 +171,7 @@ fn command_and_patch_are_spelled_as_published() {
             changes: vec![PatchChange {
                 path: PathBuf::from("/srv/app/new.txt"),
                 kind: PatchChangeKind::Add,
+                diff: String::new(),
             }],
             status,
             error,
@@ -287,6 +289,7 @@ fn long_command_line_gives_way_too() {
     let mut lines = running();
     let details = ItemDetails::CommandExecution(CommandExecution {
         command: "x".repeat(100_000),
+        cwd: PathBuf::from("/srv/app"),
         aggregated_output: "y".repeat(100_000),
         exit_code: Some(0),
         status: ItemStatus::Completed,

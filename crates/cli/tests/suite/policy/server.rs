@@ -1,9 +1,11 @@
 //! The gate of a program that runs for long: whatever a client writes, sends or makes it read again.
 
+use codex_test_support::MockResponses;
 use serde_json::{Value, json};
 
 use super::guarded::{Guarded, MODEL};
 use crate::app_server_support::{Client, LIMIT};
+use crate::exec_support::says;
 
 fn write(key: &str, value: Value) -> Value {
     json!({"keyPath": key, "value": value, "mergeStrategy": "upsert"})
@@ -104,4 +106,94 @@ fn what_is_allowed_runs_until_the_requirements_change() {
     client.ask("config/mcpServer/reload", json!({}));
     std::fs::remove_file(&guarded.mark).unwrap();
     stays_off(&guarded, &mut client, "docs", "closed while it ran");
+}
+
+#[test]
+fn what_a_client_sends_for_a_thread_stays_off() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    let provider = MockResponses::start();
+    provider.otherwise(says("done"));
+    guarded.user(&format!(
+        "openai_base_url = {:?}\n{MODEL}[mcp_servers.docs]\ncommand = \"docs-mcp\"\nenabled = false\n",
+        provider.base_url()
+    ));
+    let command = guarded
+        .codex(&["app-server"])
+        .env("CODEX_API_KEY", "test-key-of-the-mock");
+    let mut client = Client::start_as(command);
+    let program = guarded.fill("PROGRAM");
+    let address = guarded.fill("http://ADDRESS/mcp");
+    let rows = [
+        (
+            "evil",
+            json!({"mcp_servers": {"evil": {"command": program}}}),
+        ),
+        ("evil", json!({"mcp_servers.evil.command": program})),
+        (
+            "docs",
+            json!({"mcp_servers": {"docs": {"enabled": true, "command": program}}}),
+        ),
+        ("web", json!({"mcp_servers": {"web": {"url": address}}})),
+        (
+            "web",
+            json!({"mcp_servers": {"web": {"url": "${URL}", "expand_env": true, "required": true}}}),
+        ),
+        (
+            "docs2",
+            json!({"mcp_servers": {"docs2": {"command": "docs-mcp"}}}),
+        ),
+    ];
+    for (name, config) in rows {
+        let what = config.to_string();
+        let thread = client.ask("thread/start", json!({"config": config}));
+        let thread = thread["thread"]["id"].clone();
+        let told = client.next("a warning", |line| line["method"] == "warning");
+        let told = told["params"]["message"].as_str().unwrap().to_owned();
+        assert!(
+            told.starts_with(&format!("MCP server '{name}' is disabled: requirements")),
+            "{told}"
+        );
+        let turn = json!({"threadId": thread, "input": [{"type": "text", "text": "hi"}]});
+        client.ask("turn/start", turn);
+        client.notification("turn/completed");
+        let params = json!({"serverName": name, "threadId": thread});
+        let list = client.ask("mcpServerStatus/list", params);
+        assert_eq!(list["data"][0]["runtimeStatus"], "disabled", "{what}");
+        guarded.untouched(&what);
+    }
+}
+
+#[test]
+fn what_a_turn_changes_stays_within_the_requirements() {
+    let Some(guarded) = Guarded::with(
+        "allowed_sandbox_modes = [\"read-only\"]\nallowed_approval_policies = [\"untrusted\", \"never\"]\n",
+    ) else {
+        return;
+    };
+    guarded.user(MODEL);
+    let mut client = Client::start_as(guarded.codex(&["app-server"]));
+    let started = client.ask(
+        "thread/start",
+        json!({"sandbox": "danger-full-access", "approvalPolicy": "on-request"}),
+    );
+    assert_eq!(started["sandbox"]["type"], "readOnly");
+    assert_eq!(started["approvalPolicy"], "untrusted");
+    let thread = started["thread"]["id"].clone();
+    let changes = [
+        json!({"sandboxPolicy": {"type": "dangerFullAccess"}}),
+        json!({"sandboxPolicy": {"type": "workspaceWrite"}}),
+        json!({"approvalPolicy": "on-request"}),
+        json!({"approvalPolicy": {"granular": {}}}),
+    ];
+    for change in changes {
+        let mut turn = json!({"threadId": thread, "input": []});
+        for (key, value) in change.as_object().unwrap() {
+            turn[key] = value.clone();
+        }
+        let refused = client.refused("turn/start", turn);
+        let why = refused["message"].as_str().unwrap();
+        assert!(why.contains("/etc/codex/requirements.toml"), "{why}");
+    }
 }
