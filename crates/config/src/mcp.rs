@@ -387,6 +387,7 @@ pub struct ToolSettings {
     pub approval_mode: Option<ToolApprovalMode>,
     /// Budget of its answer in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("default" = 10000)))]
     pub output_token_limit: Option<u64>,
     /// Arguments with which a call runs although its mode would ask.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -17,6 +17,7 @@ use crate::features::Feature;
 use crate::mcp::raw::{RawMcpServer, variant_names};
 use crate::{EnvVar, EnvVarSource, ServerSandbox};
 
+mod docs;
 mod tests;
 
 /// Names the variable that lets the test of the committed file write it.

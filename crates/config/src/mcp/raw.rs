@@ -29,6 +29,7 @@ pub(crate) struct RawMcpServer {
     pub(crate) command: Option<String>,
     /// Arguments of `command`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("default" = [])))]
     pub(crate) args: Option<Vec<String>>,
     /// Names copied from our environment for the server.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,12 +87,14 @@ pub(crate) struct RawMcpServer {
     pub(crate) enabled_tools: Option<Vec<String>>,
     /// Not these tools; taken away after `enabled_tools`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(extend("default" = [])))]
     pub(crate) disabled_tools: Option<Vec<String>>,
     /// Who decides about calls of this server's tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         test,
-        schemars(schema_with = "crate::schema::words::<codex_protocol::ToolApprovalMode>")
+        schemars(schema_with = "crate::schema::words::<codex_protocol::ToolApprovalMode>"),
+        schemars(extend("default" = "auto"))
     )]
     pub(crate) default_tools_approval_mode: Option<ToolApprovalMode>,
     /// Several calls at once.
