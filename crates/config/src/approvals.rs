@@ -1,8 +1,8 @@
 //! Which servers of projects the user approved, one by one: `$CODEX_HOME/mcp-trust.json`.
 //!
 //! An approval holds for one server of one file as it stood then: it is bound to a hash of everything
-//! that decides what runs or where requests go. Whatever is not known to be harmless is part of it, so
-//! that a new key is covered from its first day.
+//! that decides what runs, where requests go or what needs no question. Whatever is not known to be
+//! harmless is part of it, so that a new key is covered from its first day.
 
 use codex_host::{CodexHome, FileLock, LockError, PrivateFile, WriteError, read_bounded};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::edit::{LOCK_FILE, LOCK_LIMIT};
 use crate::layers::hex;
 use crate::mcp::convert;
 use crate::tree::{Node, NodeValue};
-use crate::{McpServerConfig, McpTransport};
+use crate::{McpServerConfig, McpTransport, ToolSettings};
 
 const FILE: &str = "mcp-trust.json";
 /// Thousands of approvals.
@@ -119,11 +119,16 @@ fn fingerprint(server: &McpServerConfig) -> String {
     raw.tool_timeout_sec = None;
     raw.enabled_tools = None;
     raw.disabled_tools = None;
-    raw.default_tools_approval_mode = None;
     raw.supports_parallel_tool_calls = None;
     raw.tool_input_schema_max_bytes = None;
     raw.startup_readiness = None;
-    raw.tools = None;
+    if let Some(tools) = &mut raw.tools {
+        tools
+            .values_mut()
+            .for_each(|tool| tool.output_token_limit = None);
+        tools.retain(|_, tool| *tool != ToolSettings::default());
+    }
+    raw.tools = raw.tools.filter(|tools| !tools.is_empty());
     let mut hash = Sha256::new();
     match convert::to_node(&raw) {
         Some(node) => feed(&node, &mut hash),

@@ -88,6 +88,12 @@ impl McpServerConfig {
         variable::is_name(text)
     }
 
+    /// Whether every stdio server gets this variable of ours without naming it, as its program needs it
+    /// to find its home, its programs and its language.
+    pub fn inherits(variable: &str) -> bool {
+        variable::is_inherited(variable)
+    }
+
     /// Makes a server that is a program on this machine.
     pub fn stdio(name: ServerName, command: impl Into<String>) -> Self {
         Self::new(

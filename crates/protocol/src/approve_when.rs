@@ -75,7 +75,10 @@ impl Check {
             Self::OneOf(wanted) => wanted.iter().any(|wanted| equal(wanted, value)),
             Self::Prefix(prefix) => value
                 .as_str()
-                .is_some_and(|text| text.starts_with(prefix) && !climbs(text)),
+                .and_then(|text| Some((text, text.strip_prefix(prefix)?)))
+                .is_some_and(|(text, rest)| {
+                    !(climbs(text) || (is_url(prefix) && hides_a_step(rest)))
+                }),
             Self::Within(folder) => value.as_str().is_some_and(|path| is_within(path, folder)),
             Self::Min(least) => orders(value, least).is_some_and(Ordering::is_ge),
             Self::Max(most) => orders(value, most).is_some_and(Ordering::is_le),
@@ -121,6 +124,18 @@ fn orders(value: &Value, bound: &Number) -> Option<Ordering> {
 /// Whether a part of a path is `..`, for whichever system it is meant.
 fn climbs(path: &str) -> bool {
     path.split(['/', '\\']).any(|part| part == "..")
+}
+
+/// Whether a part of a URL may be a `..` for its reader: as a code, or with what a parser drops in it.
+fn hides_a_step(rest: &str) -> bool {
+    let rest = rest.to_ascii_lowercase();
+    let is_dropped = |c: char| c.is_control() || c.is_whitespace();
+    let codes = ["%2e", "%2f", "%5c"];
+    rest.contains(is_dropped) || codes.iter().any(|code| rest.contains(code))
+}
+
+fn is_url(prefix: &str) -> bool {
+    prefix.contains("://")
 }
 
 /// Compares part by part, so that `/srv` is not the beginning of `/srv-other`.

@@ -163,7 +163,7 @@ fn servers_of_projects_can_need_an_approval_each_which_ends_with_a_change() {
     // What is only said about it changes nothing.
     home.write_file(
         ".codex/config.toml",
-        "[mcp_servers.p]\nargs = [\"1\"]\ncommand = \"x\"\ntool_timeout_sec = 5\n",
+        "[mcp_servers.p]\nargs = [\"1\"]\ncommand = \"x\"\ntool_timeout_sec = 5\ntools.t.output_token_limit = 9\n",
     );
     assert_eq!(status(), serde_json::Value::Null);
     for change in [
@@ -174,6 +174,9 @@ fn servers_of_projects_can_need_an_approval_each_which_ends_with_a_change() {
         "command = \"x\"\nargs = [\"1\"]\ncwd = \"sub\"",
         "command = \"x\"\nargs = [\"1\"]\ninherit_env = true",
         "command = \"x\"\nargs = [\"1\"]\nexpand_env = true",
+        "command = \"x\"\nargs = [\"1\"]\ndefault_tools_approval_mode = \"approve\"",
+        "command = \"x\"\nargs = [\"1\"]\ntools.t.approval_mode = \"approve\"",
+        "command = \"x\"\nargs = [\"1\"]\ntools.t.approve_when = { id = { min = 1 } }",
         "url = \"http://127.0.0.1:1/\"",
         "url = \"http://127.0.0.1:1/\"\nhttp_headers_helper = \"x\"",
     ] {

@@ -2,14 +2,8 @@
 //!
 //! An identity is a program or an address. A key told here decides what else is started, what code the
 //! program loads, or where a request really goes; with an active list it needs the administrator's word.
-//! No list of variables is complete: it has what dynamic loaders, shells, interpreters, package runners
-//! and TLS libraries obey.
+//! Nobody knows what variables a program obeys, so each one needs it that is not known to be harmless.
 
-use std::path::Path;
-
-use codex_host::Env;
-
-use super::identity::effective;
 use crate::{HttpAuth, HttpTransport, McpServerConfig, McpTransport, StdioTransport};
 
 /// Keys that an administrator can allow, beside `env.NAME`.
@@ -23,95 +17,42 @@ const KEYS: &[&str] = &[
     "oauth.authorization_server_issuer",
 ];
 
-/// Variables that choose programs, code, servers or whom to trust.
-const VARIABLES: &[&str] = &[
-    "ALL_PROXY",
-    "APPDATA",
-    "BASH_ENV",
-    "BROWSER",
-    "CLASSPATH",
-    "COMSPEC",
-    "CURL_CA_BUNDLE",
-    "CURL_HOME",
-    "EDITOR",
-    "ENV",
-    "GCONV_PATH",
-    "GLIBC_TUNABLES",
-    "HOME",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "IFS",
-    "KUBECONFIG",
-    "LOCALAPPDATA",
-    "PAGER",
-    "PATH",
-    "PATHEXT",
-    "PHPRC",
-    "PHP_INI_SCAN_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "SHELL",
-    "SSH_ASKPASS",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
-    "SUDO_ASKPASS",
-    "USERPROFILE",
-    "VIRTUAL_ENV",
-    "VISUAL",
-    "ZDOTDIR",
-    "_JAVA_OPTIONS",
-];
-/// Beginnings of further ones.
-const FAMILIES: &[&str] = &[
-    "BASH_FUNC_",
-    "BUNDLE_",
-    "BUN_",
-    "CARGO_",
-    "COMPLUS_",
-    "CONDA_",
-    "CORECLR_",
-    "COR_",
-    "DENO_",
-    "DOCKER_",
-    "DOTNET_",
-    "DYLD_",
-    "ELECTRON_",
-    "GEM_",
-    "GIT_",
-    "JAVA_",
-    "JDK_",
-    "LD_",
-    "LUA_",
-    "NODE_",
-    "NPM_",
-    "OPENSSL_",
-    "PERL",
-    "PIPX_",
-    "PIP_",
-    "PYTHON",
-    "RUBY",
-    "RUSTUP_",
-    "UV_",
-    "XDG_",
-];
-/// Members of those families that choose nothing, and stand in many entries.
+/// Variables that choose nothing, and stand in many entries.
 const HARMLESS: &[&str] = &[
+    "CI",
+    "COLORTERM",
+    "FORCE_COLOR",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
     "NODE_ENV",
+    "NO_COLOR",
     "PYTHONDONTWRITEBYTECODE",
     "PYTHONIOENCODING",
     "PYTHONUNBUFFERED",
     "PYTHONUTF8",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "TZ",
 ];
-/// What every server gets from our own environment; to copy it changes nothing.
-const INHERITED: &[&str] = &["HOME", "PATH", "SHELL"];
+/// Last words of further ones: who the server is for its peer, and how much it tells.
+const HARMLESS_ENDS: &[&str] = &[
+    "_ACCESS_KEY",
+    "_ACCESS_KEY_ID",
+    "_API_KEY",
+    "_CLIENT_ID",
+    "_LOG_LEVEL",
+    "_PASSWORD",
+    "_SECRET",
+    "_SECRET_KEY",
+    "_TOKEN",
+    "_USERNAME",
+];
 
 /// Returns the keys of a server that need a word of the administrator, as `allow` spells them.
-pub(super) fn keys(server: &McpServerConfig, env: &Env) -> Vec<String> {
+pub(super) fn keys(server: &McpServerConfig) -> Vec<String> {
     match &server.transport {
-        McpTransport::Stdio(stdio) => {
-            // What cannot be expanded was refused before, and counts as relative here.
-            let command = effective(server, &stdio.command, env).unwrap_or_default();
-            of_program(stdio, &command, env)
-        }
+        McpTransport::Stdio(stdio) => of_program(stdio),
         McpTransport::StreamableHttp(http) => of_connection(http),
     }
 }
@@ -131,20 +72,22 @@ pub(super) fn check_word(word: &str) -> Result<(), String> {
     }
 }
 
-fn of_program(stdio: &StdioTransport, command: &str, env: &Env) -> Vec<String> {
+fn of_program(stdio: &StdioTransport) -> Vec<String> {
     let copied = stdio.env_vars.iter().map(|variable| &variable.name);
-    let copied = copied.filter(|name| !INHERITED.contains(&name.as_str()));
-    let mut keys: Vec<String> = stdio
-        .env
-        .keys()
-        .chain(copied)
-        .filter(|name| leads_elsewhere(name))
+    // What every server gets from our own environment changes nothing.
+    let copied = copied.filter(|name| !McpServerConfig::inherits(name));
+    let names = stdio.env.keys().chain(copied);
+    // An entry with a `=` in a name is refused before; for a program the name would end there.
+    let names = names.map(|name| name.split_once('=').map_or(name.as_str(), |(name, _)| name));
+    let mut keys: Vec<String> = names
+        .filter(|name| !is_harmless(name))
         .map(|name| format!("env.{name}"))
         .collect();
     if stdio.inherit_env {
         keys.push("inherit_env".to_owned());
     }
-    if stdio.cwd.is_some() && is_seen_from_cwd(command, env) {
+    // Interpreters load code from there, whatever the command is.
+    if stdio.cwd.is_some() {
         keys.push("cwd".to_owned());
     }
     keys
@@ -168,21 +111,10 @@ fn of_connection(http: &HttpTransport) -> Vec<String> {
     set.map(|(key, _)| key.to_owned()).collect()
 }
 
-/// Case does not count: some programs read a variable in both, and Windows knows one only.
-fn leads_elsewhere(variable: &str) -> bool {
-    let name = variable.to_ascii_uppercase();
-    let of_family = FAMILIES.iter().any(|family| name.starts_with(family));
-    VARIABLES.contains(&name.as_str()) || (of_family && !HARMLESS.contains(&name.as_str()))
-}
-
-/// Whether the directory decides which file a command is.
-fn is_seen_from_cwd(command: &str, env: &Env) -> bool {
-    let command = Path::new(command);
-    if command.is_absolute() {
-        return false;
-    }
-    let search = env.get_os("PATH").unwrap_or_default();
-    let is_relative = |folder: &Path| !folder.as_os_str().is_empty() && folder.is_relative();
-    command.components().count() != 1
-        || std::env::split_paths(search).any(|folder| is_relative(&folder))
+/// Case does not count. A name with `__` can be a key below tables of a program's settings.
+fn is_harmless(variable: &str) -> bool {
+    let name = format!("_{}", variable.to_ascii_uppercase());
+    let is_word = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let ends_well = HARMLESS_ENDS.iter().any(|end| name.ends_with(end));
+    HARMLESS.contains(&&name[1..]) || (ends_well && is_word && !name.contains("__"))
 }

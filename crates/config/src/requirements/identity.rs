@@ -120,7 +120,7 @@ impl Identity {
 }
 
 /// Returns a text of an entry as it would be used.
-pub(super) fn effective(server: &McpServerConfig, text: &str, env: &Env) -> Result<String, String> {
+fn effective(server: &McpServerConfig, text: &str, env: &Env) -> Result<String, String> {
     match server.expand_env {
         true => expand(text, env).map_err(|name| format!("its variable {name} is not set")),
         false => Ok(text.to_owned()),

@@ -174,7 +174,7 @@ impl McpPolicy {
             }
         }
         for rule in rules.iter().flatten() {
-            let mut keys = detours::keys(server, env);
+            let mut keys = detours::keys(server);
             keys.retain(|key| !rule.allows(key));
             if !keys.is_empty() {
                 // The name of a variable is a stranger's text.
@@ -182,7 +182,7 @@ impl McpPolicy {
                 let keys: Vec<String> = keys.collect();
                 let keys = keys.join(", ");
                 let why = format!(
-                    "its rule does not allow {keys}, which can start or reach something else"
+                    "its rule does not allow {keys}, which may start or reach something else"
                 );
                 return refused(Some(rule), why, true);
             }

@@ -593,7 +593,7 @@ fn whatever_is_set_later_goes_through_the_policy_too() {
     all.insert(evil.name.clone(), evil);
     for server in all.values_mut() {
         if let McpTransport::Stdio(stdio) = &mut server.transport {
-            stdio.env.insert("A".to_owned(), Secret::new("x"));
+            stdio.env.insert("A_TOKEN".to_owned(), Secret::new("x"));
         }
         server.enablement = Enablement::On;
     }

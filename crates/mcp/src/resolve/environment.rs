@@ -3,24 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use codex_config::McpServerConfig;
 use codex_host::{Env, OWN_TOKENS};
-
-/// What every program needs to find its home, its programs and its language.
-const INHERITED: &[&str] = &[
-    "HOME",
-    "LANG",
-    "LANGUAGE",
-    "LOGNAME",
-    "PATH",
-    "SHELL",
-    "TERM",
-    "TMPDIR",
-    "TZ",
-    "USER",
-    "__CF_USER_TEXT_ENCODING",
-];
-/// Prefixes of further ones: `LC_ALL`, `LC_CTYPE`, …
-const INHERITED_PREFIXES: &[&str] = &["LC_"];
 
 /// Returns the variables that a server gets without naming them; what is not UTF-8 passes too. Our
 /// own tokens are never among them; `env_vars` can still name one.
@@ -28,12 +12,7 @@ pub(crate) fn base(env: &Env, inherit_all: bool) -> BTreeMap<OsString, OsString>
     let wanted = |name: &OsStr| match name.to_str() {
         None => inherit_all,
         Some(name) if inherit_all => !name.starts_with("OTEL_") && !OWN_TOKENS.contains(&name),
-        Some(name) => {
-            INHERITED.contains(&name)
-                || INHERITED_PREFIXES
-                    .iter()
-                    .any(|prefix| name.starts_with(prefix))
-        }
+        Some(name) => McpServerConfig::inherits(name),
     };
     let pairs = env.iter_os().filter(|(name, _)| wanted(name));
     pairs

@@ -47,6 +47,28 @@ fn every_test_of_one_argument() {
             ],
         ),
         (
+            json!({"prefix": "https://good.example/a%2Fb/"}),
+            vec![
+                json!("https://good.example/a%2Fb/c?d=e%20f#g"),
+                json!("https://good.example/a%2Fb/..c"),
+            ],
+            vec![
+                json!("https://good.example/a%2Fb/%2e%2E/c"),
+                json!("https://good.example/a%2Fb/.%2e/c"),
+                json!("https://good.example/a%2Fb/x%2F..%2fc"),
+                json!("https://good.example/a%2Fb/x%5c..%5Cc"),
+                json!("https://good.example/a%2Fb/.\t./c"),
+                json!("https://good.example/a%2Fb/.\n./c"),
+                json!("https://good.example/a%2Fb/.. "),
+                json!("https://good.example/a%2Fb/\u{85}"),
+            ],
+        ),
+        (
+            json!({"prefix": "SELECT "}),
+            vec![json!("SELECT a %2e\n")],
+            vec![json!("DROP")],
+        ),
+        (
             json!({"within": "/srv/out"}),
             vec![
                 json!("/srv/out"),

@@ -32,6 +32,12 @@ fn an_allowed_program_with_a_key_that_starts_another_stays_off() {
         ),
         ("a copied variable", "env_vars = [\"EVIL\", \"LD_PRELOAD\"]"),
         ("the whole environment", "inherit_env = true"),
+        (
+            "what a shell does at its start",
+            "env = { SHELLOPTS = \"xtrace\", PS4 = \"$(PROGRAM)\" }",
+        ),
+        ("a variable that nobody knows", "env = { MODE = \"1\" }"),
+        ("modules of another directory", "cwd = \"FOLDER\""),
     ];
     let rows = rows.map(|(what, line)| (what, format!("command = \"docs-mcp\"\n{line}")));
     let rows: Vec<(&str, &str, &str)> = rows
@@ -44,6 +50,26 @@ fn an_allowed_program_with_a_key_that_starts_another_stays_off() {
         )])
         .collect();
     all_stay_off(&rows);
+}
+
+#[test]
+fn a_variable_in_the_name_of_another_is_no_entry() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.user(
+        "[mcp_servers.docs]\ncommand = \"docs-mcp\"\nenv = { \"BASH_ENV=PROGRAM\" = \"\" }\n",
+    );
+    assert_snapshot!(guarded.run(&["mcp", "tools", "docs"]), @r#"
+    [stderr]
+    warning: [CODEX_HOME]/config.toml:3:1: a key of env is not the name of an environment variable
+    in `mcp_servers.docs.env`
+    MCP server `docs` is off until this is repaired.
+    hint: a name is not empty and has no `=` in it: env = { NAME = "value" }
+    Error: MCP server 'docs' failed to start: a key of env is not the name of an environment variable ([CODEX_HOME]/config.toml:3:1)
+    [exit 10]
+    "#);
+    guarded.untouched("a name with its value");
 }
 
 #[test]
@@ -124,22 +150,22 @@ fn the_reason_names_the_key_and_the_rule() {
     );
     assert_snapshot!(guarded.run(&["mcp", "tools", "web"]), @"
     [stderr]
-    Error: MCP server 'web' is disabled: requirements (/etc/codex/requirements.toml): its rule does not allow `http.proxy`, which can start or reach something else (/etc/codex/requirements.toml:3:23)
+    Error: MCP server 'web' is disabled: requirements (/etc/codex/requirements.toml): its rule does not allow `http.proxy`, which may start or reach something else (/etc/codex/requirements.toml:3:23)
     [exit 11]
     ");
     assert_snapshot!(guarded.run(&["mcp", "login", "web"]), @"
     [stderr]
     Error: the MCP server is disabled by managed requirements (/etc/codex/requirements.toml)
-    hint: its rule does not allow `http.proxy`, which can start or reach something else (/etc/codex/requirements.toml:3:23)
+    hint: its rule does not allow `http.proxy`, which may start or reach something else (/etc/codex/requirements.toml:3:23)
     [exit 1]
     ");
     let listed = guarded.run(&["mcp", "list", "--json"]).success().json();
-    assert_snapshot!(listed[0]["problems"], @r#"[{"severity":"error","message":"its rule does not allow `http.proxy`, which can start or reach something else (/etc/codex/requirements.toml:3:23)","file":"/etc/codex/requirements.toml","line":3,"column":23}]"#);
+    assert_snapshot!(listed[0]["problems"], @r#"[{"severity":"error","message":"its rule does not allow `http.proxy`, which may start or reach something else (/etc/codex/requirements.toml:3:23)","file":"/etc/codex/requirements.toml","line":3,"column":23}]"#);
     let enabled = guarded.run(&["mcp", "enable", "web"]);
     assert_snapshot!(enabled, @"
     [stderr]
     Error: MCP server 'web' is disabled by requirements (/etc/codex/requirements.toml).
-    hint: its rule does not allow `http.proxy`, which can start or reach something else (/etc/codex/requirements.toml:3:23)
+    hint: its rule does not allow `http.proxy`, which may start or reach something else (/etc/codex/requirements.toml:3:23)
     [exit 1]
     ");
 }

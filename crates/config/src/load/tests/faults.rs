@@ -110,6 +110,16 @@ fn each_bad_entry_has_its_sentence_and_place() {
             "2:1: url is not an absolute http or https URL / in `mcp_servers.a.url`",
         ),
         (
+            "Row 5.env",
+            "command = 'x'\nenv = { 'A=hunter2' = '' }",
+            "3:1: a key of env is not the name of an environment variable / in `mcp_servers.a.env` / hint: a name is not empty and has no `=` in it: env = { NAME = \"value\" }",
+        ),
+        (
+            "Row 5.env_vars",
+            "command = 'x'\nenv_vars = ['A=hunter2']",
+            "3:1: an item of env_vars is not the name of an environment variable / in `mcp_servers.a.env_vars` / hint: put the value into an environment variable and give its name here",
+        ),
+        (
             "Row 5.url",
             "url = 'https://u:hunter2@h/'",
             "2:1: url must not contain a user name or password / in `mcp_servers.a.url`",

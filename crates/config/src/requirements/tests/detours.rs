@@ -40,12 +40,33 @@ const OF_PROGRAMS: &[(&str, &str)] = &[
     ),
     ("env.https_proxy", "env = { https_proxy = \"http://evil\" }"),
     ("env.HOME", "env = { HOME = \"/evil\" }"),
+    ("env.SHELLOPTS", "env = { SHELLOPTS = \"xtrace\" }"),
+    ("env.PS4", "env = { PS4 = \"$(evil)\" }"),
+    (
+        "env.AWS_ENDPOINT_URL",
+        "env = { AWS_ENDPOINT_URL = \"http://e\" }",
+    ),
+    ("env.MAVEN_OPTS", "env_vars = [\"MAVEN_OPTS\"]"),
+    ("env.NOBODY_KNOWS_IT", "env = { NOBODY_KNOWS_IT = \"1\" }"),
+    (
+        "env.VAULT_PASSWORD_FILE",
+        "env = { VAULT_PASSWORD_FILE = \"/e\" }",
+    ),
+    (
+        "env.BUNDLE_LOCAL__A_TOKEN",
+        "env = { BUNDLE_LOCAL__A_TOKEN = \"/e\" }",
+    ),
+    (
+        "env.BASH_FUNC_A_TOKEN%%",
+        "env = { \"BASH_FUNC_A_TOKEN%%\" = \"()\" }",
+    ),
     ("env.GIT_SSH_COMMAND", "env_vars = [\"GIT_SSH_COMMAND\"]"),
     (
         "env.LD_AUDIT",
         "env_vars = [{ name = \"LD_AUDIT\", source = \"local\" }]",
     ),
     ("inherit_env", "inherit_env = true"),
+    ("cwd", "cwd = \"/evil\""),
 ];
 const OF_ADDRESSES: &[(&str, &str)] = &[
     ("http_headers_helper", "http_headers_helper = \"evil\""),
@@ -64,7 +85,7 @@ fn each_of_them_turns_an_allowed_server_off_until_the_administrator_allows_it() 
     let rows = |rules: &str, server: fn(&str) -> String, rows: &[(&str, &str)]| {
         for (key, line) in rows {
             let why = format!(
-                "requirements: its rule does not allow `{key}`, which can start or reach something else (/etc/requirements.toml:1:23)"
+                "requirements: its rule does not allow `{key}`, which may start or reach something else (/etc/requirements.toml:1:23)"
             );
             assert_eq!(state(rules, &server(line)), why);
             let allowed = format!("{rules}allow = [\"{key}\"]\n");
@@ -85,8 +106,9 @@ fn what_leads_nowhere_else_needs_no_word() {
     let program_lines = [
         "args = [\"--any\"]",
         "env = { GITHUB_TOKEN = \"t\", NODE_ENV = \"production\", PYTHONUNBUFFERED = \"1\" }",
-        "env_vars = [\"GITHUB_TOKEN\", \"PATH\", \"HOME\"]",
-        "cwd = \"/\"",
+        "env = { API_KEY = \"k\", BRAVE_API_KEY = \"k\", JIRA_USERNAME = \"u\", fastmcp_log_level = \"info\" }",
+        "env = { AWS_ACCESS_KEY_ID = \"a\", AWS_SECRET_ACCESS_KEY = \"b\", AWS_SESSION_TOKEN = \"c\" }",
+        "env_vars = [\"GITHUB_TOKEN\", \"PATH\", \"HOME\", \"LC_TIME\", \"USER\"]",
         "sandbox = \"read-only\"",
     ];
     for line in program_lines {
@@ -106,20 +128,28 @@ fn what_leads_nowhere_else_needs_no_word() {
 
 /// Row 10.detours.
 #[test]
-fn a_directory_counts_where_it_decides_which_file_is_started() {
-    let at = |command: &str, path: &str| {
-        let rules = format!("[mcp_server_allowlist.s]\ncommand = \"{command}\"\n");
-        let user = format!("[mcp_servers.s]\ncommand = \"{command}\"\ncwd = \"/evil\"\n");
-        let mut machine = Machine::new(&rules).user(&user);
-        machine.request.env = Env::from_pairs([("PATH", path)]);
-        machine.servers().contains("s: on")
-    };
-    assert!(at("/opt/docs", "/bin"));
-    assert!(at("docs", "/bin:/usr/bin"));
-    assert!(!at("docs", "/bin:tools"));
-    assert!(!at("docs", ".:/bin"));
-    assert!(!at("./docs", "/bin"));
-    assert!(!at("tools/docs", "/bin"));
+fn a_name_that_holds_its_value_is_no_entry_and_leads_nowhere() {
+    for line in [
+        r#"env = { "BASH_ENV=/evil/rc" = "" }"#,
+        r#"env = { "A=\nA_TOKEN" = "" }"#,
+        r#"env = { "BASH_ENV\u0000_TOKEN" = "x" }"#,
+        r#"env = { "" = "x" }"#,
+        r#"env_vars = ["BASH_ENV=/evil/rc"]"#,
+        r#"env_vars = [""]"#,
+    ] {
+        let allowed = format!("{DOCS}allow = [\"env.BASH_ENV\", \"env.A\"]\n");
+        for rules in ["", DOCS, &allowed] {
+            let state = state(rules, &program(line));
+            assert_eq!(state, "invalid (/home/config.toml:3:1)", "{line}");
+        }
+    }
+    // One that came past the reader of entries.
+    let mut server = McpServerConfig::stdio(ServerName::from_config("s"), "docs-mcp");
+    if let McpTransport::Stdio(stdio) = &mut server.transport {
+        let value = codex_host::Secret::new(String::new());
+        stdio.env.insert("PS4=_TOKEN".to_owned(), value);
+    }
+    assert_eq!(crate::requirements::detours::keys(&server), ["env.PS4"]);
 }
 
 #[test]
@@ -132,8 +162,8 @@ fn both_rules_of_a_name_must_allow_a_key_and_all_that_is_missing_is_named() {
     let server = program("env = { PATH = \"/evil\", LD_PRELOAD = \"e\" }\ninherit_env = true");
     let all = r#""env.PATH", "env.LD_PRELOAD", "inherit_env""#;
     assert_eq!(state(&rules(all, all), &server), "on");
-    assert_snapshot!(state(&rules(all, "\"env.PATH\""), &server), @"requirements: its rule does not allow `env.LD_PRELOAD`, `inherit_env`, which can start or reach something else (/etc/requirements.toml:4:16)");
-    assert_snapshot!(state(&rules("", all), &server), @"requirements: its rule does not allow `env.LD_PRELOAD`, `env.PATH`, `inherit_env`, which can start or reach something else (/etc/requirements.toml:1:23)");
+    assert_snapshot!(state(&rules(all, "\"env.PATH\""), &server), @"requirements: its rule does not allow `env.LD_PRELOAD`, `inherit_env`, which may start or reach something else (/etc/requirements.toml:4:16)");
+    assert_snapshot!(state(&rules("", all), &server), @"requirements: its rule does not allow `env.LD_PRELOAD`, `env.PATH`, `inherit_env`, which may start or reach something else (/etc/requirements.toml:1:23)");
 }
 
 #[test]
