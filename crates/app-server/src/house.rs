@@ -234,8 +234,8 @@ impl House {
     }
 
     async fn write(&mut self, write: Write, ticket: Ticket) {
-        let home = self.loaded.home.clone();
-        let written = match blocking(move || write.run(&home)).await {
+        let loaded = self.loaded.clone();
+        let written = match blocking(move || write.run(&loaded)).await {
             Ok(Ok(written)) => written,
             Ok(Err(fault)) | Err(fault) => return ticket.refuse(fault).await,
         };

@@ -9,7 +9,7 @@ use codex_app_server_protocol::{
     OverriddenMetadata, WriteStatus,
 };
 use codex_config::{ConfigFile, EditError, LayerSource, key_path, toml_of_json};
-use codex_host::{AbsPath, CodexHome};
+use codex_host::AbsPath;
 use codex_runtime::Loaded;
 use serde_json::Value;
 
@@ -34,15 +34,15 @@ pub(crate) struct Written {
 
 impl Write {
     /// Writes. Blocks, at most ten seconds for the lock.
-    pub(crate) fn run(self, home: &CodexHome) -> Result<Written, Fault> {
-        let user_file = home.config_file();
+    pub(crate) fn run(self, loaded: &Loaded) -> Result<Written, Fault> {
+        let user_file = loaded.home.config_file();
         if let Some(path) = &self.file_path
             && *path != user_file.to_string()
         {
             let why = format!("only `{user_file}` can be written");
             return Err(invalid(&why));
         }
-        let mut file = ConfigFile::open(home).map_err(fault)?;
+        let mut file = ConfigFile::open(&loaded.home).map_err(fault)?;
         if let Some(version) = &self.expected_version {
             file.expect_version(version).map_err(fault)?;
         }
@@ -52,7 +52,8 @@ impl Write {
             change(&mut file, &key, &edit)?;
             keys.push((key, edit.value));
         }
-        file.check().map_err(|error| invalid(&sentence(&error)))?;
+        file.check(&loaded.layers)
+            .map_err(|error| invalid(&sentence(&error)))?;
         let version = file.version();
         file.save().map_err(fault)?;
         Ok(Written {

@@ -18,7 +18,7 @@ use codex_host::{AbsPath, CodexHome, FileLock, LockError, PrivateFile, WriteErro
 use codex_protocol::ServerName;
 
 use crate::edit::text::{Keep, Text};
-use crate::layers::version_of;
+use crate::layers::{LayerStack, version_of};
 use crate::mcp::entry;
 use crate::tree::{self, Node, NodeValue, Place};
 use crate::{ConfigError, McpServerConfig, TomlValue, TrustLevel, sources};
@@ -307,10 +307,11 @@ impl ConfigFile {
 
     /// Returns the first fault that the changes brought into the file, as loading would tell it.
     ///
-    /// What was wrong before stays the user's: it is no reason to refuse a change elsewhere.
-    pub fn check(&self) -> Result<(), ConfigError> {
+    /// What was wrong before stays the user's: it is no reason to refuse a change elsewhere. Of a server
+    /// the loaded layers may have the command or url.
+    pub fn check(&self, loaded: &LayerStack) -> Result<(), ConfigError> {
         let before = Text::parse(&self.path, self.original.as_deref());
-        check::new_fault(&self.path, before.as_ref().ok(), &self.text)
+        check::new_fault(&self.path, before.as_ref().ok(), &self.text, loaded)
     }
 
     /// Replaces the file, or leaves it alone when nothing changed.

@@ -277,6 +277,21 @@ fn settings_are_read_with_their_layers_and_origins() {
 }
 
 #[test]
+fn one_key_is_written_of_a_server_that_another_layer_has() {
+    let home = TestHome::new();
+    let other = "[mcp_servers.s]\ncommand = \"x\"\n";
+    std::fs::write(home.codex_home().join("managed_config.toml"), other).unwrap();
+    let mut client = Client::start(&home);
+    let write = |name: &str| json!({"keyPath": format!("mcp_servers.{name}.enabled"), "value": false, "mergeStrategy": "replace"});
+    let written = client.ask("config/value/write", write("s"));
+    assert_eq!(written["status"], "ok");
+    assert_eq!(home.config(), "[mcp_servers.s]\nenabled = false\n");
+    let refused = client.refused("config/value/write", write("n"));
+    let why = refused["message"].as_str().unwrap();
+    assert!(why.contains("invalid transport"), "{why}");
+}
+
+#[test]
 fn a_value_is_written_when_the_file_is_the_one_that_was_read() {
     let home = TestHome::with_config("# mine\nmodel = \"a\" # keep\n");
     let mut client = Client::start(&home);

@@ -165,6 +165,49 @@ fn a_name_that_exists_keeps_what_does_not_say_how_it_is_started() {
 
 /// Row E11.
 #[test]
+fn another_command_gets_no_approval_of_arguments_and_unknown_keys_stay() {
+    let home = TestHome::with_config(
+        "[mcp_servers.foo]\ncommand = \"old\"\n[mcp_servers.foo.tools.drop]\n\
+         approve_when = { id = { min = 1 } }\nfuture_key = 1\n",
+    );
+    assert_snapshot!(add(&home, &["foo", "--", "new"]), @"
+    Added global MCP server 'foo'.
+    [stderr]
+    warning: Codex is ignoring 1 unrecognized configuration setting. Check for typos or deprecated settings.
+      user ([CODEX_HOME]/config.toml:5:1): `mcp_servers.foo.tools.drop.future_key` is ignored.
+    note: replaced how `foo` is started
+    note: dropped the approval of `drop`: it was given to another command or address
+    [exit 0]
+    ");
+    assert_snapshot!(home.config(), @r#"
+    [mcp_servers.foo]
+    command = "new"
+    [mcp_servers.foo.tools.drop]
+    future_key = 1
+    "#);
+    let home = TestHome::with_config(
+        "[mcp_servers.web]\nurl = \"http://127.0.0.1:1/a\"\n[mcp_servers.web.oauth]\nclient_id = \"c\"\nfuture_key = 1\n\
+         [mcp_servers.web.http]\nno_proxy = \"*\"\nfuture_key = 2\n",
+    );
+    add(&home, &["web", "--url", "http://127.0.0.1:1/b"]).success();
+    assert_snapshot!(home.config(), @r#"
+    [mcp_servers.web]
+    url = "http://127.0.0.1:1/b"
+    [mcp_servers.web.oauth]
+    future_key = 1
+    [mcp_servers.web.http]
+    no_proxy = "*"
+    future_key = 2
+    "#);
+    add(&home, &["web", "--", "prog"]).success();
+    assert_snapshot!(home.config(), @r#"
+    [mcp_servers.web]
+    command = "prog"
+    "#);
+}
+
+/// Row E11.
+#[test]
 fn the_same_command_again_changes_nothing_and_says_nothing() {
     let home = TestHome::new();
     add(&home, &["foo", "--", "prog", "x"]).success();

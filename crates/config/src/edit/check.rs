@@ -1,4 +1,6 @@
-//! Whether changes brought a fault into a file: what loading would tell about it alone.
+//! Whether changes brought a fault into a file: what loading would tell about it.
+//!
+//! It is judged alone, but an entry may leave the command or url of its server to another layer.
 
 use codex_host::AbsPath;
 
@@ -6,19 +8,23 @@ use super::text::Text;
 use crate::config_raw::RawConfig;
 use crate::convert::{self, Bases};
 use crate::de::{self, DeError, Found};
+use crate::layers::LayerStack;
 use crate::mcp::entry;
 use crate::report::{self, Fault};
+use crate::tree::{Entry, Node};
 use crate::{ConfigError, Feature};
 
-/// Returns the first fault of `after` that `before` did not have.
+/// Returns the first fault of `after` that `before` did not have; `others` are the layers as they were
+/// loaded.
 pub(super) fn new_fault(
     path: &AbsPath,
     before: Option<&Text>,
     after: &Text,
+    others: &LayerStack,
 ) -> Result<(), ConfigError> {
-    let known = before.map(|text| Checked::read(path, text));
+    let known = before.map(|text| Checked::read(path, text, others));
     let known: Vec<String> = known.into_iter().flat_map(|old| old.what()).collect();
-    let checked = Checked::read(path, after);
+    let checked = Checked::read(path, after, others);
     let what = checked.what();
     let mut errors = checked.errors.into_iter().zip(what);
     match errors.find(|(_, what)| !known.contains(what)) {
@@ -33,7 +39,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn read(path: &AbsPath, text: &Text) -> Self {
+    fn read(path: &AbsPath, text: &Text, others: &LayerStack) -> Self {
         let layers = text.layers(path);
         let mut faults = Vec::new();
         let mut document = layers.merged().clone();
@@ -54,7 +60,8 @@ impl Checked {
             };
             for item in &entries.0 {
                 if table == "mcp_servers" {
-                    let read = entry::read(item, &layers, &mut Vec::new());
+                    let whole = with_transport(item, path, others);
+                    let read = entry::read(&whole, &layers, &mut Vec::new());
                     faults.extend(read.fault.map(Fault::from));
                 } else if Feature::from_key(&item.key).is_some() && item.node.as_bool().is_none() {
                     let found = at(item.node.at, Some(&item.key));
@@ -107,4 +114,28 @@ impl Checked {
         };
         self.errors.iter().map(what).collect()
     }
+}
+
+/// Gives an entry the command or url of the highest other layer that has one for its server.
+fn with_transport(item: &Entry, path: &AbsPath, others: &LayerStack) -> Entry {
+    const KEYS: [&str; 2] = ["command", "url"];
+    let mut whole = item.clone();
+    if KEYS.iter().any(|key| item.node.entry(&[key]).is_some()) {
+        return whole;
+    }
+    let highest_first = others.layers().iter().rev();
+    let others = highest_first.filter(|layer| layer.source.file() != Some(path));
+    let given = others.flat_map(|layer| {
+        KEYS.map(|key| {
+            let found = layer.document.entry(&["mcp_servers", &item.key, key])?;
+            Some((key, found.node.value.clone()))
+        })
+    });
+    if let Some((key, value)) = given.flatten().next()
+        && item.node.as_table().is_some()
+    {
+        let at = item.key_at;
+        whole.node.set(&[key], Node { value, at });
+    }
+    whole
 }

@@ -12,7 +12,8 @@ use proptest::sample::select;
 use super::text::BYTE_ORDER_MARK;
 use super::*;
 use crate::{
-    EnvVar, EnvVarSource, McpTransport, OAuthConfig, ServerSandbox, ToolFilter, ToolSettings,
+    Enablement, EnvVar, EnvVarSource, HttpAuth, McpTransport, OAuthConfig, OAuthGrant, OffReason,
+    PeerHttp, ServerSandbox, StartupReadiness, TokenEndpointAuthMethod, ToolFilter, ToolSettings,
 };
 
 /// A piece of a file that belongs together, with the server it is about.
@@ -52,7 +53,8 @@ fn piece(name: &'static str, spelling: Spelling) -> impl Strategy<Value = Piece>
                 Spelling::Headers => {
                     let table = format!("[mcp_servers.{name}]{tail}\ncommand = {command}{tail}\nargs={args}\nunknown = 1_0\n");
                     let env = if env { format!("\n[mcp_servers.{name}.env]\nA = {command}\n") } else { String::new() };
-                    format!("{comment}{table}{env}\n")
+                    let later = format!("\n[mcp_servers.{name}.tools.t]\nfuture = 2\n[mcp_servers.{name}.oauth]\nfuture = 3\n");
+                    format!("{comment}{table}{env}{later}\n")
                 }
                 Spelling::Inline => {
                     let one_line = command.replace('\n', "");
@@ -184,64 +186,155 @@ fn transport() -> impl Strategy<Value = McpTransport> {
         table(),
         named(),
         option::of("[A-Z]{1,4}"),
-        option::of("[a-z]{1,5}"),
+        option::of("[ -~]{1,5}"),
+        option::of(select(&[HttpAuth::Oauth, HttpAuth::EmaAuth])),
+        option::of("https://[a-z]{1,5}/"),
+        option::of(oauth()),
+        option::of(peer()),
+    );
+    let http = http.prop_map(
+        |(headers, env_headers, bearer, helper, auth, resource, oauth, peer)| {
+            let mut server = McpServerConfig::http(
+                ServerName::from_config("b"),
+                "https://mcp.example.com/mcp?q=1",
+            );
+            if let McpTransport::StreamableHttp(http) = &mut server.transport {
+                http.http_headers = secrets(headers);
+                http.env_http_headers = env_headers;
+                http.bearer_token_env_var = bearer;
+                http.http_headers_helper = helper;
+                http.auth = auth;
+                http.oauth_resource = resource;
+                http.oauth = oauth;
+                http.http = peer;
+            }
+            server.transport
+        },
+    );
+    prop_oneof![stdio, http]
+}
+
+fn oauth() -> impl Strategy<Value = OAuthConfig> {
+    let text = || option::of("[ -~]{1,5}");
+    let method = select(&[
+        TokenEndpointAuthMethod::ClientSecretBasic,
+        TokenEndpointAuthMethod::None,
+        TokenEndpointAuthMethod::PrivateKeyJwt,
+    ]);
+    let grant = select(&[OAuthGrant::DeviceCode, OAuthGrant::ClientCredentials]);
+    let client = ("[a-z]{1,5}", text(), option::of("[A-Z]{1,4}"));
+    let way = (
+        option::of(method),
+        option::of(grant),
         option::of(any::<u16>()),
     );
-    let http = http.prop_map(|(headers, env_headers, bearer, client_id, port)| {
-        let mut server = McpServerConfig::http(
-            ServerName::from_config("b"),
-            "https://mcp.example.com/mcp?q=1",
-        );
-        if let McpTransport::StreamableHttp(http) = &mut server.transport {
-            http.http_headers = secrets(headers);
-            http.env_http_headers = env_headers;
-            http.bearer_token_env_var = bearer;
-            http.oauth = client_id.map(|id| OAuthConfig {
-                client_id: Some(id),
-                callback_port: port,
-                ..OAuthConfig::default()
-            });
-        }
-        server.transport
-    });
-    prop_oneof![stdio, http]
+    let places = (text(), text(), text(), text(), text());
+    (client, way, places).prop_map(|(client, way, places)| OAuthConfig {
+        client_id: Some(client.0),
+        client_secret: client.1.map(Secret::new),
+        client_secret_env_var: client.2,
+        token_endpoint_auth_method: way.0,
+        grant: way.1,
+        callback_port: way.2,
+        callback_url: places.0,
+        authorization_server_issuer: places.1,
+        client_metadata_url: places.2,
+        private_key_file: places.3.map(PathBuf::from),
+        assertion_file: places.4.map(PathBuf::from),
+    })
+}
+
+fn peer() -> impl Strategy<Value = PeerHttp> {
+    let path = || option::of("/[a-z]{1,5}".prop_map(PathBuf::from));
+    let proxy = option::of("http://[a-z]{1,5}:[0-9]{1,3}".prop_map(Secret::new));
+    (proxy, "[*a-z.]{1,5}", path(), path(), path()).prop_map(
+        |(proxy, no_proxy, ca_file, client_cert, client_key)| PeerHttp {
+            proxy,
+            no_proxy: Some(no_proxy),
+            ca_file,
+            client_cert,
+            client_key,
+        },
+    )
+}
+
+fn tool() -> impl Strategy<Value = ToolSettings> {
+    let rules = select(&[
+        r#"{"id": {"min": 1, "max": 2.5}}"#,
+        r#"[{"a b": {"one_of": ["\n", true]}}, {"c": {"absent": true}}]"#,
+    ]);
+    let rule = rules.prop_map(|rule| serde_json::from_str(rule).expect("it is a rule"));
+    (option::of(mode()), option::of(1_u64..9), option::of(rule)).prop_map(
+        |(approval_mode, output_token_limit, rule)| ToolSettings {
+            approval_mode,
+            output_token_limit,
+            approve_when: rule.filter(|_| approval_mode != Some(ToolApprovalMode::Approve)),
+        },
+    )
+}
+
+fn mode() -> impl Strategy<Value = ToolApprovalMode> {
+    select(&[
+        ToolApprovalMode::Auto,
+        ToolApprovalMode::Prompt,
+        ToolApprovalMode::Writes,
+        ToolApprovalMode::Approve,
+    ])
 }
 
 /// Server `b` in every shape that a file can hold.
 fn server_b() -> impl Strategy<Value = McpServerConfig> {
     let millis = || option::of((0_u64..4_000_000).prop_map(Duration::from_millis));
-    let mode = select(&[
-        ToolApprovalMode::Auto,
-        ToolApprovalMode::Prompt,
-        ToolApprovalMode::Approve,
-    ]);
-    let tool =
-        (option::of(mode), option::of(1_u64..9)).prop_map(|(approval_mode, output_token_limit)| {
-            ToolSettings {
-                approval_mode,
-                output_token_limit,
-                approve_when: None,
-            }
-        });
-    let settings = btree_map("[a-z. ]{1,4}", tool, 0..3);
-    (
-        transport(),
-        any::<bool>(),
-        millis(),
-        millis(),
+    let words = (
+        option::of("[ -~]{1,5}"),
+        option::of(texts()),
+        option::of(mode()),
+    );
+    let tools = (
         option::of(texts()),
         texts(),
-        settings,
+        btree_map("[a-z. ]{1,4}", tool(), 0..3),
+    );
+    (
+        transport(),
+        any::<[bool; 6]>(),
+        millis(),
+        millis(),
+        words,
+        tools,
+        option::of(1_u64..9),
     )
         .prop_map(
-            |(transport, required, startup, tool, enabled, disabled, settings)| {
-                let mut server = McpServerConfig::new(ServerName::from_config("b"), transport);
-                server.required = required;
-                server.startup_timeout = startup;
-                server.tool_timeout = tool;
-                server.tools = ToolFilter { enabled, disabled };
-                server.tool_settings = settings;
-                server
+            |(transport, flags, startup, tool, words, tools, max_bytes)| {
+                let [off, required, parallel, connection, expand, pin] = flags;
+                let on = match off {
+                    true => Enablement::Off(OffReason::User),
+                    false => Enablement::On,
+                };
+                let ready = match connection {
+                    true => StartupReadiness::Connection,
+                    false => StartupReadiness::Catalog,
+                };
+                McpServerConfig {
+                    display_name: words.0,
+                    scopes: words.1,
+                    default_tools_approval_mode: words.2,
+                    enablement: on,
+                    required,
+                    supports_parallel_tool_calls: parallel,
+                    startup_readiness: ready,
+                    expand_env: expand,
+                    pin_tools: pin,
+                    startup_timeout: startup,
+                    tool_timeout: tool,
+                    tools: ToolFilter {
+                        enabled: tools.0,
+                        disabled: tools.1,
+                    },
+                    tool_settings: tools.2,
+                    tool_input_schema_max_bytes: max_bytes,
+                    ..McpServerConfig::new(ServerName::from_config("b"), transport)
+                }
             },
         )
 }
@@ -288,17 +381,35 @@ fn others_are_whole(
     Ok(())
 }
 
+/// The keys of `b` that this program does not know, as far as they have a place in its new entry.
+#[derive(Debug, PartialEq)]
+struct Unknown([Option<Node>; 3]);
+
+impl Unknown {
+    fn of(text: &Text, server: &McpServerConfig) -> Self {
+        let value = |key: &[&str]| {
+            let path = [&["mcp_servers", "b"], key].concat();
+            text.tree.entry(&path).map(|entry| entry.node.clone())
+        };
+        let is_http = matches!(server.transport, McpTransport::StreamableHttp(_));
+        let oauth = value(&["oauth", "future"]).filter(|_| is_http);
+        Self([value(&["unknown"]), value(&["tools", "t", "future"]), oauth])
+    }
+}
+
 proptest! {
     #![proptest_config(crate::properties::config())]
 
-    /// Rows E1, E2, E9.
+    /// Rows E1, E2, E9, E11.
     #[test]
     fn an_edit_of_b_never_changes_a_byte_of_the_others(
         file in file(), server in server_b(), crlf: bool, mark: bool, last_line_end: bool,
     ) {
         let before = bytes_of(&file, crlf, mark, last_line_end);
         let mut text = Text::parse(&path(), Some(before.as_bytes())).expect("the generator writes TOML");
-        text.apply(&path(), &Change::Server(Box::new(server)))?;
+        let unknown = Unknown::of(&text, &server);
+        text.apply(&path(), &Change::Server(Box::new(server.clone())))?;
+        prop_assert_eq!(unknown, Unknown::of(&text, &server));
         let with_b = String::from_utf8(text.bytes())?;
         prop_assert_eq!(with_b.starts_with(BYTE_ORDER_MARK), mark);
         others_are_whole(&file, &before, crlf, &with_b)?;

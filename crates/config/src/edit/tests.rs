@@ -164,6 +164,8 @@ fn replacing_a_server_keeps_unknown_keys_and_comments() {
     # why
     command = "new" # which
     future = { x = 1 }
+    [mcp_servers.b.tools.t]
+    new_key = 1
     "#);
 }
 

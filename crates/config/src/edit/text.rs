@@ -8,9 +8,9 @@ use codex_host::AbsPath;
 use super::{Change, EditError, splice};
 use crate::layers::{ConfigLayer, LayerSource, LayerStack, version_of};
 use crate::mcp::convert;
-use crate::mcp::raw::{RawMcpServer, field_names};
+use crate::mcp::raw::{RawMcpServer, RawOAuth, RawPeerHttp, field_names};
 use crate::tree::{self, Node, NodeValue, Place};
-use crate::{report, sources};
+use crate::{ToolSettings, report, sources};
 
 pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -126,7 +126,15 @@ impl Text {
                 Keep::Unknown => is_ours(&inner),
                 Keep::Everything => false,
             };
-            if goes && new.get(&entry.key).is_none() {
+            if !goes || new.get(&entry.key).is_some() {
+                continue;
+            }
+            // `oauth` and `http` beside a command would be a fault.
+            let is_of_urls = inner.len() == 3 && matches!(entry.key.as_str(), "oauth" | "http");
+            let has_place = !is_of_urls || new.get("command").is_none();
+            if keep == Keep::Unknown && has_place && holds_unknown(&inner, &entry.node) {
+                self.put(path, &inner, &Node::table(), keep)?;
+            } else {
                 self.remove(path, &inner)?;
             }
         }
@@ -200,7 +208,10 @@ fn keep_milliseconds(found: &Node, wanted: &mut Node) {
         clippy::cast_precision_loss,
         reason = "a limit of more than 2^53 ms is none"
     )]
-    let same = node(NodeValue::Float(millis as f64 / 1000.0));
+    let same = Node {
+        value: NodeValue::Float(millis as f64 / 1000.0),
+        at: Place::default(),
+    };
     let equal = wanted.entry(&[NEW]).is_some_and(|entry| entry.node == same);
     if equal && found.entry(&[NEW]).is_none() {
         wanted.unset(&[NEW]);
@@ -213,14 +224,18 @@ fn is_ours(path: &[String]) -> bool {
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path[..] {
         [_, _, key] => field_names::<RawMcpServer>().contains(&key),
-        [_, _, "tools", _, key] => matches!(key, "approval_mode" | "output_token_limit"),
+        [_, _, "tools", _, key] => field_names::<ToolSettings>().contains(&key),
+        [_, _, "oauth", key] => field_names::<RawOAuth>().contains(&key),
+        [_, _, "http", key] => field_names::<RawPeerHttp>().contains(&key),
         _ => true,
     }
 }
 
-fn node(value: NodeValue) -> Node {
-    Node {
-        value,
-        at: Place::default(),
-    }
+/// Returns whether a key of an entry has keys below it that this program does not write.
+fn holds_unknown(path: &[String], node: &Node) -> bool {
+    let mut entries = node.as_table().into_iter().flat_map(|table| &table.0);
+    entries.any(|entry| {
+        let inner: Vec<String> = path.iter().chain([&entry.key]).cloned().collect();
+        !is_ours(&inner) || holds_unknown(&inner, &entry.node)
+    })
 }

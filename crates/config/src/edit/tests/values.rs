@@ -3,8 +3,8 @@
 use insta::assert_snapshot;
 
 use super::*;
-use crate::layers::version_of;
-use crate::{LoadRequest, SystemPaths, key_path, load};
+use crate::layers::{ConfigLayer, version_of};
+use crate::{LayerSource, LoadRequest, SystemPaths, key_path, load};
 
 /// One edit: `=` replaces, `+` merges, `-` removes.
 fn edit(file: &mut ConfigFile, deed: char, key: &str, value: &str) -> Result<(), EditError> {
@@ -181,7 +181,7 @@ fn only_a_fault_that_the_change_brings_is_found() {
         let home = home(text);
         let mut file = ConfigFile::open(&home.home).unwrap();
         edit(&mut file, deed, key, value).unwrap();
-        match file.check() {
+        match file.check(&LayerStack::default()) {
             Ok(()) => "fits".to_owned(),
             Err(error) => error
                 .to_string()
@@ -215,4 +215,39 @@ fn only_a_fault_that_the_change_brings_is_found() {
     HOME/config.toml:6:18: missing field `base_url`
     in `model_providers.p`
     "#);
+}
+
+#[test]
+fn the_command_or_url_of_a_server_may_stand_in_another_layer_and_in_no_older_text() {
+    let other = "[mcp_servers.s]\ncommand = 'x'\n[mcp_servers.w]\nurl = 'http://h/'\n";
+    let own = "[mcp_servers.a]\ncommand = 'x'\n";
+    let home = home(own);
+    let parsed = |source, text: &str| ConfigLayer::parse(source, Arc::from(text)).unwrap();
+    let mut layers = LayerStack::default();
+    let system = AbsPath::new("/etc/codex/config.toml").unwrap();
+    layers.push(parsed(LayerSource::System { file: system }, other));
+    let file = home.home.config_file();
+    layers.push(parsed(LayerSource::User { file }, own));
+    layers.merge();
+    let checked = |deed, key: &str, value: &str| {
+        let mut file = ConfigFile::open(&home.home).unwrap();
+        edit(&mut file, deed, key, value).unwrap();
+        let why = file.check(&layers).err().map(|error| error.to_string());
+        let path = home.home.path().to_string();
+        why.map_or("fits".to_owned(), |why| why.replace(&path, "HOME"))
+    };
+    assert_eq!(checked('=', "mcp_servers.s.enabled", "false"), "fits");
+    assert_eq!(checked('=', "mcp_servers.w.scopes", "['a']"), "fits");
+    assert_snapshot!(checked('=', "mcp_servers.w.args", "['a']"), @"
+    HOME/config.toml:5:1: args is not supported for streamable_http
+    in `mcp_servers.w.args`
+    ");
+    assert_snapshot!(checked('=', "mcp_servers.n.enabled", "false"), @"
+    HOME/config.toml:4:14: invalid transport
+    in `mcp_servers.n`
+    ");
+    assert_snapshot!(checked('-', "mcp_servers.a.command", "0"), @"
+    HOME/config.toml:1:14: invalid transport
+    in `mcp_servers.a`
+    ");
 }
