@@ -1,7 +1,8 @@
 //! The owner of the settings, and of the servers that no thread has.
 //!
 //! One loop, so that a reading sees what the writing before it wrote. A changed file is loaded whole,
-//! and only what differs is applied; one that cannot be used changes nothing and is told.
+//! and only what differs is applied; one that cannot be used is told, and then nothing changes but
+//! what the machine requires.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use codex_app_server_protocol::{
     ConfigReadParams, Empty, Fault, McpServerStatusListParams, Method,
 };
+use codex_config::Notice;
 use codex_host::Env;
 use codex_runtime::{Invocation, LoadError, Loaded};
 use tokio::sync::mpsc;
@@ -23,7 +25,7 @@ use crate::outbox::Outbox;
 use crate::rooms::Rooms;
 use crate::running::Running;
 use crate::ticket::{MAX_WAITING, Ticket};
-use crate::warnings::{Warnings, sentence};
+use crate::warnings::{Warnings, not_used, sentence};
 use crate::watch::{INTERVAL, Stamps};
 use crate::write::Write;
 use crate::{features, requirements, settings};
@@ -70,10 +72,18 @@ pub(crate) struct House {
     answers: JoinSet<()>,
 }
 
-/// Newer settings, or why there are none, and how the files looked before they were read.
+/// The settings of a moment, and how the files looked before they were read.
 struct Reading {
-    loaded: Result<Loaded, LoadError>,
+    loaded: Loaded,
+    /// Why they are the older ones, with the newer requirements of the machine.
+    unusable: Option<Unusable>,
     stamps: Stamps,
+}
+
+/// Why newer settings cannot be used: for who wanted them, and for everybody.
+struct Unusable {
+    fault: Fault,
+    notice: Notice,
 }
 
 impl HouseHandle {
@@ -199,10 +209,9 @@ impl House {
             }
             Method::ConfigMcpServerReload => {
                 let reading = self.reading().await;
-                match &reading.loaded {
-                    Ok(_) => ticket.answer(&Empty {}).await,
-                    Err(error) => ticket.refuse(unusable(error)).await,
-                }
+                let unusable = reading.unusable.as_ref();
+                let fault = unusable.map(|unusable| unusable.fault.clone());
+                ticket.settle(fault.map_or(Ok(Empty {}), Err)).await;
                 self.adopt(reading).await;
             }
             Method::ExperimentalFeatureList(params) => {
@@ -241,9 +250,7 @@ impl House {
         };
         let reading = self.reading().await;
         // What was written stands in the file, also when another layer keeps it from being used.
-        let loaded = reading.loaded.as_ref().unwrap_or(&self.loaded);
-        let answer = written.response(loaded);
-        ticket.answer(&answer).await;
+        ticket.answer(&written.response(&reading.loaded)).await;
         self.adopt(reading).await;
     }
 
@@ -276,52 +283,51 @@ impl House {
     /// Reads the settings of this moment.
     async fn reading(&self) -> Reading {
         let (invocation, stamps) = (self.invocation.clone(), self.stamps.clone());
+        let old = self.loaded.clone();
         let work = move || {
             // Looked at first: what changes while the files are read is read again.
             let before = stamps.again();
-            let loaded = invocation.clone().load();
-            let files = loaded
-                .as_ref()
-                .map(|loaded| invocation.config_files(loaded));
-            let stamps = match files {
-                Ok(files) => before.of(files),
-                Err(_) => before,
-            };
-            Reading { loaded, stamps }
+            let (loaded, error) = old.renewed(invocation.clone());
+            Reading {
+                stamps: match error {
+                    None => before.of(invocation.config_files(&loaded)),
+                    Some(_) => before,
+                },
+                unusable: error.map(|error| Unusable {
+                    fault: unusable(&error),
+                    notice: not_used(&sentence(&error), Some(&error)),
+                }),
+                loaded,
+            }
         };
-        match blocking(work).await {
-            Ok(reading) => reading,
-            Err(_) => Reading {
-                loaded: Ok((*self.loaded).clone()),
-                stamps: self.stamps.clone(),
-            },
-        }
+        blocking(work).await.unwrap_or_else(|fault| Reading {
+            loaded: (*self.loaded).clone(),
+            unusable: Some(Unusable {
+                notice: not_used(&fault.message, None),
+                fault,
+            }),
+            stamps: self.stamps.clone(),
+        })
     }
 
     /// Lets settings hold that were read, and tells what there is to say about them.
-    async fn adopt(&mut self, Reading { loaded, stamps }: Reading) {
+    async fn adopt(&mut self, reading: Reading) {
+        let Reading {
+            loaded: new,
+            unusable,
+            stamps,
+        } = reading;
         self.stamps = stamps;
-        let new = match loaded {
-            Ok(new) => new,
-            Err(error) => {
-                if let Some(warning) = self.warnings.of_failure(&error) {
-                    self.outbox.notify(warning).await;
-                }
-                return;
-            }
-        };
         if let Some(running) = &mut self.running {
             let changes = self.loaded.changes_to(&new);
             running.apply(&new, &changes).await;
         }
-        let warnings = self.warnings.of_loaded(&new.notices);
+        let unusable = unusable.map(|unusable| unusable.notice);
+        let notices: Vec<Notice> = new.notices.iter().cloned().chain(unusable).collect();
         self.loaded = Arc::new(new);
         self.rooms.reload();
-        // Before the handshake nobody listens; then all of them are told.
-        if self.is_greeted {
-            for warning in warnings {
-                self.outbox.notify(warning).await;
-            }
+        for warning in self.warnings.of_loaded(&notices) {
+            self.outbox.notify(warning).await;
         }
     }
 }

@@ -99,7 +99,10 @@ impl Room {
         let stop = self.ground.stop.clone();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.tell_start(thread) => {}
+            () = self.tell_start(thread) => {
+                // What changed while its servers started could not be told to it.
+                self.reload().await;
+            }
         }
         loop {
             tokio::select! {
@@ -200,14 +203,12 @@ impl Room {
 
     /// Takes over what changed in the settings: servers at once, the rest is for new threads.
     async fn reload(&mut self) {
-        let invocation = self.invocation.clone();
+        let (invocation, old) = (self.invocation.clone(), self.loaded.clone());
         // What cannot be used was told by the house.
-        if let Ok(Ok(new)) = blocking(move || invocation.load()).await {
+        if let Ok((new, _)) = blocking(move || old.renewed(invocation)).await {
             let changes = self.loaded.changes_to(&new);
-            if !changes.servers.is_empty() || !changes.keys.is_empty() {
-                self.startups.forget(&changes);
-                self.session.apply_servers(&new, &changes).await;
-            }
+            self.startups.forget(&changes);
+            self.session.apply_servers(&new, &changes).await;
             self.loaded = Arc::new(new);
         }
     }

@@ -85,7 +85,7 @@ impl Rooms {
     /// Lets every room look at the settings anew.
     pub(crate) fn reload(&self) {
         for door in lock(&self.doors).values() {
-            // A room that is that busy looks at them when it begins its next turn.
+            // There is room for every request, so a full inbox holds such an order already.
             let _ = door.try_send(RoomInput::Reload);
         }
     }

@@ -41,20 +41,6 @@ impl Warnings {
         fresh
     }
 
-    /// Says that newer settings cannot be used, unless that was said.
-    pub(crate) fn of_failure(&self, error: &LoadError) -> Option<ServerNotification> {
-        let why = sentence(error);
-        let text = format!("the changed configuration is not used: {why}");
-        let origin = match error {
-            LoadError::Config(ConfigError::Invalid { origin, .. }) => origin.as_ref(),
-            _ => None,
-        };
-        let is_new = self.lock().insert(text.clone());
-        is_new.then(|| warning(&text, origin))
-    }
-}
-
-impl Warnings {
     /// Returns what was told and holds.
     pub(crate) fn told(&self) -> HashSet<String> {
         self.lock().clone()
@@ -63,6 +49,16 @@ impl Warnings {
     fn lock(&self) -> MutexGuard<'_, HashSet<String>> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Says that newer settings cannot be used.
+pub(crate) fn not_used(why: &str, error: Option<&LoadError>) -> Notice {
+    let origin = match error {
+        Some(LoadError::Config(ConfigError::Invalid { origin, .. })) => origin.clone(),
+        _ => None,
+    };
+    let message = format!("the changed configuration is not used: {why}");
+    Notice::new(Severity::Warning, message, origin)
 }
 
 /// Joins an error and its causes.

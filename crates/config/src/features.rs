@@ -315,10 +315,11 @@ impl Features {
                 continue;
             };
             let on = on && row.stage != Stage::Removed;
-            if self.set.contains_key(&row.feature) && self.enabled(row.feature) != on {
+            let source = "requirements";
+            let decided = self.set.get(&row.feature);
+            if decided.is_some_and(|state| state.on != on && state.source != source) {
                 notices.push(requirements::pin_notice(row, on, origin));
             }
-            let source = "requirements";
             self.set.insert(row.feature, State { on, source });
         }
     }

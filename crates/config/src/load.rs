@@ -21,7 +21,7 @@ use crate::system::SystemPaths;
 use crate::tree::{self, Node};
 use crate::{
     Config, ConfigError, Constrained, Constraint, Enablement, Feature, McpApprovals,
-    McpServerConfig, Notice, OffReason, Project, ProjectMcpTrust, Severity, convert,
+    McpServerConfig, Notice, OffReason, Project, ProjectMcpTrust, Requirements, Severity, convert,
 };
 
 /// What follows from a fault in an optional setting.
@@ -109,8 +109,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     let mut faults = Faults::new(&layers, request.strict);
     let mut unknown = Vec::new();
 
-    let mut features = features::resolve(&mut merged, &layers, &mut notices);
-    features.pin(&requirements, &mut notices);
+    let features = features::resolve(&mut merged, &layers, &mut notices);
     check_features(&mut merged, &mut unknown, &mut faults)?;
     let mut mcp_servers: BTreeMap<ServerName, McpServerConfig> = BTreeMap::new();
     if let Some(table) = take_table(&mut merged, "mcp_servers", &layers)? {
@@ -146,13 +145,8 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     if config.project_mcp_trust == ProjectMcpTrust::Entry {
         turn_off_unapproved(&mut mcp_servers, &layers, request, &mut notices);
     }
-    let (policy, env) = (requirements.mcp().clone(), request.env.clone());
-    let constraint = Constraint::normalize(move |servers| policy.apply(servers, &env));
-    config.mcp_servers = Constrained::new(mcp_servers, constraint).unwrap_or_default();
-    config.approval_policy = requirements.approval_policy(*config.approval_policy, &mut notices);
-    config.sandbox_mode = requirements.sandbox_mode(*config.sandbox_mode, &mut notices);
-    notices.extend(requirements.notices());
-    config.requirements = requirements;
+    config.mcp_servers = Constrained::free(mcp_servers);
+    notices.extend(config.require(requirements, &request.env));
     if !config.suppress_unstable_features_warning {
         notices.extend(features::unstable(
             &config.features,
@@ -165,6 +159,26 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
         layers,
         project,
     })
+}
+
+impl Config {
+    /// Lets requirements hold for these settings and returns what there is to say about it. `env` is
+    /// where the variables of servers come from.
+    ///
+    /// What earlier requirements turned off or replaced stays so.
+    pub fn require(&mut self, requirements: Requirements, env: &Env) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        self.features.pin(&requirements, &mut notices);
+        let (policy, env) = (requirements.mcp().clone(), env.clone());
+        let constraint = Constraint::normalize(move |servers| policy.apply(servers, &env));
+        let servers = self.mcp_servers.value().clone();
+        self.mcp_servers = Constrained::new(servers, constraint).unwrap_or_default();
+        self.approval_policy = requirements.approval_policy(*self.approval_policy, &mut notices);
+        self.sandbox_mode = requirements.sandbox_mode(*self.sandbox_mode, &mut notices);
+        notices.extend(requirements.notices());
+        self.requirements = requirements;
+        notices
+    }
 }
 
 /// Turns off the servers of project files that were not approved as they stand.

@@ -27,11 +27,8 @@ pub struct Notice {
 }
 
 impl Notice {
-    pub(crate) fn new(
-        severity: Severity,
-        message: impl Into<String>,
-        origin: Option<Origin>,
-    ) -> Self {
+    /// Makes one.
+    pub fn new(severity: Severity, message: impl Into<String>, origin: Option<Origin>) -> Self {
         Self {
             severity,
             message: message.into(),

@@ -22,7 +22,7 @@ use crate::system::{self, PreferenceTexts};
 use crate::tree::{self, Entry, Node, Place};
 use crate::{
     ConfigError, Constrained, Constraint, ConstraintError, Feature, FeatureRow, Notice, Severity,
-    de, report,
+    SystemPaths, de, report, sources,
 };
 
 pub use mcp_policy::{McpPolicy, McpVerdict, PolicyRule};
@@ -155,6 +155,17 @@ impl Document {
 }
 
 impl Requirements {
+    /// Reads what a machine requires, whatever the settings say and whether they can be read. Blocks.
+    pub fn of_machine(system: &SystemPaths) -> Self {
+        match system.preferences.read() {
+            Ok(preferences) => {
+                let file = &system.requirements;
+                Self::read(file, sources::read_file(file), &preferences)
+            }
+            Err(error) => Self::closed(RequirementsSource::Preferences, &error),
+        }
+    }
+
     /// Reads what the sources say. A source that cannot be read closes everything.
     pub(crate) fn read(
         file: &AbsPath,

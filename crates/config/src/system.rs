@@ -77,6 +77,16 @@ impl SystemPaths {
 }
 
 impl ManagedPreferences {
+    /// Names the files and folders whose change may change them.
+    pub fn places(&self) -> Vec<AbsPath> {
+        let places = match self {
+            Self::Given(_) => Vec::new(),
+            Self::OfThisMachine => preferences::places_of_this_machine(),
+        };
+        let places = places.into_iter().map(AbsPath::new);
+        places.filter_map(Result::ok).collect()
+    }
+
     /// Reads them; `source` is what an error names.
     pub(crate) fn read(&self) -> Result<PreferenceTexts, ConfigError> {
         match self {

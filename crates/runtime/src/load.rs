@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use codex_config::{
-    CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice, Project, SystemPaths,
-    TomlValue,
+    CliOverride, Config, ConfigError, LayerStack, LoadRequest, Notice, Project, Requirements,
+    SystemPaths, TomlValue,
 };
 use codex_host::{AbsPath, Clock, CodexHome, CodexHomeError, Env};
 use codex_mcp::Deputy;
@@ -101,6 +101,25 @@ impl Invocation {
     }
 }
 
+impl Loaded {
+    /// Loads anew. Settings that cannot be loaded leave these as they are, except that the requirements
+    /// of this moment hold for them: a file that its user broke must not keep a policy away.
+    pub fn renewed(&self, invocation: Invocation) -> (Self, Option<LoadError>) {
+        let system = invocation.system.clone();
+        match invocation.load() {
+            Ok(new) => (new, None),
+            Err(error) => {
+                let mut same = self.clone();
+                let requirements = Requirements::of_machine(&system);
+                let told = same.config.require(requirements, &same.env);
+                same.notices.retain(|notice| !told.contains(notice));
+                same.notices.extend(told);
+                (same, Some(error))
+            }
+        }
+    }
+}
+
 impl Invocation {
     /// Names every file that loading looks at, those that are not there included: a change of one of
     /// them may change the configuration.
@@ -114,6 +133,7 @@ impl Invocation {
             self.system.requirements.clone(),
             home.join("mcp-trust.json"),
         ];
+        files.extend(self.system.preferences.places());
         let layers = loaded.layers.layers().iter();
         files.extend(layers.filter_map(|layer| layer.source.file().cloned()));
         let top = loaded.project.top.as_path();

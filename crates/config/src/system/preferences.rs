@@ -5,8 +5,22 @@
 //! policy. Programs are started by absolute path, each with a limit.
 //! Not tested against a real device management; what runs a program is tested everywhere.
 
+use std::path::PathBuf;
+
 use super::PreferenceTexts;
 use crate::ConfigError;
+
+/// Where this machine's device management writes.
+#[cfg(target_os = "macos")]
+const FOLDER: &str = "/Library/Managed Preferences";
+
+/// Names what has to be looked at to see a change.
+pub(super) fn places_of_this_machine() -> Vec<PathBuf> {
+    #[cfg(target_os = "macos")]
+    return plists::places(FOLDER.as_ref());
+    #[cfg(not(target_os = "macos"))]
+    Vec::new()
+}
 
 /// Reads what this machine's device management says.
 #[cfg(not(target_os = "macos"))]
@@ -23,7 +37,7 @@ pub(super) fn of_this_machine() -> Result<PreferenceTexts, ConfigError> {
 pub(super) fn of_this_machine() -> Result<PreferenceTexts, ConfigError> {
     use std::path::Path;
 
-    let folder = Path::new("/Library/Managed Preferences");
+    let folder = Path::new(FOLDER);
     if matches!(folder.try_exists(), Ok(false)) {
         return Ok(PreferenceTexts::default());
     }
@@ -42,13 +56,25 @@ pub(super) fn of_this_machine() -> Result<PreferenceTexts, ConfigError> {
 #[cfg(any(target_os = "macos", all(unix, test)))]
 mod plists {
     use std::ffi::OsStr;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::run;
     use crate::ConfigError;
     use crate::system::PreferenceTexts;
 
     const FILE: &str = "com.openai.codex.plist";
+
+    /// Names the lists of the machine and of each of its users, and the folder, which changes when a
+    /// user comes: to ask who we are would take a program.
+    pub(super) fn places(folder: &Path) -> Vec<PathBuf> {
+        let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let users = inside
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        let folders = users.chain([folder.to_owned()]);
+        let files = folders.map(|folder| folder.join(FILE));
+        files.chain([folder.to_owned()]).collect()
+    }
 
     /// The property lists of a machine, and the program that reads them.
     pub(super) struct Plists<'a> {
@@ -160,6 +186,23 @@ esac
                 said(Some(machine), Some("plist\nconfig_toml_base64=u\n")),
                 "u r"
             );
+        }
+
+        #[test]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a test prepares its files directly"
+        )]
+        fn every_list_that_may_be_ours_is_looked_at() {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::create_dir(folder.path().join("ada")).unwrap();
+            std::fs::write(folder.path().join("other.plist"), "").unwrap();
+            let places = [&format!("ada/{FILE}"), FILE, ""];
+            assert_eq!(
+                super::places(folder.path()),
+                places.map(|place| folder.path().join(place))
+            );
+            assert_eq!(super::places(&folder.path().join("no")).len(), 2);
         }
 
         #[test]

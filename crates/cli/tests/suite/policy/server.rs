@@ -1,6 +1,6 @@
 //! The gate of a program that runs for long: whatever a client writes, sends or makes it read again.
 
-use codex_test_support::MockResponses;
+use codex_test_support::{FakeStdio, MockResponses};
 use serde_json::{Value, json};
 
 use super::guarded::{Guarded, MODEL};
@@ -14,6 +14,13 @@ fn write(key: &str, value: Value) -> Value {
 /// Returns where a server stands.
 fn row(client: &mut Client, name: &str) -> Value {
     let params = json!({"serverName": name});
+    let list = client.ask("mcpServerStatus/list", params);
+    list["data"][0].clone()
+}
+
+/// Returns where a server of a thread stands.
+fn row_of(client: &mut Client, name: &str, thread: &Value) -> Value {
+    let params = json!({"serverName": name, "threadId": thread});
     let list = client.ask("mcpServerStatus/list", params);
     list["data"][0].clone()
 }
@@ -83,6 +90,86 @@ fn what_a_client_writes_stays_off() {
     guarded.untouched("all of it");
 }
 
+/// Waits until the allowed program, which leads to the trap, was started.
+fn wait_for_mark(guarded: &Guarded) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !guarded.mark.exists() {
+        assert!(std::time::Instant::now() < deadline, "it was not started");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+const DOCS: &str = "[mcp_servers.docs]\ncommand = \"docs-mcp\"\n";
+
+#[test]
+fn newer_requirements_hold_while_a_file_of_the_user_cannot_be_used() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.user(&format!("{MODEL}{DOCS}"));
+    let command = guarded.codex(&["app-server"]);
+    let mut client = Client::start_as(command.env("CODEX_API_KEY", "test-key-of-the-mock"));
+    client.ask("mcpServerStatus/list", json!({}));
+    wait_for_mark(&guarded);
+    std::fs::remove_file(&guarded.mark).unwrap();
+    let thread = client.ask("thread/start", json!({}))["thread"]["id"].clone();
+    wait_for_mark(&guarded);
+    guarded.user("model = \n");
+    client.refused("config/mcpServer/reload", json!({}));
+    assert_eq!(row(&mut client, "docs")["runtimeStatus"], "starting");
+    guarded.requirements(
+        "allowed_sandbox_modes = [\"read-only\"]\n[mcp_servers.docs.identity]\ncommand = \"other\"\n",
+    );
+    // Who breaks a file may do so once more.
+    guarded.user("model = 1 2\n");
+    std::fs::remove_file(&guarded.mark).unwrap();
+    stays_off(
+        &guarded,
+        &mut client,
+        "docs",
+        "closed while a file was broken",
+    );
+    let read = client.ask("configRequirements/read", json!({}));
+    assert_eq!(read["requirements"]["allowedMcpServers"], json!(["docs"]));
+    assert_eq!(
+        row_of(&mut client, "docs", &thread)["runtimeStatus"],
+        "disabled"
+    );
+    let mut turn = json!({"threadId": thread, "input": []});
+    turn["sandboxPolicy"] = json!({"type": "dangerFullAccess"});
+    let refused = client.refused("turn/start", turn);
+    let why = refused["message"].as_str().unwrap();
+    assert!(why.contains("/etc/codex/requirements.toml"), "{why}");
+    // It stays so when the file is repaired.
+    guarded.user(&format!("{MODEL}{DOCS}"));
+    client.ask("config/mcpServer/reload", json!({}));
+    stays_off(&guarded, &mut client, "docs", "closed");
+}
+
+#[test]
+fn requirements_that_change_while_a_thread_starts_hold_for_it() {
+    let Some(guarded) = Guarded::new() else {
+        return;
+    };
+    guarded.requirements("");
+    let gate = guarded.home.path().join("gate");
+    let slow = FakeStdio::new().start_when(&gate).toml("slow");
+    guarded.user(&format!("{MODEL}{DOCS}{slow}required = true\n"));
+    let command = guarded.codex(&["app-server"]);
+    let mut client = Client::start_as(command.env("CODEX_API_KEY", "test-key-of-the-mock"));
+    let start = client.send("thread/start", json!({}));
+    wait_for_mark(&guarded);
+    guarded.requirements("[mcp_servers]\n");
+    client.ask("config/mcpServer/reload", json!({}));
+    std::fs::write(&gate, "").unwrap();
+    let started = client.answer(start);
+    let thread = &started["result"]["thread"]["id"];
+    assert_eq!(
+        row_of(&mut client, "docs", thread)["runtimeStatus"],
+        "disabled"
+    );
+}
+
 #[test]
 fn what_is_allowed_runs_until_the_requirements_change() {
     let Some(guarded) = Guarded::new() else {
@@ -96,11 +183,7 @@ fn what_is_allowed_runs_until_the_requirements_change() {
         "config/value/write",
         write("mcp_servers.docs", json!({"command": "docs-mcp"})),
     );
-    let deadline = std::time::Instant::now() + LIMIT;
-    while !guarded.mark.exists() {
-        assert!(std::time::Instant::now() < deadline, "it was not started");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    wait_for_mark(&guarded);
     assert_eq!(row(&mut client, "docs")["runtimeStatus"], "starting");
     guarded.requirements("[mcp_servers]\n");
     client.ask("config/mcpServer/reload", json!({}));
@@ -158,9 +241,8 @@ fn what_a_client_sends_for_a_thread_stays_off() {
         let turn = json!({"threadId": thread, "input": [{"type": "text", "text": "hi"}]});
         client.ask("turn/start", turn);
         client.notification("turn/completed");
-        let params = json!({"serverName": name, "threadId": thread});
-        let list = client.ask("mcpServerStatus/list", params);
-        assert_eq!(list["data"][0]["runtimeStatus"], "disabled", "{what}");
+        let row = row_of(&mut client, name, &thread);
+        assert_eq!(row["runtimeStatus"], "disabled", "{what}");
         guarded.untouched(&what);
     }
 }
