@@ -7,15 +7,9 @@ use serde_json::{Map, Number, Value};
 use toml_edit::{Array, InlineTable, Value as TomlValue};
 
 use crate::layers::{ConfigLayer, LayerStack};
+use crate::mask::{Kind, MASK, is_masked, masked_arguments};
 use crate::report;
 use crate::tree::{Node, NodeValue};
-
-/// Stands for a secret.
-const MASK: &str = "*****";
-/// Tables whose texts are secrets, whatever their names.
-const SECRET_TABLES: &[&str] = &["env", "http_headers", "query_params", "headers"];
-/// Keys whose text is a secret.
-const SECRET_KEYS: &[&str] = &["bearer_token", "experimental_bearer_token", "client_secret"];
 
 /// Why a JSON value cannot stand in a file of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +88,7 @@ pub fn toml_of_json(value: &Value) -> Result<TomlValue, NotToml> {
             (None, Some(number)) if !number_is_whole(value) => TomlValue::from(number),
             _ => return Err(NotToml::Number),
         },
-        Value::String(text) if text == MASK => return Err(NotToml::Mask),
+        Value::String(text) if is_masked(text) => return Err(NotToml::Mask),
         Value::String(text) => TomlValue::from(text.as_str()),
         Value::Array(items) => {
             let items = items.iter().map(toml_of_json);
@@ -115,14 +109,13 @@ fn number_is_whole(value: &Value) -> bool {
 }
 
 fn json(node: &Node, path: &mut Vec<String>) -> Value {
+    let kind = match &node.value {
+        NodeValue::Table(_) => Kind::Plain,
+        _ => Kind::of(path),
+    };
     match &node.value {
-        NodeValue::String(text) if is_secret(path) && !text.is_empty() => MASK.into(),
-        NodeValue::String(text) if has_password(path, text) => MASK.into(),
-        NodeValue::String(text) | NodeValue::Datetime(text) => text.as_str().into(),
-        NodeValue::Integer(number) => (*number).into(),
-        // JSON knows neither infinity nor NaN.
-        NodeValue::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
-        NodeValue::Boolean(value) => (*value).into(),
+        NodeValue::String(text) => kind.shown(text).into(),
+        NodeValue::Array(items) if kind == Kind::Arguments => arguments(items, path),
         NodeValue::Array(items) => items.iter().map(|item| json(item, path)).collect(),
         NodeValue::Table(table) => {
             let mut object = Map::new();
@@ -133,24 +126,22 @@ fn json(node: &Node, path: &mut Vec<String>) -> Value {
             }
             Value::Object(object)
         }
+        _ if kind == Kind::Secret => MASK.into(),
+        NodeValue::Datetime(text) => text.as_str().into(),
+        NodeValue::Integer(number) => (*number).into(),
+        // JSON knows neither infinity nor NaN.
+        NodeValue::Float(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        NodeValue::Boolean(value) => (*value).into(),
     }
 }
 
-/// The address of a proxy may hold one; without it there is nothing to hide.
-fn has_password(path: &[String], text: &str) -> bool {
-    path.last().is_some_and(|key| key == "proxy") && text.contains('@')
-}
-
-fn is_secret(path: &[String]) -> bool {
-    let Some((key, tables)) = path.split_last() else {
-        return false;
-    };
-    // `[mcp_servers.env]` is a server.
-    let is_secret_table = match tables {
-        [_, _, .., table] => SECRET_TABLES.contains(&table.as_str()),
-        _ => false,
-    };
-    SECRET_KEYS.contains(&key.as_str()) || is_secret_table
+fn arguments(items: &[Node], path: &mut Vec<String>) -> Value {
+    let texts: Option<Vec<&str>> = items.iter().map(Node::as_str).collect();
+    match texts {
+        Some(texts) => masked_arguments(&texts).into(),
+        // Something else stands among them, and the entry is none.
+        None => items.iter().map(|item| json(item, path)).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -203,8 +194,77 @@ mod tests {
             let stack = stack(["", &config]);
             stack.to_json()["mcp_servers"]["s"]["http"]["proxy"].clone()
         };
-        assert_eq!(proxy("http://me:key@p.example:1"), "*****");
+        assert_eq!(
+            proxy("http://me:key@p.example:1"),
+            "http://me:*****@p.example:1"
+        );
         assert_eq!(proxy("http://p.example:1"), "http://p.example:1");
+    }
+
+    #[test]
+    fn a_secret_in_a_wrong_place_is_masked() {
+        let told = |lines: &str| {
+            let stack = stack(["", &format!("[mcp_servers.s]\n{lines}\n")]);
+            stack.to_json()["mcp_servers"]["s"].to_string()
+        };
+        for line in [
+            "http.proxy = \"http://me:hunter2@p.example:1\"",
+            "http.proxy = \"http://me:hun/hunter2@p.example:1\"",
+            "url = \"https://h/?access_token=hunter2\"",
+            "bearer_token_env_var = \"hunter2 hunter2\"",
+            "oauth.client_secret_env_var = \"hunter2-\"",
+            "env_http_headers = { X = \"hunter2-\" }",
+            "env_vars = [\"A=hunter2\", { name = \"B=hunter2\" }]",
+            "token = \"hunter2\"",
+            "environment = { API_KEY = \"hunter2\" }",
+            "extra.deep.password = \"hunter2\"",
+            "oauth.extra = [\"hunter2\"]",
+            "tools.t.extra = { a = \"hunter2\" }",
+            "env = \"PASSWORD=hunter2\"",
+            "env.A.B = [{ c = \"hunter2\" }]",
+            "http_headers = [\"hunter2\"]",
+            "oauth = \"hunter2\"",
+            "args = [\"--token\", \"hunter2\"]",
+            "args = [\"--token=hunter2\"]",
+            "args = [1, \"ghp_hunter2hunter2\"]",
+        ] {
+            let shown = told(line);
+            assert!(!shown.contains("hunter2"), "{line}: {shown}");
+            assert!(shown.contains("*****"), "{line}: {shown}");
+        }
+        assert_eq!(
+            told("env.A = 4711\nenv.B = 1.5"),
+            r#"{"env":{"A":"*****","B":"*****"}}"#
+        );
+        let elsewhere = stack([
+            "token = \"hunter2\"\nopenai_base_url = \"http://u:hunter2@h/\"\n[shell_environment_policy]\nset = { A = \"hunter2\" }\n",
+            "[profiles.w.mcp_servers.s]\ntoken = \"hunter2\"\n[model_providers.p]\nenv_key = \"hunter2-\"\nhttp_headers.X = \"hunter2\"\n",
+        ]);
+        let elsewhere = elsewhere.to_json().to_string();
+        assert!(!elsewhere.contains("hunter2"), "{elsewhere}");
+        // What is in its place is shown.
+        for (line, shown) in [
+            ("url = \"https://h/?a=b\"", r#"{"url":"https://h/?a=b"}"#),
+            (
+                "tools.env.approval_mode = \"auto\"",
+                r#"{"tools":{"env":{"approval_mode":"auto"}}}"#,
+            ),
+            (
+                "bearer_token_env_var = \"A_TOKEN\"",
+                r#"{"bearer_token_env_var":"A_TOKEN"}"#,
+            ),
+            ("env_vars = [\"A\"]", r#"{"env_vars":["A"]}"#),
+            (
+                "env_http_headers.X = \"A\"",
+                r#"{"env_http_headers":{"X":"A"}}"#,
+            ),
+            (
+                "oauth.token_endpoint_auth_method = \"none\"",
+                r#"{"oauth":{"token_endpoint_auth_method":"none"}}"#,
+            ),
+        ] {
+            assert_eq!(told(line), shown);
+        }
     }
 
     #[test]
@@ -233,5 +293,6 @@ mod tests {
         assert_eq!(written(json!({"a": null})), Err(NotToml::Null));
         assert_eq!(written(json!([u64::MAX])), Err(NotToml::Number));
         assert_eq!(written(json!({"env": {"A": "*****"}})), Err(NotToml::Mask));
+        assert_eq!(written(json!("http://me:*****@h/")), Err(NotToml::Mask));
     }
 }

@@ -20,6 +20,7 @@ mod features;
 mod json;
 mod layers;
 mod load;
+pub mod mask;
 mod mcp;
 mod merge;
 mod notice;

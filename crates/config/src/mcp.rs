@@ -7,7 +7,7 @@ pub(crate) mod convert;
 pub(crate) mod entry;
 pub(crate) mod raw;
 mod sandbox;
-mod variable;
+pub(crate) mod variable;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

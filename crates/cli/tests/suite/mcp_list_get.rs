@@ -563,6 +563,9 @@ command = "x"
 args = ["--key=sk-hunter2hunter2hunter2", "--plain"]
 password = "hunter2"
 tools."a.b".approval_mode = "approve"
+environment = { API_KEY = "hunter2", LIMIT = 4711 }
+[mcp_servers.a.extra.deep]
+value = "hunter2"
 [mcp_servers.h]
 url = "https://h.example/mcp?token=hunter2"
 http = { proxy = "http://me:hunter2@proxy.example:1" }
@@ -581,6 +584,7 @@ name = "hunter2"
             // Arguments are shown by `get` itself, as they always were.
             let explained = output.stdout.split_once("explain").unwrap().1;
             assert!(!explained.contains("hunter2"), "{output}");
+            assert!(!explained.contains("4711"), "{output}");
         }
     }
     let text = |name: &str, more: &[&str]| {
@@ -591,23 +595,26 @@ name = "hunter2"
     };
     assert_snapshot!(text("a", &[]), @r#"
     command                    user       [CODEX_HOME]/config.toml:2  "x"
-    args                       user       [CODEX_HOME]/config.toml:3  [*****, "--plain"]
+    args                       user       [CODEX_HOME]/config.toml:3  ["--key=*****", "--plain"]
     password                   user       [CODEX_HOME]/config.toml:4  *****
     tools."a.b".approval_mode  user       [CODEX_HOME]/config.toml:5  "approve"
+    environment.API_KEY        user       [CODEX_HOME]/config.toml:6  *****
+    environment.LIMIT          user       [CODEX_HOME]/config.toml:6  *****
+    extra.deep.value           user       [CODEX_HOME]/config.toml:8  *****
     "#);
     assert_snapshot!(text("h", &[]), @r#"
-    url                  user     [CODEX_HOME]/config.toml:7  "https://h.example/mcp?token=*****"
-    http.proxy           user     [CODEX_HOME]/config.toml:8  *****
-    oauth.client_id      user     [CODEX_HOME]/config.toml:9  "c"
-    oauth.client_secret  user     [CODEX_HOME]/config.toml:9  *****
-    oauth.secret         user     [CODEX_HOME]/config.toml:9  *****
+    url                  user     [CODEX_HOME]/config.toml:10  "https://h.example/mcp?token=*****"
+    http.proxy           user     [CODEX_HOME]/config.toml:11  "http://me:*****@proxy.example:1"
+    oauth.client_id      user     [CODEX_HOME]/config.toml:12  "c"
+    oauth.client_secret  user     [CODEX_HOME]/config.toml:12  *****
+    oauth.secret         user     [CODEX_HOME]/config.toml:12  *****
     "#);
     assert_snapshot!(text("broken", &[]), @r#"
-    broken (disabled: invalid ([CODEX_HOME]/config.toml:12:16))
-        command     user       [CODEX_HOME]/config.toml:11  *****
-        args        user       [CODEX_HOME]/config.toml:13  *****
-        name        user       [CODEX_HOME]/config.toml:14  *****
-        problem     invalid    [CODEX_HOME]/config.toml:12  invalid type: string "…", expected a table
+    broken (disabled: invalid ([CODEX_HOME]/config.toml:15:16))
+        command     user       [CODEX_HOME]/config.toml:14  *****
+        args        user       [CODEX_HOME]/config.toml:16  *****
+        name        user       [CODEX_HOME]/config.toml:17  *****
+        problem     invalid    [CODEX_HOME]/config.toml:15  invalid type: string "…", expected a table
     "#);
     assert!(text("h", &["--show-secrets"]).contains("me:hunter2@proxy"));
 }

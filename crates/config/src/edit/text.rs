@@ -8,9 +8,9 @@ use codex_host::AbsPath;
 use super::{Change, EditError, splice};
 use crate::layers::{ConfigLayer, LayerSource, LayerStack, version_of};
 use crate::mcp::convert;
-use crate::mcp::raw::{RawMcpServer, RawOAuth, RawPeerHttp, field_names};
+use crate::mcp::raw;
 use crate::tree::{self, Node, NodeValue, Place};
-use crate::{ToolSettings, report, sources};
+use crate::{report, sources};
 
 pub(super) const BYTE_ORDER_MARK: &str = "\u{feff}";
 
@@ -221,14 +221,8 @@ fn keep_milliseconds(found: &Node, wanted: &mut Node) {
 
 /// Returns whether a key below `[mcp_servers.NAME]` is one that this program writes.
 fn is_ours(path: &[String]) -> bool {
-    let path: Vec<&str> = path.iter().map(String::as_str).collect();
-    match path[..] {
-        [_, _, key] => field_names::<RawMcpServer>().contains(&key),
-        [_, _, "tools", _, key] => field_names::<ToolSettings>().contains(&key),
-        [_, _, "oauth", key] => field_names::<RawOAuth>().contains(&key),
-        [_, _, "http", key] => field_names::<RawPeerHttp>().contains(&key),
-        _ => true,
-    }
+    let below: Vec<&str> = path.iter().skip(2).map(String::as_str).collect();
+    raw::knows(&below)
 }
 
 /// Returns whether a key of an entry has keys below it that this program does not write.

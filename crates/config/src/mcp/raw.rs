@@ -204,6 +204,17 @@ pub(crate) struct RawPeerHttp {
     pub(crate) client_key: Option<std::path::PathBuf>,
 }
 
+/// Returns whether the last key of a path below `[mcp_servers.NAME]` is one that this program reads.
+pub(crate) fn knows(path: &[&str]) -> bool {
+    match path {
+        [key] => field_names::<RawMcpServer>().contains(key),
+        ["tools", _, key] => field_names::<ToolSettings>().contains(key),
+        ["oauth", key] => field_names::<RawOAuth>().contains(key),
+        ["http", key] => field_names::<RawPeerHttp>().contains(key),
+        _ => true,
+    }
+}
+
 /// Returns every key that a struct reads, as its derived reader spells them.
 pub(crate) fn field_names<T: serde::de::DeserializeOwned>() -> &'static [&'static str] {
     let mut names: &'static [&'static str] = &[];

@@ -4,9 +4,7 @@
 
 use super::convert::{BEARER_HINT, EntryError};
 use super::raw::RawMcpServer;
-
-/// Beginnings of tokens whose every character could stand in a name.
-const TOKEN_BEGINNINGS: &[&str] = &["ghp_", "gho_", "ghs_", "ghu_", "ghr_", "github_pat_"];
+use crate::mask::looks_secret;
 
 /// What every stdio server gets.
 const INHERITED: &[&str] = &[
@@ -34,7 +32,7 @@ pub(crate) fn is_name(text: &str) -> bool {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     text.chars().all(is_word)
         && text.starts_with(|c: char| !c.is_ascii_digit())
-        && !TOKEN_BEGINNINGS.iter().any(|token| text.starts_with(token))
+        && !looks_secret(text)
 }
 
 /// Returns whether a process can have a variable of this name; on Windows above all they have odd ones.

@@ -5,7 +5,7 @@ use codex_runtime::Loaded;
 use serde_json::Value;
 
 use super::Row;
-use crate::mask::{MASK, Secrets, looks_secret};
+use crate::mask::{MASK, Secrets};
 
 /// Tables that are told entry by entry elsewhere.
 const ITEMISED: &[&str] = &["env", "env_vars", "http_headers", "env_http_headers"];
@@ -59,33 +59,22 @@ impl Teller<'_> {
         if self.secrets == Secrets::Shown {
             return layers.value(path).unwrap_or_default();
         }
-        if self.may_be_anything(path) {
+        // Nobody knows what stands in an entry that does not fit.
+        if matches!(
+            self.server.enablement,
+            Enablement::Off(OffReason::Invalid { .. })
+        ) {
             return MASK.to_owned();
         }
         let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        // The secrets by name are masked there.
-        let value = layers.json_at(&path).unwrap_or_default();
-        shown(&value)
-    }
-
-    /// Whether nobody knows what the value is: of an unknown key, or in an entry that does not fit. It
-    /// can be a token in the wrong place.
-    fn may_be_anything(&self, path: &[&str]) -> bool {
-        let is_broken = matches!(
-            self.server.enablement,
-            Enablement::Off(OffReason::Invalid { .. })
-        );
-        let place = self.loaded.layers.origin(path);
-        let mut warnings = self.server.warnings.iter();
-        is_broken || warnings.any(|warning| Some(&warning.origin) == place.as_ref())
+        // What may be a secret is masked there.
+        shown(&layers.json_at(&path).unwrap_or_default())
     }
 }
 
 fn shown(value: &Value) -> String {
     match value {
         Value::String(text) if text == MASK => MASK.to_owned(),
-        Value::String(text) if text.split(['=', ' ']).any(looks_secret) => MASK.to_owned(),
-        Value::String(text) => Value::from(Secrets::Masked.url(text)).to_string(),
         Value::Array(items) => {
             let items: Vec<String> = items.iter().map(shown).collect();
             format!("[{}]", items.join(", "))
