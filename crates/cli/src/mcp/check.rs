@@ -56,6 +56,7 @@ pub(super) async fn run(
     let checker = Checker {
         context: &context,
         layers: &loaded.layers,
+        policy: loaded.config.requirements.mcp(),
         timeout: args.timeout,
         is_named: args.name.is_some(),
     };

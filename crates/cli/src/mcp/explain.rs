@@ -58,21 +58,18 @@ pub(super) fn rows(
 
 /// What the requirements say, and by which rule.
 fn policy_row(server: &McpServerConfig, loaded: &Loaded) -> Row {
-    let (word, rule) = match loaded
-        .config
-        .requirements
-        .mcp()
-        .verdict(server, &loaded.env)
-    {
+    let policy = loaded.config.requirements.mcp();
+    let verdict = policy.verdict(server, &loaded.env);
+    let (word, rule) = match &verdict {
         McpVerdict::Unrestricted => ("none", "servers are not restricted".to_owned()),
-        McpVerdict::Allowed(rules) => {
-            let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
-            ("allowed", format!("by {}", rules.join(" and ")))
-        }
+        McpVerdict::Allowed(_) => ("allowed", verdict.allowed_by().unwrap_or_default()),
         McpVerdict::Refused {
             source, rule, why, ..
         } => {
-            let by = rule.map_or_else(|| source.to_string(), |rule| rule.to_string());
+            let by = match rule {
+                Some(rule) => rule.to_string(),
+                None => source.to_string(),
+            };
             ("refused", format!("by {by}: {why}"))
         }
     };

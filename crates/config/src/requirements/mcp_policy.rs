@@ -78,6 +78,17 @@ pub enum McpVerdict {
     },
 }
 
+impl McpVerdict {
+    /// Names the rules that allow a server, as the rest of a sentence; `None` without any.
+    pub fn allowed_by(&self) -> Option<String> {
+        let Self::Allowed(rules) = self else {
+            return None;
+        };
+        let rules: Vec<String> = rules.iter().map(ToString::to_string).collect();
+        Some(format!("by {}", rules.join(" and ")))
+    }
+}
+
 impl McpPolicy {
     /// A policy that cannot be read allows nothing.
     pub(super) fn closed(source: RequirementsSource) -> Self {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use codex_config::{
-    Enablement, LayerStack, McpServerConfig, McpTransport, OffReason, StartupReadiness,
+    Enablement, LayerStack, McpPolicy, McpServerConfig, McpTransport, OffReason, StartupReadiness,
 };
 use codex_http::{HttpClient, HttpErrorKind, Reached};
 use codex_mcp::{
@@ -23,6 +23,7 @@ use super::report::{ServerReport, Status, Step, StepId};
 pub(crate) struct Checker<'c, 'w> {
     pub(crate) context: &'c LiveContext<'w>,
     pub(crate) layers: &'c LayerStack,
+    pub(crate) policy: &'c McpPolicy,
     /// Limit of each server's start, instead of its own.
     pub(crate) timeout: Option<Duration>,
     /// Whether the user asked for this server by name.
@@ -126,7 +127,9 @@ impl Checker<'_, '_> {
     fn policy(&self, server: &McpServerConfig) -> Step {
         let id = StepId::Policy;
         let Enablement::Off(reason) = &server.enablement else {
-            return Step::ok(id, "no restriction");
+            let allowed = self.policy.verdict(server, &self.context.env).allowed_by();
+            let summary = allowed.map(|by| format!("allowed {by}"));
+            return Step::ok(id, summary.unwrap_or_else(|| "no restriction".to_owned()));
         };
         let (why, hints) = match reason {
             OffReason::User => (reason.why(), hints_of_user_off(&server.name)),

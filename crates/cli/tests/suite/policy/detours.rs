@@ -182,4 +182,7 @@ fn a_word_of_the_administrator_lets_it_run() {
     );
     guarded.run(&["mcp", "tools", "docs"]);
     assert!(guarded.mark.exists());
+    let checked = guarded.run(&["mcp", "check", "docs"]);
+    let policy = checked.stdout.lines().find(|line| line.contains("policy"));
+    assert_snapshot!(policy.unwrap_or_default(), @"  ok    policy       allowed by [mcp_server_allowlist.docs] /etc/codex/requirements.toml:1");
 }
