@@ -1,10 +1,10 @@
 //! The owner of the settings, and of the servers that no thread has.
 //!
-//! One loop, so that a reading sees what the writing before it wrote. A changed file is loaded whole,
+//! One loop; a write has a task of its own, and only what must see what it wrote waits for it. A changed file is loaded whole,
 //! and only what differs is applied; one that cannot be used is told, and then nothing changes but
 //! what the machine requires.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::running::Running;
 use crate::ticket::{MAX_WAITING, Ticket};
 use crate::warnings::{Warnings, not_used, sentence};
 use crate::watch::{INTERVAL, Stamps};
-use crate::write::Write;
+use crate::write::{Write, Written};
 use crate::{features, requirements, settings};
 
 /// How long servers may take to end.
@@ -68,6 +68,10 @@ pub(crate) struct House {
     /// Started by the first question about them.
     running: Option<Running>,
     is_greeted: bool,
+    /// The write that runs: it may wait long for the lock of the file.
+    writing: JoinSet<(Result<Written, Fault>, Ticket)>,
+    /// Requests that came after it and must not overtake it.
+    held: VecDeque<(Method, Ticket)>,
     /// Answers that wait for servers.
     answers: JoinSet<()>,
 }
@@ -136,6 +140,8 @@ impl House {
             rooms,
             running: None,
             is_greeted: false,
+            writing: JoinSet::new(),
+            held: VecDeque::new(),
             answers: JoinSet::new(),
         };
         (handle, house)
@@ -170,6 +176,12 @@ impl House {
                         self.outbox.notify(notification).await;
                     }
                 }
+                Some(written) = self.writing.join_next() => {
+                    if let Ok((written, ticket)) = written {
+                        self.on_written(written, ticket).await;
+                    }
+                    self.go_on().await;
+                }
                 Some(_) = self.answers.join_next() => {}
                 _ = ticks.tick(), if self.is_greeted => self.look().await,
             }
@@ -183,7 +195,19 @@ impl House {
         }
     }
 
+    /// Does what was held for a write, up to the next one.
+    async fn go_on(&mut self) {
+        while self.writing.is_empty()
+            && let Some((method, ticket)) = self.held.pop_front()
+        {
+            self.on_request(method, ticket).await;
+        }
+    }
+
     async fn on_request(&mut self, method: Method, ticket: Ticket) {
+        if !self.writing.is_empty() && is_about_files(&method) {
+            return self.held.push_back((method, ticket));
+        }
         match method {
             Method::ConfigRead(params) => ticket.settle(self.read(params).await).await,
             Method::ConfigValueWrite(params) => {
@@ -192,7 +216,7 @@ impl House {
                     expected_version: params.expected_version,
                     file_path: params.file_path,
                 };
-                self.write(write, ticket).await;
+                self.write(write, ticket);
             }
             Method::ConfigBatchWrite(params) => {
                 let write = Write {
@@ -200,7 +224,7 @@ impl House {
                     expected_version: params.expected_version,
                     file_path: params.file_path,
                 };
-                self.write(write, ticket).await;
+                self.write(write, ticket);
             }
             Method::ConfigRequirementsRead => {
                 self.look().await;
@@ -242,11 +266,18 @@ impl House {
         Ok(settings::read(&loaded, &params))
     }
 
-    async fn write(&mut self, write: Write, ticket: Ticket) {
+    fn write(&mut self, write: Write, ticket: Ticket) {
         let loaded = self.loaded.clone();
-        let written = match blocking(move || write.run(&loaded)).await {
-            Ok(Ok(written)) => written,
-            Ok(Err(fault)) | Err(fault) => return ticket.refuse(fault).await,
+        self.writing.spawn(async move {
+            let written = blocking(move || write.run(&loaded)).await;
+            (written.and_then(|written| written), ticket)
+        });
+    }
+
+    async fn on_written(&mut self, written: Result<Written, Fault>, ticket: Ticket) {
+        let written = match written {
+            Ok(written) => written,
+            Err(fault) => return ticket.refuse(fault).await,
         };
         let reading = self.reading().await;
         // What was written stands in the file, also when another layer keeps it from being used.
@@ -330,6 +361,17 @@ impl House {
             self.outbox.notify(warning).await;
         }
     }
+}
+
+/// Returns whether a request reads or writes the files, so that its place among others matters.
+fn is_about_files(method: &Method) -> bool {
+    matches!(
+        method,
+        Method::ConfigRead(_)
+            | Method::ConfigValueWrite(_)
+            | Method::ConfigBatchWrite(_)
+            | Method::ConfigMcpServerReload
+    )
 }
 
 /// Says in one sentence why settings cannot be used.

@@ -1,4 +1,4 @@
-//! The lines of the client: read by a thread of its own, cut at their limit, few of them waiting.
+//! The lines of the client: read by a thread of its own, cut at their limit, one of them waiting.
 
 use std::io::{self, BufRead, Read};
 
@@ -6,8 +6,8 @@ use tokio::sync::mpsc;
 
 /// Longest line, its end not counted.
 const MAX_LINE: usize = 16 * 1024 * 1024;
-/// Lines that may wait for the router.
-const QUEUE: usize = 64;
+/// Lines that may wait for the router, which keeps none waiting: each may be long.
+const QUEUE: usize = 1;
 
 /// One line.
 #[derive(Debug, PartialEq, Eq)]

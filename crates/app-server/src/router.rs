@@ -3,7 +3,7 @@
 //! Nothing is worked on here: a request that waits for a peer never keeps the next line.
 
 use codex_app_server_protocol::{
-    Fault, Incoming, InitializeParams, InitializeResponse, Known, Method, RequestId,
+    Fault, Incoming, InitializeParams, InitializeResponse, Known, Method,
 };
 use codex_runtime::ClientName;
 use serde_json::Value;
@@ -41,10 +41,14 @@ impl Router {
         while let Some(line) = lines.recv().await {
             match line {
                 Line::TooLong => self.outbox.refuse_line(Fault::invalid_request()).await,
-                Line::Whole(bytes) => match Incoming::read(&bytes) {
-                    Ok(incoming) => self.on_message(incoming).await,
-                    Err(fault) => self.outbox.refuse_line(fault).await,
-                },
+                Line::Whole(bytes) => {
+                    let (incoming, n_bytes) = (Incoming::read(&bytes), bytes.len());
+                    drop(bytes);
+                    match incoming {
+                        Ok(incoming) => self.on_message(incoming, n_bytes).await,
+                        Err(fault) => self.outbox.refuse_line(fault).await,
+                    }
+                }
             }
         }
     }
@@ -54,19 +58,20 @@ impl Router {
         self.tickets.settled().await;
     }
 
-    async fn on_message(&mut self, incoming: Incoming) {
+    async fn on_message(&mut self, incoming: Incoming, n_bytes: usize) {
         match incoming {
-            Incoming::Request { id, method, params } => self.on_request(id, &method, params).await,
+            Incoming::Request { id, method, params } => {
+                if let Some(ticket) = self.tickets.ticket(id, n_bytes).await {
+                    self.on_request(ticket, &method, params).await;
+                }
+            }
             Incoming::Response { id, result } => self.ground.asked.answered(&id, result),
             // `initialized` needs no deed, and what nobody knows is none of our business.
             Incoming::Notification { .. } => {}
         }
     }
 
-    async fn on_request(&mut self, id: RequestId, method: &str, params: Value) {
-        let Some(ticket) = self.tickets.ticket(id).await else {
-            return;
-        };
+    async fn on_request(&mut self, ticket: Ticket, method: &str, params: Value) {
         if !self.is_initialized && method != "initialize" {
             return ticket.refuse(Fault::not_initialized()).await;
         }

@@ -11,11 +11,15 @@ use crate::outbox::Outbox;
 /// So many requests may wait at once.
 pub(crate) const MAX_WAITING: usize = 512;
 
+/// So many bytes the lines of those requests may have together: two of the longest.
+const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+
 /// Gives out tickets, as many as may wait.
 #[derive(Debug, Clone)]
 pub(crate) struct TicketOffice {
     outbox: Outbox,
     free: Arc<Semaphore>,
+    free_bytes: Arc<Semaphore>,
 }
 
 /// One request.
@@ -24,6 +28,7 @@ pub(crate) struct Ticket {
     id: RequestId,
     outbox: Outbox,
     _place: OwnedSemaphorePermit,
+    _bytes: OwnedSemaphorePermit,
 }
 
 impl TicketOffice {
@@ -31,6 +36,7 @@ impl TicketOffice {
         Self {
             outbox,
             free: Arc::new(Semaphore::new(MAX_WAITING)),
+            free_bytes: Arc::new(Semaphore::new(MAX_WAITING_BYTES)),
         }
     }
 
@@ -40,15 +46,19 @@ impl TicketOffice {
         let _ = self.free.acquire_many(MAX_WAITING as u32).await;
     }
 
-    /// Takes a request in, or refuses it when too many wait.
-    pub(crate) async fn ticket(&self, id: RequestId) -> Option<Ticket> {
-        match self.free.clone().try_acquire_owned() {
-            Ok(place) => Some(Ticket {
+    /// Takes in a request whose line has so many bytes, or refuses it when too much waits.
+    pub(crate) async fn ticket(&self, id: RequestId, n_bytes: usize) -> Option<Ticket> {
+        let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
+        let place = self.free.clone().try_acquire_owned();
+        let bytes = self.free_bytes.clone().try_acquire_many_owned(n_bytes);
+        match (place, bytes) {
+            (Ok(place), Ok(bytes)) => Some(Ticket {
                 id,
                 outbox: self.outbox.clone(),
                 _place: place,
+                _bytes: bytes,
             }),
-            Err(_) => {
+            _ => {
                 let error = Fault::overloaded();
                 let refusal = Outgoing::Error {
                     id: Some(id),

@@ -434,16 +434,72 @@ fn requirements_and_features_are_told_as_they_are() {
     assert_eq!(listed.as_array().unwrap().len(), rows.len());
 }
 
+/// Holds the lock that writers of the configuration wait for.
+fn hold(home: &TestHome) -> codex_host::FileLock {
+    let lock = codex_host::AbsPath::new(home.codex_home().join(".config.lock")).unwrap();
+    codex_host::FileLock::acquire(&lock, LIMIT).unwrap()
+}
+
+#[test]
+fn a_write_that_waits_keeps_only_those_waiting_that_must_see_it() {
+    let home = TestHome::new();
+    let mut client = Client::start(&home);
+    let held = hold(&home);
+    let write = |value| json!({"keyPath": "model", "value": value, "mergeStrategy": "replace"});
+    let waiting = [
+        client.send("config/value/write", write("a")),
+        client.send("config/read", json!({})),
+        client.send("config/value/write", write("b")),
+        client.send("config/mcpServer/reload", json!({})),
+        client.send("config/read", json!({})),
+    ];
+    client.ask("mcpServerStatus/list", json!({}));
+    client.ask("configRequirements/read", json!({}));
+    client.ask("experimentalFeature/list", json!({}));
+    // A file that somebody changes without a lock is noticed as well.
+    home.write_config("no_such_key = 1\n");
+    client.notification("configWarning");
+    let answered = |client: &Client| -> Vec<i64> {
+        let ids = client.lines().into_iter();
+        let ids = ids.filter_map(|line| line["id"].as_i64());
+        ids.filter(|id| waiting.contains(id)).collect()
+    };
+    assert_eq!(answered(&client), [] as [i64; 0]);
+    drop(held);
+    let [_, first, _, _, second] = waiting.map(|id| client.answer(id)["result"].clone());
+    assert_eq!(first["config"]["model"], "a");
+    assert_eq!(second["config"]["model"], "b");
+    assert_eq!(answered(&client), waiting);
+}
+
+#[test]
+fn requests_that_wait_are_bounded_in_bytes() {
+    let home = TestHome::new();
+    let mut client = Client::start(&home);
+    let held = hold(&home);
+    let write = json!({"keyPath": "model", "value": "x", "mergeStrategy": "replace"});
+    client.send("config/value/write", write);
+    let long = json!({"padding": "x".repeat(9 * 1024 * 1024)});
+    let ids = [0; 4].map(|_| client.send("config/read", long.clone()));
+    assert_eq!(client.answer(ids[3])["error"]["code"], -32001);
+    // A short one still finds room.
+    let short = client.send("config/read", json!({}));
+    drop(held);
+    for id in [ids[0], ids[1], ids[2], short] {
+        assert!(client.answer(id)["result"].is_object());
+    }
+    assert!(client.request("config/read", long)["result"].is_object());
+}
+
 #[test]
 fn more_requests_than_can_wait_are_refused_and_each_has_one_answer() {
     let home = TestHome::new();
     let mut client = Client::start(&home);
-    let lock = codex_host::AbsPath::new(home.codex_home().join(".config.lock")).unwrap();
-    let held = codex_host::FileLock::acquire(&lock, LIMIT).unwrap();
+    let held = hold(&home);
     let write = json!({"keyPath": "model", "value": "x", "mergeStrategy": "replace"});
     let first = client.send("config/value/write", write);
     let last = (0..600)
-        .map(|_| client.send("configRequirements/read", json!({})))
+        .map(|_| client.send("config/read", json!({})))
         .max()
         .unwrap();
     let refused = client.answer(last);
