@@ -86,13 +86,9 @@ impl Kind {
     fn elsewhere(path: &[&str]) -> Self {
         // `[projects.env]` is a project.
         let mut below_names = path.iter().skip(2);
-        let ends_so = |key: &&str| {
-            let key = key.to_ascii_uppercase();
-            SECRET_NAME_PARTS.iter().any(|part| key.ends_with(part))
-        };
         match path {
             _ if below_names.any(|key| SECRET_TABLES.contains(key)) => Self::Secret,
-            _ if path.last().is_some_and(ends_so) => Self::Secret,
+            _ if path.last().is_some_and(|key| ends_so(key)) => Self::Secret,
             ["shell_environment_policy", "set", _, ..] => Self::Secret,
             [.., "env_key"] | [.., "env_http_headers", _] => Self::Variable,
             _ => Self::Plain,
@@ -122,11 +118,13 @@ pub(crate) fn masked_arguments(arguments: &[&str]) -> Vec<String> {
         if std::mem::take(&mut is_value_of_secret) && !argument.is_empty() {
             return MASK.to_owned();
         }
-        let pair = argument.split_once('=');
-        is_value_of_secret =
-            pair.is_none() && argument.starts_with('-') && is_secret_setting(argument, argument);
-        match pair {
-            Some((name, value)) if is_secret_setting(name, value) => format!("{name}={MASK}"),
+        // `--token=x`, `TOKEN=x`, and the header `Authorization: x`.
+        let name_end = argument.find(['=', ':']);
+        is_value_of_secret = name_end.is_none() && argument.starts_with('-') && ends_so(argument);
+        match name_end {
+            Some(end) if ends_so(&argument[..end]) || looks_secret(&argument[end + 1..]) => {
+                format!("{}{MASK}", &argument[..=end])
+            }
             Some(_) | None => Kind::Arguments.shown(argument),
         }
     });
@@ -135,7 +133,7 @@ pub(crate) fn masked_arguments(arguments: &[&str]) -> Vec<String> {
 
 /// Returns whether a text has a mask in it, and is no value for that.
 pub(crate) fn is_masked(text: &str) -> bool {
-    let in_text = [format!("={MASK}"), format!(":{MASK}@"), format!("/{MASK}@")];
+    let in_text = [format!("={MASK}"), format!(":{MASK}"), format!("/{MASK}@")];
     text == MASK || in_text.iter().any(|mask| text.contains(mask))
 }
 
@@ -176,6 +174,12 @@ fn masked_pair(pair: &str) -> String {
         Some((key, value)) if is_secret(key, value) => format!("{key}={MASK}"),
         Some(_) | None => pair.to_owned(),
     }
+}
+
+/// Returns whether a name is that of a secret; `--max-tokens` is none.
+fn ends_so(name: &str) -> bool {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    SECRET_NAME_PARTS.iter().any(|part| name.ends_with(part))
 }
 
 /// Returns whether a literal is probably a secret, by its own look.
@@ -233,8 +237,12 @@ mod tests {
     fn arguments_lose_what_a_flag_calls_a_secret_and_what_looks_so() {
         let shown = |arguments: &[&str]| masked_arguments(arguments).join(" ");
         assert_eq!(
-            shown(&["--token", "hunter2", "--port", "1"]),
-            "--token ***** --port 1"
+            shown(&["--token", "hunter2", "--max-tokens", "1"]),
+            "--token ***** --max-tokens 1"
+        );
+        assert_eq!(
+            shown(&["--header", "Authorization: Bearer hunter2", "a:b"]),
+            "--header Authorization:***** a:b"
         );
         assert_eq!(
             shown(&["--api-key=hunter2", "PASSWORD=hunter2", "-y"]),
