@@ -210,8 +210,7 @@ fn denied(beside: Beside) -> Result<Rules, BackendError> {
     rules.push((libc::SYS_ioctl, terminal.collect::<Result<_, _>>()?));
     let other_process = rule([is(0, SeccompCmpOp::Ne, 0)?])?;
     rules.push((libc::SYS_prlimit64, vec![other_process]));
-    let pairs = rule([is(0, SeccompCmpOp::Ne, family(libc::AF_UNIX))?])?;
-    rules.push((libc::SYS_socketpair, vec![pairs]));
+    rules.push((libc::SYS_socketpair, pair_rules()?));
     if beside != Beside::Namespaces {
         rules.extend(whole_calls(SHARED_OBJECTS)?);
         let somebody_else = rule([is(1, SeccompCmpOp::Ne, 0)?])?;
@@ -231,25 +230,38 @@ fn attributes() -> Result<Rules, BackendError> {
     Ok(rules)
 }
 
+/// An end of a pair of datagram sockets reaches every daemon that listens for datagrams: `sendto`
+/// and `connect` take it to another name. Only kinds that stay with their other end can be made.
+/// (`SOCK_RAW` is a datagram socket too.)
+fn pair_rules() -> Result<Vec<SeccompRule>, BackendError> {
+    const KIND: u64 = 0xf;
+    let staying = [libc::SOCK_STREAM, libc::SOCK_SEQPACKET].map(number);
+    let mut rules = vec![rule([is(0, SeccompCmpOp::Ne, number(libc::AF_UNIX))?])?];
+    for kind in (0..=KIND).filter(|kind| !staying.contains(kind)) {
+        rules.push(rule([is(1, SeccompCmpOp::MaskedEq(KIND), kind)?])?);
+    }
+    Ok(rules)
+}
+
 /// No rules at all deny the call whatever its arguments are.
 fn socket_rules(beside: Beside) -> Result<Vec<SeccompRule>, BackendError> {
     if beside == (Beside::Nothing { network: false }) {
         return Ok(Vec::new());
     }
     let other_family = rule([
-        is(0, SeccompCmpOp::Ne, family(libc::AF_INET))?,
-        is(0, SeccompCmpOp::Ne, family(libc::AF_INET6))?,
-        is(0, SeccompCmpOp::Ne, family(libc::AF_NETLINK))?,
+        is(0, SeccompCmpOp::Ne, number(libc::AF_INET))?,
+        is(0, SeccompCmpOp::Ne, number(libc::AF_INET6))?,
+        is(0, SeccompCmpOp::Ne, number(libc::AF_NETLINK))?,
     ])?;
     let other_netlink = rule([
-        is(0, SeccompCmpOp::Eq, family(libc::AF_NETLINK))?,
-        is(2, SeccompCmpOp::Ne, family(libc::NETLINK_ROUTE))?,
+        is(0, SeccompCmpOp::Eq, number(libc::AF_NETLINK))?,
+        is(2, SeccompCmpOp::Ne, number(libc::NETLINK_ROUTE))?,
     ])?;
     Ok(vec![other_family, other_netlink])
 }
 
-fn family(number: c_int) -> u64 {
-    u64::from(number.cast_unsigned())
+fn number(of: c_int) -> u64 {
+    u64::from(of.cast_unsigned())
 }
 
 fn is(argument: u8, how: SeccompCmpOp, value: u64) -> Result<SeccompCondition, BackendError> {

@@ -172,6 +172,7 @@ pub(crate) struct Arena<'a> {
     stream: UnixListener,
     datagram: UnixDatagram,
     nameless: UnixListener,
+    nameless_datagram: UnixDatagram,
 }
 
 impl<'a> Arena<'a> {
@@ -194,6 +195,11 @@ impl<'a> Arena<'a> {
         fs::write(path.join("abstract.name"), name).unwrap();
         let name = SocketAddr::from_abstract_name(name).unwrap();
         let nameless = UnixListener::bind_addr(&name).unwrap();
+        let name = path.join("datagram");
+        let name = name.as_os_str().as_encoded_bytes();
+        fs::write(path.join("abstract-datagram.name"), name).unwrap();
+        let name = SocketAddr::from_abstract_name(name).unwrap();
+        let nameless_datagram = UnixDatagram::bind_addr(&name).unwrap();
         give(path, way.user.id());
         let terminal = openpty(None, None).unwrap();
         let name = ttyname(&terminal.slave).unwrap();
@@ -207,6 +213,7 @@ impl<'a> Arena<'a> {
             stream,
             datagram,
             nameless,
+            nameless_datagram,
         }
     }
 
@@ -417,7 +424,12 @@ impl<'a> Arena<'a> {
         self.stream.set_nonblocking(true).unwrap();
         self.datagram.set_nonblocking(true).unwrap();
         self.nameless.set_nonblocking(true).unwrap();
-        let datagrams = [self.udp.recv(&mut buffer), self.datagram.recv(&mut buffer)];
+        self.nameless_datagram.set_nonblocking(true).unwrap();
+        let datagrams = [
+            self.udp.recv(&mut buffer),
+            self.datagram.recv(&mut buffer),
+            self.nameless_datagram.recv(&mut buffer),
+        ];
         self.tcp.accept().is_ok()
             || self.stream.accept().is_ok()
             || self.nameless.accept().is_ok()

@@ -3,9 +3,14 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::{TcpStream, UdpSocket};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, sendto, socketpair,
+};
 
 use crate::{Attempts, Outcome, TOKEN, check, in_arena, outside};
 
@@ -29,6 +34,24 @@ pub(crate) const ATTEMPTS: Attempts = &[
             .map(drop)
     }),
     ("abstract unix socket", abstract_socket),
+    ("unix pair sends to a path", || {
+        by_pair(|end| sendto(end, TOKEN, &with_path()?, MsgFlags::empty()))
+    }),
+    ("unix pair turned to a path", || {
+        by_pair(|end| {
+            connect(end, &with_path()?)?;
+            send(end, TOKEN, MsgFlags::empty())
+        })
+    }),
+    ("unix pair sends to an abstract name", || {
+        by_pair(|end| sendto(end, TOKEN, &without_path()?, MsgFlags::empty()))
+    }),
+    ("unix pair turned to an abstract name", || {
+        by_pair(|end| {
+            connect(end, &without_path()?)?;
+            send(end, TOKEN, MsgFlags::empty())
+        })
+    }),
     ("unix socket outside", || {
         UnixListener::bind(outside("new")).map(drop)
     }),
@@ -93,6 +116,46 @@ fn abstract_socket() -> Outcome {
     let name = fs::read(in_arena("abstract.name"))?;
     let address = SocketAddr::from_abstract_name(name)?;
     UnixStream::connect_addr(&address)?.write_all(TOKEN)
+}
+
+/// Whether an end of a pair of any kind leads to somebody other than its other end.
+fn by_pair(lead_away: impl Fn(RawFd) -> nix::Result<usize>) -> Outcome {
+    let kinds = [
+        SockType::Datagram,
+        SockType::Raw,
+        SockType::SeqPacket,
+        SockType::Stream,
+    ];
+    let mut last = Ok(());
+    for kind in kinds {
+        match lead_away_of(kind, &lead_away) {
+            Ok(()) => return Ok(()),
+            Err(errno) => last = Err(errno.into()),
+        }
+    }
+    last
+}
+
+fn lead_away_of(
+    kind: SockType,
+    lead_away: impl Fn(RawFd) -> nix::Result<usize>,
+) -> nix::Result<()> {
+    let (end, other) = socketpair(AddressFamily::Unix, kind, None, SockFlag::empty())?;
+    lead_away(end.as_raw_fd())?;
+    // A socket of packets heeds no name: then it went to the other end.
+    match recv(other.as_raw_fd(), &mut [0; 16], MsgFlags::MSG_DONTWAIT) {
+        Ok(_) => Err(Errno::EISCONN),
+        Err(_) => Ok(()),
+    }
+}
+
+fn with_path() -> nix::Result<UnixAddr> {
+    UnixAddr::new(&in_arena("datagram.sock"))
+}
+
+fn without_path() -> nix::Result<UnixAddr> {
+    let name = fs::read(in_arena("abstract-datagram.name")).map_err(|_| Errno::ENOENT)?;
+    UnixAddr::new_abstract(&name)
 }
 
 /// Sets flags of an interface that does not exist: who may do such things is told so.
