@@ -102,13 +102,16 @@ pub struct FileUpdateChange {
 }
 
 /// What a patch does to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 #[expect(missing_docs, reason = "a variant is its word")]
 pub enum PatchKind {
     Add,
     Delete,
-    Update,
+    Update {
+        /// Where the file goes; the one key of this wire with an underscore.
+        move_path: Option<String>,
+    },
 }
 
 /// What an MCP tool answered.
@@ -217,7 +220,12 @@ impl From<&domain::PatchChange> for FileUpdateChange {
             kind: match change.kind {
                 PatchChangeKind::Add => PatchKind::Add,
                 PatchChangeKind::Delete => PatchKind::Delete,
-                PatchChangeKind::Update => PatchKind::Update,
+                PatchChangeKind::Update => PatchKind::Update {
+                    move_path: change
+                        .moved_to
+                        .as_ref()
+                        .map(|target| target.display().to_string()),
+                },
             },
             diff: change.diff.clone(),
         }

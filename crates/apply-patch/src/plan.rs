@@ -152,18 +152,18 @@ impl<T: FileTree> Overlay<'_, T> {
                     return Err(PlanError::Missing(path));
                 }
             }
-            FileOp::Update { move_to, hunks, .. } => {
+            FileOp::Update { hunks, .. } => {
                 let Some(content) = &file.after else {
                     return Err(PlanError::Missing(path));
                 };
                 let content = updated(&path, content, hunks)?;
-                match move_to.as_deref().map(|target| resolve(cwd, target)) {
-                    Some(target) if target != path => {
+                match op.target(cwd) {
+                    Some(target) => {
                         file.after = None;
                         self.place(&path, &target, content)?;
                         moved_to = Some(target);
                     }
-                    _ => file.after = Some(content),
+                    None => file.after = Some(content),
                 }
             }
         }
@@ -213,6 +213,15 @@ impl FileOp {
             Self::Update { path, .. } => (path, ChangeKind::Update),
         };
         (resolve(cwd, path), kind)
+    }
+
+    /// Returns the absolute path to which it moves its file; a move to where it is is none.
+    pub fn target(&self, cwd: &Path) -> Option<PathBuf> {
+        let Self::Update { path, move_to, .. } = self else {
+            return None;
+        };
+        let target = resolve(cwd, move_to.as_deref()?);
+        (target != resolve(cwd, path)).then_some(target)
     }
 }
 

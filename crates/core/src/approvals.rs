@@ -6,7 +6,9 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use codex_protocol::{ApproveWhen, AskForApproval, SandboxMode, ToolApprovalMode, ToolRef};
+use codex_protocol::{
+    ApproveWhen, AskForApproval, SandboxMode, SandboxPolicy, ToolApprovalMode, ToolRef,
+};
 use codex_tools::request::CommandRequest;
 use codex_tools::safety::{self, Safety};
 use serde_json::{Map, Value};
@@ -115,56 +117,77 @@ pub struct CommandFacts {
 
 impl CommandFacts {
     /// Reads a request for a command in a directory.
-    pub(crate) fn of(request: &CommandRequest, dir: &Path, approved: &Approved) -> Self {
+    pub(crate) fn of(
+        request: &CommandRequest,
+        dir: &Path,
+        ground: Ground,
+        approved: &Approved,
+    ) -> Self {
         Self {
             safety: safety::judge(&request.argv),
             is_escalated: request.is_escalated,
-            is_remembered: approved.holds(request, dir),
+            is_remembered: approved.holds(request, dir, ground),
         }
     }
+}
+
+/// What calls may touch: what was allowed on one ground is asked again on another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ground {
+    /// What the sandbox leaves open.
+    pub policy: SandboxPolicy,
+    /// The working directory of the thread, from which the policy counts.
+    pub cwd: PathBuf,
 }
 
 /// The commands that a person allowed for the rest of a thread.
 #[derive(Debug, Clone, Default)]
 pub struct Approved(HashSet<ApprovedCommand>);
 
-/// What a person saw: the words, where they run, and whether the sandbox holds them.
+/// What a person saw: the words, where they run, and what holds them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct ApprovedCommand {
     argv: Vec<String>,
     dir: PathBuf,
     is_escalated: bool,
+    ground: Ground,
 }
 
 impl ApprovedCommand {
-    fn of(request: &CommandRequest, dir: &Path) -> Self {
+    fn of(request: &CommandRequest, dir: &Path, ground: Ground) -> Self {
         Self {
             argv: request.argv.clone(),
             dir: dir.to_owned(),
             is_escalated: request.is_escalated,
+            ground,
         }
     }
 }
 
 impl Approved {
     /// Keeps a command in a directory.
-    pub fn remember(&mut self, request: &CommandRequest, dir: &Path) {
-        self.0.insert(ApprovedCommand::of(request, dir));
+    pub fn remember(&mut self, request: &CommandRequest, dir: &Path, ground: Ground) {
+        self.0.insert(ApprovedCommand::of(request, dir, ground));
     }
 
     /// Whether this very command was kept.
-    pub fn holds(&self, request: &CommandRequest, dir: &Path) -> bool {
-        self.0.contains(&ApprovedCommand::of(request, dir))
+    pub fn holds(&self, request: &CommandRequest, dir: &Path, ground: Ground) -> bool {
+        self.0.contains(&ApprovedCommand::of(request, dir, ground))
     }
 }
 
 /// Decides whether a command runs, and by which rule.
 pub fn decide_command(facts: CommandFacts, approval: AskForApproval, sandbox: SandboxMode) -> Gate {
+    match by_policy(facts, approval, sandbox) {
+        // An earlier yes answers a question; it opens nothing that the policy keeps shut.
+        Gate::Ask(_) if facts.is_remembered => Gate::Allow(AllowedBy::Remembered),
+        gate => gate,
+    }
+}
+
+fn by_policy(facts: CommandFacts, approval: AskForApproval, sandbox: SandboxMode) -> Gate {
     use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
     let is_confined = sandbox != SandboxMode::DangerFullAccess;
-    if facts.is_remembered {
-        return Gate::Allow(AllowedBy::Remembered);
-    }
     match (approval, facts.safety) {
         (Never, _) if !is_confined => Gate::Allow(AllowedBy::FullAccess),
         (Never, _) if facts.is_escalated => Gate::Deny(NO_ESCALATION.to_owned()),
@@ -240,234 +263,4 @@ fn toml_key(key: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use codex_protocol::ServerName;
-
-    fn gate(
-        mode: ToolApprovalMode,
-        read_only: bool,
-        approval: AskForApproval,
-        sandbox: SandboxMode,
-    ) -> Gate {
-        let tool = ToolRef {
-            server: ServerName::from_config("s"),
-            tool: "t".to_owned(),
-        };
-        decide(
-            ToolFacts {
-                tool: &tool,
-                mode,
-                read_only,
-                approve_when: None,
-                arguments: &Map::new(),
-            },
-            approval,
-            sandbox,
-        )
-    }
-
-    /// Rows 5.default_tools_approval_mode, 5.tools.approval_mode.
-    #[test]
-    fn arguments_that_fit_run_where_the_mode_would_ask() {
-        use ToolApprovalMode::{Auto, Prompt, Writes};
-        let tool = ToolRef {
-            server: ServerName::from_config("s"),
-            tool: "t".to_owned(),
-        };
-        let rule: ApproveWhen = serde_json::from_str(r#"{"path": {"within": "/srv"}}"#).unwrap();
-        let by = |mode, path: &str, approval| {
-            let arguments = Map::from_iter([("path".to_owned(), path.into())]);
-            let facts = ToolFacts {
-                tool: &tool,
-                mode,
-                read_only: false,
-                approve_when: Some(&rule),
-                arguments: &arguments,
-            };
-            decide(facts, approval, SandboxMode::ReadOnly)
-        };
-        for mode in [Auto, Writes, Prompt] {
-            for approval in [AskForApproval::Never, AskForApproval::OnRequest] {
-                let gate = by(mode, "/srv/a", approval);
-                assert_eq!(gate, Gate::Allow(AllowedBy::Arguments));
-            }
-            let gate = by(mode, "/etc/a", AskForApproval::Untrusted);
-            assert_eq!(gate, Gate::Ask(AskedBy::ToolMode));
-            assert_eq!(
-                by(mode, "/etc/a", AskForApproval::Never),
-                Gate::Deny(
-                    "MCP tool call requires approval, but approval policy is never; \
-                     [mcp_servers.s.tools.t] approve_when does not fit: argument `path` is not \
-                     within `/srv`"
-                        .to_owned()
-                )
-            );
-        }
-    }
-
-    #[test]
-    fn every_row_of_the_table_under_never() {
-        use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};
-        use ToolApprovalMode::{Approve, Auto, Prompt, Writes};
-        let refused = || {
-            Gate::Deny(
-                "MCP tool call requires approval, but approval policy is never; to allow it set \
-                 [mcp_servers.s.tools.t] approval_mode = \"approve\""
-                    .to_owned(),
-            )
-        };
-        for sandbox in [ReadOnly, WorkspaceWrite] {
-            for (mode, read_only, expected) in [
-                (Approve, false, Gate::Allow(AllowedBy::Configured)),
-                (Approve, true, Gate::Allow(AllowedBy::Configured)),
-                (Auto, false, refused()),
-                (Auto, true, Gate::Allow(AllowedBy::ReadOnly)),
-                (Writes, false, refused()),
-                (Writes, true, Gate::Allow(AllowedBy::ReadOnly)),
-                (Prompt, false, refused()),
-                (Prompt, true, refused()),
-            ] {
-                assert_eq!(
-                    gate(mode, read_only, AskForApproval::Never, sandbox),
-                    expected,
-                    "{mode:?} read_only={read_only} {sandbox:?}"
-                );
-            }
-        }
-        for mode in [Approve, Auto, Writes, Prompt] {
-            for read_only in [false, true] {
-                assert_eq!(
-                    gate(mode, read_only, AskForApproval::Never, DangerFullAccess),
-                    Gate::Allow(AllowedBy::FullAccess)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn every_row_of_the_table_of_commands() {
-        use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
-        use Safety::{Dangerous, KnownSafe, Unknown};
-        use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};
-        let command = |safety, is_escalated| CommandFacts {
-            safety,
-            is_escalated,
-            is_remembered: false,
-        };
-        let refused = || Gate::Deny(NO_ESCALATION.to_owned());
-        for confined in [ReadOnly, WorkspaceWrite] {
-            for safety in [KnownSafe, Unknown, Dangerous] {
-                let by = |approval, is_escalated| {
-                    decide_command(command(safety, is_escalated), approval, confined)
-                };
-                for approval in [Never, OnRequest, OnFailure] {
-                    assert_eq!(by(approval, false), Gate::Allow(AllowedBy::Sandbox));
-                }
-                assert_eq!(by(Never, true), refused());
-                for approval in [OnRequest, OnFailure, Untrusted] {
-                    assert_eq!(by(approval, true), Gate::Ask(AskedBy::Escalation));
-                }
-            }
-        }
-        for sandbox in [ReadOnly, WorkspaceWrite, DangerFullAccess] {
-            let by = |safety| decide_command(command(safety, false), Untrusted, sandbox);
-            assert_eq!(by(KnownSafe), Gate::Allow(AllowedBy::KnownSafe));
-            assert_eq!(by(Unknown), Gate::Ask(AskedBy::Untrusted));
-            assert_eq!(by(Dangerous), Gate::Ask(AskedBy::Untrusted));
-        }
-        for is_escalated in [false, true] {
-            let by = |safety, approval| {
-                decide_command(command(safety, is_escalated), approval, DangerFullAccess)
-            };
-            for safety in [KnownSafe, Unknown, Dangerous] {
-                assert_eq!(by(safety, Never), Gate::Allow(AllowedBy::FullAccess));
-            }
-            for approval in [OnRequest, OnFailure] {
-                assert_eq!(by(Unknown, approval), Gate::Allow(AllowedBy::FullAccess));
-                assert_eq!(by(Dangerous, approval), Gate::Ask(AskedBy::Dangerous));
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_person_allowed_stays_allowed_word_by_word_and_where_it_was_allowed() {
-        let request = |words: &[&str], permissions: &str| {
-            let arguments = serde_json::json!({
-                "command": words, "sandbox_permissions": permissions,
-            });
-            let read = codex_tools::request::parse_local_shell(&arguments, Path::new("/bin/sh"));
-            match read.unwrap() {
-                codex_tools::request::Request::Command(request) => request,
-                other => panic!("{other:?}"),
-            }
-        };
-        let push = request(&["git", "push"], "use_default");
-        let escalated = request(&["git", "push"], "require_escalated");
-        let dir = Path::new("/w");
-        let mut approved = Approved::default();
-        approved.remember(&push, dir);
-        assert!(approved.holds(&push, dir));
-        assert!(!approved.holds(&push, Path::new("/w/sub")));
-        assert!(!approved.holds(&request(&["git", "push", "--force"], "use_default"), dir));
-        // What was allowed within the sandbox is not allowed outside of it.
-        assert!(!CommandFacts::of(&escalated, dir, &approved).is_remembered);
-        approved.remember(&escalated, dir);
-        assert!(CommandFacts::of(&escalated, dir, &approved).is_remembered);
-        let facts = CommandFacts {
-            safety: Safety::Dangerous,
-            is_escalated: true,
-            is_remembered: true,
-        };
-        let gate = decide_command(facts, AskForApproval::Untrusted, SandboxMode::ReadOnly);
-        assert_eq!(gate, Gate::Allow(AllowedBy::Remembered));
-    }
-
-    #[test]
-    fn every_row_of_the_table_of_patches() {
-        use AskForApproval::{Never, OnFailure, OnRequest, Untrusted};
-        use SandboxMode::{DangerFullAccess, ReadOnly, WorkspaceWrite};
-        for approval in [Never, OnFailure, OnRequest, Untrusted] {
-            assert_eq!(
-                decide_patch(approval, ReadOnly),
-                Gate::Deny(NO_PATCH.to_owned())
-            );
-        }
-        for approval in [Never, OnFailure, OnRequest] {
-            let by = |sandbox| decide_patch(approval, sandbox);
-            assert_eq!(by(WorkspaceWrite), Gate::Allow(AllowedBy::Sandbox));
-            assert_eq!(by(DangerFullAccess), Gate::Allow(AllowedBy::FullAccess));
-        }
-        assert_eq!(
-            decide_patch(Untrusted, WorkspaceWrite),
-            Gate::Ask(AskedBy::Untrusted)
-        );
-    }
-
-    #[test]
-    fn policies_with_a_person_ask_where_never_refuses() {
-        use ToolApprovalMode::{Approve, Auto, Prompt, Writes};
-        for approval in [
-            AskForApproval::Untrusted,
-            AskForApproval::OnFailure,
-            AskForApproval::OnRequest,
-        ] {
-            for sandbox in [SandboxMode::ReadOnly, SandboxMode::DangerFullAccess] {
-                let gate = |mode, read_only| gate(mode, read_only, approval, sandbox);
-                assert_eq!(gate(Approve, false), Gate::Allow(AllowedBy::Configured));
-                assert_eq!(gate(Auto, true), Gate::Allow(AllowedBy::ReadOnly));
-                assert_eq!(gate(Auto, false), Gate::Ask(AskedBy::ToolMode));
-                assert_eq!(gate(Writes, false), Gate::Ask(AskedBy::ToolMode));
-                assert_eq!(gate(Prompt, true), Gate::Ask(AskedBy::ToolMode));
-            }
-        }
-    }
-
-    #[test]
-    fn the_hint_can_be_pasted_into_toml() {
-        assert_eq!(toml_key("plain-1_x"), "plain-1_x");
-        assert_eq!(toml_key("a.b"), "\"a.b\"");
-        assert_eq!(toml_key("a\"\n"), "\"a\\\"\\u000A\"");
-        assert_eq!(toml_key(""), "\"\"");
-    }
-}
+mod tests;

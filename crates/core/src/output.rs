@@ -6,9 +6,10 @@
 //! memory, the file has the beginning and the end, and the line there says so.
 
 use std::collections::VecDeque;
+use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use codex_api_types::{CallOutput, ContentItem};
 use codex_host::PrivateFile;
@@ -20,6 +21,11 @@ use serde_json::Value;
 pub(crate) const DEFAULT_TOKEN_LIMIT: usize = 10_000;
 /// How a token is counted where no tokenizer is at hand.
 const BYTES_PER_TOKEN: usize = 4;
+/// How long the texts of a thread are kept after the last of them.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// How many folders of threads are looked at, and removed, by one thread.
+const N_LOOKED_AT: usize = 10_000;
+const N_REMOVED: usize = 100;
 /// Picture types that providers take.
 const IMAGE_TYPES: [&str; 4] = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 
@@ -226,10 +232,15 @@ fn within_budget(pieces: Vec<Piece>, budget: usize, spill: &Spill) -> Vec<Piece>
 
 /// Cuts a text, of which some may be missing in the middle already.
 fn cut_middle(text: &str, kept: &Kept, budget: usize, spill: &Spill) -> String {
-    let head = text.floor_char_boundary(budget / 2);
-    let tail = text.ceil_char_boundary(text.len() - budget / 2);
+    let half = match kept.n_dropped {
+        0 => budget / 2,
+        // The line that stands for what is missing goes with the middle, whatever the budget is.
+        _ => (budget / 2).min(kept.head.len()).min(kept.tail.len()),
+    };
+    let head = text.floor_char_boundary(half);
+    let tail = text.ceil_char_boundary(text.len() - half);
     let gap = kept.gap().len();
-    let n_omitted = (tail - head - gap) as u64 + kept.n_dropped;
+    let n_omitted = ((tail - head).saturating_sub(gap) as u64).saturating_add(kept.n_dropped);
     let whole = match (spill.write(text), kept.n_dropped) {
         (Ok(path), 0) => format!("the whole text is in {}", path.display()),
         (Ok(path), _) => format!(
@@ -249,7 +260,11 @@ fn cut_middle(text: &str, kept: &Kept, budget: usize, spill: &Spill) -> String {
 impl Spill {
     /// Writes the whole text to a new file, 0600.
     fn write(&self, text: &str) -> std::io::Result<PathBuf> {
+        let is_first = !self.folder.exists();
         PrivateFile::create_dir(&self.folder)?;
+        if is_first {
+            self.remove_old_neighbours();
+        }
         let name: String = self
             .call_id
             .chars()
@@ -277,6 +292,38 @@ impl Spill {
         }
         Err(std::io::ErrorKind::AlreadyExists.into())
     }
+
+    /// Removes the folders of threads that kept nothing for long; one that stays is no reason to fail.
+    /// What counts as now is when the own folder was made, by the clock of the same disk.
+    fn remove_old_neighbours(&self) {
+        let is_old = |path: &Path, now: SystemTime| {
+            let age = std::fs::symlink_metadata(path).and_then(|found| found.modified());
+            let age = age.ok().and_then(|last| now.duration_since(last).ok());
+            age.is_some_and(|age| age > KEPT_FOR)
+        };
+        let made = std::fs::metadata(&self.folder).and_then(|found| found.modified());
+        let (Some(parent), Ok(now)) = (self.folder.parent(), made) else {
+            return;
+        };
+        let Ok(entries) = std::fs::read_dir(parent) else {
+            return;
+        };
+        let old = entries
+            .flatten()
+            .take(N_LOOKED_AT)
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter(|entry| is_thread(&entry.file_name()))
+            .map(|entry| entry.path())
+            .filter(|path| is_old(path, now));
+        for path in old.take(N_REMOVED) {
+            let _ = std::fs::remove_dir_all(path);
+        }
+    }
+}
+
+fn is_thread(name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| name.parse::<codex_protocol::ThreadId>().is_ok())
 }
 
 /// Returns where the long outputs of a thread are kept.

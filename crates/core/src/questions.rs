@@ -17,7 +17,7 @@ use codex_tools::request::CommandRequest;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::approvals::{AskedBy, CommandFacts};
+use crate::approvals::{Approved, AskedBy, CommandFacts, Ground};
 use crate::events::EventSink;
 use crate::settings::Asking;
 
@@ -35,9 +35,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<ApprovalId, Open>,
-    commands: crate::approvals::Approved,
+    commands: Approved,
     tools: HashSet<ToolRef>,
-    files: HashSet<PathBuf>,
+    files: HashMap<Ground, HashSet<PathBuf>>,
 }
 
 /// A question without an answer.
@@ -127,12 +127,17 @@ impl Questions {
     }
 
     /// Reads a request for a command with what is remembered.
-    pub(crate) fn facts(&self, request: &CommandRequest, dir: &Path) -> CommandFacts {
-        CommandFacts::of(request, dir, &self.lock().commands)
+    pub(crate) fn facts(
+        &self,
+        request: &CommandRequest,
+        dir: &Path,
+        ground: Ground,
+    ) -> CommandFacts {
+        CommandFacts::of(request, dir, ground, &self.lock().commands)
     }
 
-    pub(crate) fn remember_command(&self, request: &CommandRequest, dir: &Path) {
-        self.lock().commands.remember(request, dir);
+    pub(crate) fn remember_command(&self, request: &CommandRequest, dir: &Path, ground: Ground) {
+        self.lock().commands.remember(request, dir, ground);
     }
 
     pub(crate) fn holds_tool(&self, tool: &ToolRef) -> bool {
@@ -149,13 +154,20 @@ impl Questions {
     }
 
     /// Whether each of these files may be changed without a question.
-    pub(crate) fn holds_files<'f>(&self, mut files: impl Iterator<Item = &'f Path>) -> bool {
+    pub(crate) fn holds_files<'f>(
+        &self,
+        ground: &Ground,
+        mut files: impl Iterator<Item = &'f Path>,
+    ) -> bool {
         let state = self.lock();
-        files.all(|file| state.files.contains(file))
+        let known = state.files.get(ground);
+        known.is_some_and(|known| files.all(|file| known.contains(file)))
     }
 
-    pub(crate) fn remember_files<'f>(&self, files: impl Iterator<Item = &'f Path>) {
-        self.lock().files.extend(files.map(Path::to_owned));
+    pub(crate) fn remember_files<'f>(&self, ground: Ground, files: impl Iterator<Item = &'f Path>) {
+        let mut state = self.lock();
+        let known = state.files.entry(ground).or_default();
+        known.extend(files.map(Path::to_owned));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

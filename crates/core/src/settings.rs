@@ -14,6 +14,7 @@ use codex_protocol::{
     AskForApproval, SandboxMode, SandboxPolicy, ThreadChanges, ThreadId, WorkspaceWrite,
 };
 
+use crate::approvals::Ground;
 use crate::models;
 
 /// How a thread behaves.
@@ -157,6 +158,14 @@ impl ThreadSettings {
     /// Returns what commands may touch.
     pub fn policy(&self) -> SandboxPolicy {
         SandboxPolicy::of_mode(self.sandbox, self.workspace.clone())
+    }
+
+    /// Returns what an approval holds for.
+    pub(crate) fn ground(&self) -> Ground {
+        Ground {
+            policy: self.policy(),
+            cwd: self.cwd.clone(),
+        }
     }
 
     /// Returns how many tokens a request and its answer may have.

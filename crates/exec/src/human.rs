@@ -332,11 +332,14 @@ fn patch_lines(patch: &FileChange) -> String {
             PatchChangeKind::Update => 'M',
             PatchChangeKind::Delete => 'D',
         };
-        let _ = writeln!(
-            text,
-            "{letter} {}",
-            printable(&change.path.to_string_lossy())
-        );
+        let path = printable(&change.path.to_string_lossy());
+        let _ = match &change.moved_to {
+            Some(target) => {
+                let target = printable(&target.to_string_lossy());
+                writeln!(text, "{letter} {path} -> {target}")
+            }
+            None => writeln!(text, "{letter} {path}"),
+        };
     }
     text
 }

@@ -94,7 +94,10 @@ pub struct PatchChange {
     pub path: PathBuf,
     /// What happens to it.
     pub kind: PatchChangeKind,
-    /// The content that comes or goes, of an update the hunks of a unified diff.
+    /// Where an updated file goes; absolute.
+    pub moved_to: Option<PathBuf>,
+    /// The content that comes or goes, of an update the hunks of a unified diff and, when it is
+    /// moved, a last line that says where to.
     pub diff: String,
 }
 

@@ -49,7 +49,7 @@ impl SandboxMode {
 }
 
 /// What commands may touch, in full.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SandboxPolicy {
     /// Read anything, write nothing.
     ReadOnly {
@@ -63,7 +63,7 @@ pub enum SandboxPolicy {
 }
 
 /// What may be written besides the working directory.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct WorkspaceWrite {
     /// Further directories; relative ones count from the working directory.
     pub writable_roots: Vec<PathBuf>,

@@ -3,7 +3,7 @@
 //! The lists are short on purpose. A command is known to be safe only when it and its options can
 //! neither write, nor start another program, nor talk to the network.
 
-use crate::script::{Command, Script};
+use crate::script::{self, Script};
 
 /// What is known about a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,23 +19,22 @@ pub enum Safety {
 /// Judges a command by its words.
 pub fn judge(argv: &[String]) -> Safety {
     let words: Vec<&str> = argv.iter().map(String::as_str).collect();
-    let Some(script) = shell_script(&words) else {
-        return of_command(&words);
-    };
-    // Whatever calls itself a shell can destroy; only the shell itself is known to do what it is told.
-    let is_shell = words
-        .first()
-        .is_some_and(|shell| !installed_name(shell).contains('/'));
-    let script = Script::parse(script);
-    if script.commands.iter().any(is_dangerous) {
+    if Reader::default().destroys_by_any_way(&words.iter().copied().map(Some).collect::<Vec<_>>()) {
         return Safety::Dangerous;
     }
-    let commands = script.plain_commands().unwrap_or_default();
-    let known = is_shell && !commands.is_empty() && commands.iter().all(|words| is_safe(words));
-    if known {
-        Safety::KnownSafe
-    } else {
-        Safety::Unknown
+    let is_known = match shell_script(&words) {
+        None => is_safe(&words),
+        // Only the shell itself is known to do what it is told.
+        Some(_) if installed_name(words[0]).contains('/') => false,
+        Some(script) => {
+            let script = Script::parse(script);
+            let commands = script.plain_commands().unwrap_or_default();
+            !commands.is_empty() && commands.iter().all(|words| is_safe(words))
+        }
+    };
+    match is_known {
+        true => Safety::KnownSafe,
+        false => Safety::Unknown,
     }
 }
 
@@ -44,17 +43,8 @@ pub fn shell_script<'a>(words: &[&'a str]) -> Option<&'a str> {
     let [shell, flag, script] = words else {
         return None;
     };
-    let is_shell = ["bash", "sh", "zsh", "dash"].contains(&base_name(shell));
+    let is_shell = SHELLS.contains(&base_name(shell));
     (is_shell && ["-c", "-lc", "-cl"].contains(flag)).then_some(script)
-}
-
-fn of_command(words: &[&str]) -> Safety {
-    let command: Command = words.iter().map(|word| Some((*word).to_owned())).collect();
-    match (is_dangerous(&command), is_safe(words)) {
-        (true, _) => Safety::Dangerous,
-        (false, true) => Safety::KnownSafe,
-        (false, false) => Safety::Unknown,
-    }
 }
 
 fn base_name(program: &str) -> &str {
@@ -79,8 +69,8 @@ fn is_safe(words: &[&str]) -> bool {
         "cat" | "cd" | "cut" | "echo" | "expr" | "false" | "grep" | "head" | "id" | "ls" | "nl"
         | "paste" | "pwd" | "rev" | "seq" | "stat" | "tail" | "tr" | "true" | "uname" | "wc"
         | "which" | "whoami" => true,
-        // Its second file is written.
-        "uniq" => args.iter().all(|arg| arg.starts_with('-')),
+        // Its second file is written, and behind `--` every word is a file.
+        "uniq" => args.iter().all(|arg| arg.starts_with('-') && *arg != "--"),
         "sort" => !has(&[
             "-o",
             "--output",
@@ -130,35 +120,116 @@ fn is_safe_sed(args: &[&str]) -> bool {
         && files.iter().all(|file| !file.starts_with('-'))
 }
 
+/// Programs that run the script behind `-c`.
+const SHELLS: &[&str] = &["bash", "dash", "sh", "zsh"];
 /// Programs that start the program that is named after their own options.
 const STARTERS: &[&str] = &[
-    "command", "doas", "env", "exec", "find", "ionice", "nice", "nohup", "setsid", "stdbuf",
-    "sudo", "time", "timeout", "xargs",
+    "builtin", "busybox", "command", "doas", "env", "exec", "find", "ionice", "nice", "nohup",
+    "setsid", "stdbuf", "sudo", "time", "timeout", "xargs",
 ];
 /// How many words of a starter are looked at; its options end long before.
 const N_STARTER_WORDS: usize = 64;
+/// How many scripts are read for one command, the scripts within scripts included.
+const N_SCRIPTS: usize = 32;
 
-fn is_dangerous(command: &Command) -> bool {
-    let words = command
-        .iter()
-        .map(|word| word.as_deref().unwrap_or_default());
-    let words: Vec<&str> = words.collect();
-    if destroys(&words) {
-        return true;
+/// Looks for what destroys, also in the scripts that a command hands to a shell. What cannot be read
+/// there may be anything.
+struct Reader {
+    n_scripts_left: usize,
+}
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            n_scripts_left: N_SCRIPTS,
+        }
     }
-    let starts = words
-        .first()
-        .is_some_and(|name| STARTERS.contains(&base_name(name)));
-    // Which options take a value differs from starter to starter: any word may be the program.
-    let n_looked_at = words.len().min(N_STARTER_WORDS);
-    starts && (1..n_looked_at).any(|at| destroys(&words[at..]))
+}
+
+impl Reader {
+    /// Whether a command destroys, itself or by what it starts; `None` for a word that is only known
+    /// when it runs.
+    fn destroys_by_any_way(&mut self, words: &[Option<&str>]) -> bool {
+        if self.destroys(words) {
+            return true;
+        }
+        let name = words.first().copied().flatten();
+        let starts = name.is_some_and(|name| STARTERS.contains(&base_name(name)));
+        // Which options take a value differs from starter to starter: any word may be the program.
+        let n_looked_at = words.len().min(N_STARTER_WORDS);
+        starts && (1..n_looked_at).any(|at| self.destroys(&words[at..]))
+    }
+
+    fn destroys(&mut self, words: &[Option<&str>]) -> bool {
+        let Some((Some(program), args)) = words.split_first() else {
+            return false;
+        };
+        match base_name(program) {
+            "eval" => {
+                let text: Option<Vec<&str>> = args.iter().copied().collect();
+                self.script_destroys(text.map(|words| words.join(" ")).as_deref())
+            }
+            name if SHELLS.contains(&name) => shell_scripts(args)
+                .into_iter()
+                .any(|script| self.script_destroys(script)),
+            _ => {
+                let args = args.iter().map(|word| word.unwrap_or_default());
+                destroys(program, &args.collect::<Vec<_>>())
+            }
+        }
+    }
+
+    fn script_destroys(&mut self, text: Option<&str>) -> bool {
+        let Some(text) = text.filter(|text| text.len() <= script::LIMIT) else {
+            return true;
+        };
+        let Some(n_left) = self.n_scripts_left.checked_sub(1) else {
+            return true;
+        };
+        self.n_scripts_left = n_left;
+        let script = Script::parse(text);
+        script.commands.iter().any(|command| {
+            let words: Vec<Option<&str>> = command.iter().map(Option::as_deref).collect();
+            self.destroys_by_any_way(&words)
+        })
+    }
+}
+
+/// Returns the script that a shell is given by an option with a `c` in it, and what else may be one;
+/// nothing when it runs a file or what it reads.
+fn shell_scripts<'a>(args: &[Option<&'a str>]) -> Vec<Option<&'a str>> {
+    let mut found = Vec::new();
+    let (mut has_script, mut n_values, mut options_end) = (false, 0_usize, false);
+    for arg in args {
+        match arg {
+            Some("--" | "-") if !options_end => options_end = true,
+            Some("--rcfile" | "--init-file") if !options_end => n_values += 1,
+            Some(arg) if !options_end && arg.starts_with("--") => {}
+            Some(arg) if !options_end && arg.starts_with(['-', '+']) => {
+                has_script |= arg.starts_with('-') && arg.contains('c');
+                n_values += arg.matches(['o', 'O']).count();
+            }
+            // The value of an option, or of what only looks like one: the script is yet to come.
+            word if n_values > 0 => {
+                n_values -= 1;
+                found.push(*word);
+            }
+            // An option or the script, which only shows when it runs.
+            None if !has_script => found.push(None),
+            word => {
+                found.push(*word);
+                break;
+            }
+        }
+    }
+    match has_script {
+        true => found,
+        false => Vec::new(),
+    }
 }
 
 /// Whether a program with its arguments destroys by itself.
-fn destroys(words: &[&str]) -> bool {
-    let Some((program, args)) = words.split_first() else {
-        return false;
-    };
+fn destroys(program: &str, args: &[&str]) -> bool {
     let has = |options: &[&str]| args.iter().any(|arg| is_option(arg, options));
     match base_name(program) {
         "rm" => has(&["-r", "-R", "-f", "--recursive", "--force"]),
@@ -201,7 +272,7 @@ fn git_verb<'a>(args: &[&'a str]) -> Option<&'a str> {
 mod tests {
     use super::*;
 
-    fn script(text: &str) -> Safety {
+    fn of_script(text: &str) -> Safety {
         judge(&["/bin/bash", "-lc", text].map(str::to_owned))
     }
 
@@ -236,7 +307,10 @@ mod tests {
             ("sed -i s/a/b/ f", Unknown),
             ("sort f", KnownSafe),
             ("sort -no f f", Unknown),
+            ("uniq -c", KnownSafe),
             ("uniq a b", Unknown),
+            ("uniq -- -a -b", Unknown),
+            ("uniq -c -- -a -b", Unknown),
             ("cargo test", Unknown),
             ("ls > f", Unknown),
             ("ls; $(x)", Unknown),
@@ -254,9 +328,29 @@ mod tests {
             ("git push origin +main", Dangerous),
             ("dd if=a of=b", Dangerous),
             ("mkfs.ext4 x", Dangerous),
+            ("bash -c 'rm -rf x'", Dangerous),
+            ("bash -c 'ls'", Unknown),
+            ("sudo -n sh -ec 'rm -rf x'", Dangerous),
+            ("/bin/dash -e -c 'cd /; rm -rf x'", Dangerous),
+            ("zsh -euo pipefail -c 'rm -rf x'", Dangerous),
+            ("bash -co pipefail 'rm -rf x'", Dangerous),
+            ("bash --norc +x -c -- 'rm -rf x'", Dangerous),
+            ("bash -c 'ls' 'rm -rf x'", Unknown),
+            ("bash ./f -c 'rm -rf x'", Unknown),
+            ("bash \"$X\"", Unknown),
+            ("bash -c \"$X\"", Dangerous),
+            ("bash $X -c ls", Dangerous),
+            ("bash -c 'sh -c \"rm -rf x\"'", Dangerous),
+            ("bash -c 'echo \"$1\"' _ \"$X\"", Unknown),
+            ("find . -exec sh -c 'rm -rf \"$1\"' _ {} ';'", Dangerous),
+            ("eval 'rm -rf x'", Dangerous),
+            ("eval rm '-rf' x", Dangerous),
+            ("builtin eval 'rm -rf x'", Dangerous),
+            ("eval \"$X\"", Dangerous),
+            ("eval ls", Unknown),
         ];
         for (text, expected) in rows {
-            assert_eq!(script(text), expected, "{text}");
+            assert_eq!(of_script(text), expected, "{text}");
         }
     }
 
@@ -280,8 +374,32 @@ mod tests {
             assert_eq!(judge(&[shell, "-c", "ls"]), expected, "{shell}");
         }
         assert_eq!(judge(&["./bash", "-c", "rm -rf x"]), Safety::Dangerous);
+        for flags in [
+            &["-ec"][..],
+            &["-e", "-c"],
+            &["-o", "errexit", "-lc"],
+            &["-O", "extglob", "-c"],
+        ] {
+            let with = |script| [&["bash"], flags, &[script]].concat();
+            assert_eq!(judge(&with("rm -rf x")), Safety::Dangerous, "{flags:?}");
+            assert_eq!(judge(&with("ls")), Safety::Unknown, "{flags:?}");
+        }
+        assert_eq!(judge(&["eval", "rm -rf x"]), Safety::Dangerous);
+        assert_eq!(judge(&["busybox", "rm", "-rf", "x"]), Safety::Dangerous);
         assert_eq!(judge(&["rm", "-rf", "x"]), Safety::Dangerous);
         assert_eq!(judge(&["python3", "-c", "ls"]), Safety::Unknown);
         assert_eq!(judge(&[]), Safety::Unknown);
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_to_be_read_may_destroy() {
+        let long = format!("ls {}", "x".repeat(script::LIMIT));
+        assert_eq!(of_script(&long), Safety::Dangerous);
+        assert_eq!(of_script(&"eval ls;".repeat(16)), Safety::Unknown);
+        assert_eq!(of_script(&"eval ls;".repeat(N_SCRIPTS)), Safety::Dangerous);
+        assert_eq!(
+            of_script(&format!("{}ls", "sudo eval ".repeat(31))),
+            Safety::Dangerous
+        );
     }
 }

@@ -9,7 +9,7 @@
 use tree_sitter::{Node, Parser, Tree};
 
 /// Longer scripts are not read.
-const LIMIT: usize = 256 * 1024;
+pub(crate) const LIMIT: usize = 256 * 1024;
 
 /// Nodes that a plain script may have.
 const PLAIN: &[&str] = &[

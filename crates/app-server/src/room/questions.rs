@@ -8,9 +8,9 @@ use codex_app_server_protocol::{
     ServerRequest, ServerRequestResolved, ThreadStatus, ToolApproval,
 };
 use codex_config::ConfigFile;
-use codex_host::CodexHome;
 use codex_mcp::{Elicitation as Asking, ElicitationReply, ElicitationRequest};
 use codex_protocol::{ApprovalDecision, ApprovalId, ApprovalRequest, ApprovalSubject, Op, ToolRef};
+use codex_runtime::Loaded;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +21,10 @@ use crate::warnings::sentence;
 
 /// What is said once when there is no one to review.
 const NO_REVIEWER: &str = "there is no reviewing model here: what needs approval is declined";
+
+/// Why a tool is not allowed for ever.
+const ITS_ARGUMENTS: &str = "its `approve_when` says which calls need no approval; to allow every call set \
+     `approval_mode = \"approve\"` in its place";
 
 /// The open questions of a thread.
 pub(super) struct Questions {
@@ -236,8 +240,8 @@ impl Room {
 
     /// Writes down that a tool needs no approval any more; that it could not is told.
     async fn allow_always(&mut self, tool: &ToolRef) {
-        let (home, wanted) = (self.loaded.home.clone(), tool.clone());
-        let written = blocking(move || write_approval(&home, &wanted)).await;
+        let (loaded, wanted) = (self.loaded.clone(), tool.clone());
+        let written = blocking(move || write_approval(&loaded, &wanted)).await;
         let why = match written {
             Ok(Ok(())) => return,
             Ok(Err(why)) => why,
@@ -310,9 +314,13 @@ impl Room {
 }
 
 /// Blocks.
-fn write_approval(home: &CodexHome, tool: &ToolRef) -> Result<(), String> {
+fn write_approval(loaded: &Loaded, tool: &ToolRef) -> Result<(), String> {
+    let server = loaded.config.mcp_servers.get(&tool.server);
+    if server.is_some_and(|server| server.approve_when(&tool.tool).is_some()) {
+        return Err(ITS_ARGUMENTS.to_owned());
+    }
     let write = || {
-        let mut file = ConfigFile::open(home)?;
+        let mut file = ConfigFile::open(&loaded.home)?;
         let key = [
             "mcp_servers",
             tool.server.as_str(),
@@ -322,6 +330,8 @@ fn write_approval(home: &CodexHome, tool: &ToolRef) -> Result<(), String> {
         ];
         let key: Vec<String> = key.iter().map(|key| (*key).to_owned()).collect();
         file.set_value(&key, &codex_config::TomlValue::from("approve"))?;
+        // The file may have been changed meanwhile.
+        file.check(&loaded.layers)?;
         file.save()
     };
     write()

@@ -102,7 +102,7 @@ pub(super) async fn write(call: &HandCall, request: WriteRequest) -> Done {
             }
             _ => "",
         };
-        return Done::failed(format!("{why}{hint}"));
+        return refuse_write(call, &request, format!("{why}{hint}")).await;
     }
     match listen(call, &running, request.wait).await {
         Some(exit) => {
@@ -127,7 +127,7 @@ async fn permit(
         return Err(Refused::Interrupted);
     }
     let (settings, questions) = (call.settings(), &call.services.questions);
-    let facts = questions.facts(request, &place.cwd);
+    let facts = questions.facts(request, &place.cwd, settings.ground());
     let why = match approvals::decide_command(facts, settings.approval, settings.sandbox) {
         Gate::Allow(by) => {
             call.services.explain(item, by).await;
@@ -148,7 +148,7 @@ async fn permit(
     {
         Answer::Allowed => Ok(()),
         Answer::AllowedForSession => {
-            questions.remember_command(request, &place.cwd);
+            questions.remember_command(request, &place.cwd, settings.ground());
             Ok(())
         }
         Answer::Declined | Answer::Cancelled => Err(Refused::Declined),
@@ -280,7 +280,7 @@ async fn interrupted(call: &HandCall, running: &RunningCommand) -> Done {
     Done::failed(ABORTED)
 }
 
-/// Shows and answers words for a command that is gone.
+/// Shows and answers words that reached no command.
 async fn refuse_write(call: &HandCall, request: &WriteRequest, why: String) -> Done {
     let arguments = json!({"session_id": request.session_id, "chars": request.chars});
     let shown = calls::running(OWN, specs::WRITE_STDIN, arguments);

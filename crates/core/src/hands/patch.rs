@@ -43,23 +43,18 @@ pub(super) async fn run(call: &HandCall, request: PatchRequest) -> Done {
             .and_then(|read| read),
     };
     let events = &call.services.events;
-    let mut shown = FileChange {
-        changes: Vec::new(),
+    let shown = FileChange {
+        // Of what cannot be read no file is known.
+        changes: read
+            .as_ref()
+            .map_or_else(|_| Vec::new(), |read| read.changes.clone()),
         status: ItemStatus::InProgress,
         error: None,
     };
-    let item;
+    let item = events.started(ItemDetails::FileChange(shown.clone())).await;
     let outcome = match read {
-        Err(why) => {
-            // What cannot be read has nothing to show before its end.
-            item = events.new_item();
-            Outcome::Failed(why)
-        }
-        Ok(read) => {
-            shown.changes.clone_from(&read.changes);
-            item = events.started(ItemDetails::FileChange(shown.clone())).await;
-            apply(call, read, item).await
-        }
+        Err(why) => Outcome::Failed(why),
+        Ok(read) => apply(call, read, item).await,
     };
     let (status, error, done) = match outcome {
         Outcome::Applied(summary) => {
@@ -106,15 +101,27 @@ fn read(text: &str, cwd: PathBuf) -> Result<Read, String> {
 /// Says which file is meant, whether or not the patch can be applied.
 fn named(op: &FileOp, cwd: &Path) -> PatchChange {
     let (path, kind) = op.subject(cwd);
+    let moved_to = op.target(cwd);
+    let mut diff = op.diff().unwrap_or_else(|| removed(&path));
+    if let Some(target) = &moved_to {
+        // No line of a hunk begins like this.
+        diff.push_str(&format!("\nMoved to: {}", target.display()));
+    }
     PatchChange {
-        diff: op.diff().unwrap_or_else(|| removed(&path)),
+        diff,
         path,
+        moved_to,
         kind: match kind {
             ChangeKind::Add => PatchChangeKind::Add,
             ChangeKind::Delete => PatchChangeKind::Delete,
             ChangeKind::Update => PatchChangeKind::Update,
         },
     }
+}
+
+/// Every path that a change writes to or takes away.
+fn touched(change: &PatchChange) -> impl Iterator<Item = &Path> {
+    std::iter::once(change.path.as_path()).chain(change.moved_to.as_deref())
 }
 
 /// The content of a file that is to go; nothing when it is none that can be shown.
@@ -128,10 +135,11 @@ fn removed(path: &Path) -> String {
 /// Decides, asks when somebody has to be asked, and applies.
 async fn apply(call: &HandCall, read: Read, item: ItemId) -> Outcome {
     let (settings, questions) = (call.settings(), &call.services.questions);
-    let files = || read.changes.iter().map(|change| change.path.as_path());
+    let ground = settings.ground();
+    let files = || read.changes.iter().flat_map(touched);
     match approvals::decide_patch(settings.approval, settings.sandbox) {
         Gate::Allow(by) => call.services.explain(item, by).await,
-        Gate::Ask(_) if questions.holds_files(files()) => {
+        Gate::Ask(_) if questions.holds_files(&ground, files()) => {
             call.services.explain(item, AllowedBy::Remembered).await;
         }
         Gate::Ask(why) if questions.can_ask() => {
@@ -139,7 +147,7 @@ async fn apply(call: &HandCall, read: Read, item: ItemId) -> Outcome {
             let events = &call.services.events;
             match questions.ask(events, item, subject, &call.cancel).await {
                 Answer::Allowed => {}
-                Answer::AllowedForSession => questions.remember_files(files()),
+                Answer::AllowedForSession => questions.remember_files(ground, files()),
                 Answer::Declined | Answer::Cancelled => return Outcome::Declined,
                 Answer::Interrupted => return Outcome::Interrupted,
             }

@@ -236,3 +236,69 @@ fn an_output_that_was_too_long_to_hold_says_what_the_file_has() {
         "{told}"
     );
 }
+
+/// A budget between what is held and the line that says what is missing once ended the call.
+#[test]
+fn a_budget_at_what_is_held_cuts_no_line_that_says_what_is_missing() {
+    let mut output = codex_process::HeadTail::new(1000);
+    output.push(&[b'#'; 10_000]);
+    let kept = output.kept();
+    let text = kept.text();
+    for n_tokens in [usize::MAX, text.len().div_ceil(4)] {
+        assert_eq!(of_command(&kept, Some(n_tokens), &nowhere()), text);
+    }
+    for n_tokens in 249..text.len() / 4 {
+        let told = of_command(&kept, Some(n_tokens), &nowhere());
+        let n_shown = told.matches('#').count();
+        let n_omitted = 10_000 - n_shown;
+        assert!(
+            told.contains(&format!("\n… {n_omitted} bytes omitted; ")),
+            "{told}"
+        );
+        assert_eq!(told.matches(" omitted").count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn the_outputs_of_threads_that_are_long_past_are_removed_when_a_thread_keeps_its_first() {
+    let home = tempfile::tempdir().unwrap();
+    let of = |id: &str| home.path().join("tool-outputs").join(id);
+    let thread = |n: u8| of(&format!("01a1fabd-271c-7641-9288-7a6c1251e48{n}"));
+    let text = "x".repeat(100);
+    let keep = |n| {
+        let spill = Spill {
+            folder: thread(n),
+            call_id: "c".to_owned(),
+        };
+        within_limit(text.clone(), Some(10), &spill)
+    };
+    let age = |folder: &Path, days: u64| {
+        let made = std::fs::metadata(folder).unwrap().modified().unwrap();
+        let past = made - Duration::from_hours(days * 24);
+        std::fs::File::open(folder)
+            .unwrap()
+            .set_modified(past)
+            .unwrap();
+    };
+    for n in [1, 2] {
+        keep(n);
+    }
+    let other = of("mine");
+    std::fs::create_dir(&other).unwrap();
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    age(&thread(1), 31);
+    age(&thread(2), 29);
+    age(&other, 365);
+    age(&elsewhere, 365);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&elsewhere, thread(3)).unwrap();
+    // A thread that kept something before looks no more.
+    keep(2);
+    assert!(thread(1).exists());
+    age(&thread(2), 29);
+    keep(4);
+    assert!(!thread(1).exists());
+    assert!(thread(2).join("c.txt").exists() && thread(4).exists());
+    assert!(other.exists() && elsewhere.exists());
+}

@@ -4,6 +4,7 @@ use codex_core::{Asking, BuiltInTools};
 use codex_host::Env;
 use codex_protocol::{
     ApprovalDecision, AskForApproval, EventKind, Op, SandboxMode, SandboxPolicy, ThreadChanges,
+    WorkspaceWrite,
 };
 use codex_test_support::FakeStdio;
 use insta::assert_snapshot;
@@ -187,6 +188,102 @@ async fn a_patch_is_seen_before_it_is_allowed() {
         std::fs::read_to_string(room.path("work/new")).unwrap(),
         "y\n"
     );
+    thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_move_is_shown_and_its_target_is_part_of_what_is_allowed() {
+    use ApprovalDecision::{AcceptForSession, Decline};
+    let to = |target: &str| format!("*** Update File: a\n*** Move to: {target}\n@@\n-1\n+1");
+    let room = room(vec![
+        answer(vec![patch("c1", "*** Update File: a\n@@\n-0\n+1")]),
+        answer(vec![patch("c2", &to("sub/../b"))]),
+        answer(vec![patch("c3", &to("b"))]),
+        answer(vec![patch("c4", &to("c"))]),
+        answer(vec![said("done")]),
+    ]);
+    std::fs::write(room.path("work/a"), "0\n").unwrap();
+    let mut thread = room.start().await;
+    // That `a` may be changed does not say that `b` may be made.
+    let decisions = [AcceptForSession, Decline, AcceptForSession, Decline];
+    let turn = turn(&mut thread, &decisions).await;
+    let turn = turn.replace(&*room.path("work").to_string_lossy(), "<work>");
+    let patches = turn.lines().filter(|line| line.contains("patch"));
+    assert_snapshot!(patches.collect::<Vec<_>>().join("\n"), @r"
+    item_0 started: patch [Update <work>/a] runs
+    item_0 asks 0: the patch (approval policy `untrusted` asks for all that is not known to read only)
+    item_0 completed: patch [Update <work>/a] done
+    item_1 started: patch [Update <work>/a -> <work>/b] runs
+    item_1 asks 1: the patch (approval policy `untrusted` asks for all that is not known to read only)
+    item_1 completed: patch [Update <work>/a -> <work>/b] declined
+    item_2 started: patch [Update <work>/a -> <work>/b] runs
+    item_2 asks 2: the patch (approval policy `untrusted` asks for all that is not known to read only)
+    item_2 completed: patch [Update <work>/a -> <work>/b] done
+    item_3 started: patch [Update <work>/a -> <work>/c] runs
+    item_3 asks 3: the patch (approval policy `untrusted` asks for all that is not known to read only)
+    item_3 completed: patch [Update <work>/a -> <work>/c] declined
+    ");
+    assert!(!room.path("work/a").exists() && !room.path("work/c").exists());
+    assert_eq!(std::fs::read_to_string(room.path("work/b")).unwrap(), "1\n");
+    thread.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_allowed_in_one_sandbox_mode_is_asked_again_in_another() {
+    use ApprovalDecision::{AcceptForSession, Decline};
+    let files = |call_id: &str| patch(call_id, "*** Update File: f\n@@\n-1\n+1");
+    let both = |round: &str| {
+        [
+            answer(vec![run(&format!("c{round}"), "touch a")]),
+            answer(vec![files(&format!("p{round}"))]),
+            answer(vec![said("done")]),
+        ]
+    };
+    let room = room(
+        [both("1"), both("2"), both("3"), both("4")]
+            .into_iter()
+            .flatten()
+            .collect(),
+    );
+    std::fs::write(room.path("work/f"), "1\n").unwrap();
+    let mut thread = room.start().await;
+    let configure = |approval, sandbox| {
+        let changes = ThreadChanges {
+            approval: Some(approval),
+            sandbox: Some(sandbox),
+            ..ThreadChanges::default()
+        };
+        Op::Configure(Box::new(changes))
+    };
+    let asks = |told: String| told.lines().filter(|line| line.contains(" asks ")).count();
+    let workspace = SandboxPolicy::WorkspaceWrite(WorkspaceWrite::default());
+    let open = SandboxPolicy::DangerFullAccess;
+    let twice = |decision: ApprovalDecision| [decision, decision];
+    assert_eq!(asks(turn(&mut thread, &twice(AcceptForSession)).await), 2);
+    let untrusted = AskForApproval::Untrusted;
+    thread
+        .handle
+        .submit(configure(untrusted, workspace))
+        .await
+        .unwrap();
+    assert_eq!(asks(turn(&mut thread, &twice(Decline)).await), 2);
+    thread
+        .handle
+        .submit(configure(untrusted, open))
+        .await
+        .unwrap();
+    assert_eq!(asks(turn(&mut thread, &[]).await), 0);
+    // With nobody to be asked what was allowed counts no more.
+    let closed = SandboxPolicy::ReadOnly {
+        network_access: false,
+    };
+    thread
+        .handle
+        .submit(configure(AskForApproval::Never, closed))
+        .await
+        .unwrap();
+    let told = turn(&mut thread, &[]).await;
+    assert!(told.contains("the patch was rejected"), "{told}");
     thread.shutdown().await;
 }
 

@@ -142,6 +142,32 @@ async fn a_command_that_asks_is_answered_by_write_stdin_and_stays_one_item() {
 }
 
 #[tokio::test]
+async fn words_for_a_command_without_a_terminal_are_a_failed_item_and_the_command_goes_on() {
+    let runs = json!({"cmd": "sleep 1000", "login": false, "yield_time_ms": 250});
+    let types = r#"{"session_id":1,"chars":"x"}"#;
+    let room = room(vec![
+        answer(vec![exec("c1", runs)]),
+        answer(vec![called("c2", "write_stdin", types)]),
+        answer(vec![said("done")]),
+    ]);
+    let turn = room.start().await.turn("run").await;
+    assert_snapshot!(turn, @r#"
+    turn started
+    item_0 started: ran "/bin/bash -c 'sleep 1000'" runs ""
+    item_1 started: codex/write_stdin {"session_id":1,"chars":"x"} runs
+    item_1 completed: codex/write_stdin {"session_id":1,"chars":"x"} failed error=the command has no terminal, so its stdin is empty; run it again with tty = true to type into it
+    item_2 completed: message "done"
+    item_0 completed: ran "/bin/bash -c 'sleep 1000'" failed ""
+    turn completed: 30 in, 6 out
+    "#);
+    let told = output(&room, "c2");
+    assert!(
+        told.ends_with("; run it again with tty = true to type into it"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_command_that_outlives_its_turn_is_ended_before_the_turn_is() {
     let server = json!({"cmd": "echo $$; sleep 1000", "login": false, "yield_time_ms": 250});
     let room = room(vec![
@@ -289,6 +315,7 @@ async fn a_patch_is_one_item_whatever_becomes_of_it() {
     item_2 completed: codex/exec_command "{\"cmd\":\"ls; apply_patch < x\"}" failed error=apply_patch is a tool and no program: call it by itself, or as the only command of a script
     item_3 started: patch [Update <work>/old, Delete <work>/sub/new] runs
     item_3 completed: patch [Update <work>/old, Delete <work>/sub/new] failed error=the patch was not applied, no file was changed: the hunk on line 3 of the patch does not fit `<work>/old`: the line `7` is not there
+    item_4 started: patch [] runs
     item_4 completed: patch [] failed error=the patch cannot be read: line 2 of the patch: expected `*** Add File: PATH`, `*** Update File: PATH`, `*** Delete File: PATH` or `*** End Patch`, found `*** Rename File: old`
     item_5 started: patch [Delete <work>/sub/new] runs
     item_5 completed: patch [Delete <work>/sub/new] done

@@ -378,7 +378,12 @@ fn details(details: &ItemDetails) -> String {
         }
         ItemDetails::FileChange(change) => {
             let files = change.changes.iter();
-            let files = files.map(|file| format!("{:?} {}", file.kind, file.path.display()));
+            let files = files.map(|file| {
+                let target = file.moved_to.as_ref();
+                let target = target.map(|target| format!(" -> {}", target.display()));
+                let (path, target) = (file.path.display(), target.unwrap_or_default());
+                format!("{:?} {path}{target}", file.kind)
+            });
             let files: Vec<String> = files.collect();
             let mut line = format!("patch [{}] {}", files.join(", "), status(change.status));
             if let Some(error) = &change.error {

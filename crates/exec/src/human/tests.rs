@@ -158,13 +158,17 @@ fn a_patch_names_its_files() {
     let change = |path: &str, kind| PatchChange {
         path: PathBuf::from(path),
         kind,
+        moved_to: None,
         diff: String::new(),
     };
+    let mut moved = change("/w/d", PatchChangeKind::Update);
+    moved.moved_to = Some(PathBuf::from("/w/e"));
     let patch = FileChange {
         changes: vec![
             change("/w/a", PatchChangeKind::Add),
             change("/w/b", PatchChangeKind::Update),
             change("/w/c", PatchChangeKind::Delete),
+            moved,
         ],
         status: ItemStatus::Completed,
         error: None,
@@ -174,6 +178,7 @@ fn a_patch_names_its_files() {
     A /w/a
     M /w/b
     D /w/c
+    M /w/d -> /w/e
     ");
 }
 

@@ -171,6 +171,7 @@ fn command_and_patch_are_spelled_as_published() {
             changes: vec![PatchChange {
                 path: PathBuf::from("/srv/app/new.txt"),
                 kind: PatchChangeKind::Add,
+                moved_to: None,
                 diff: String::new(),
             }],
             status,

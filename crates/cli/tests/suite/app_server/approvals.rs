@@ -132,6 +132,8 @@ fn a_patch_is_shown_before_it_is_applied() {
     provider.queue(patches("p1", "*** Add File: new\n+x"));
     provider.queue(patches("p2", "*** Add File: new\n+x"));
     provider.queue(patches("p3", "*** Update File: new\n@@\n-x\n+y"));
+    let moves = "*** Update File: new\n*** Move to: sub/moved\n@@\n-y\n+z";
+    provider.queue(patches("p4", moves));
     provider.queue(says("done"));
     let home = TestHome::with_provider(&provider, "");
     let mut client = Client::start(&home);
@@ -152,7 +154,24 @@ fn a_patch_is_shown_before_it_is_applied() {
     assert_eq!(item(&mut client, "fileChange")["status"], "completed");
     let last = item(&mut client, "fileChange");
     assert_eq!(last["changes"][0]["diff"], "@@\n-x\n+y\n");
+    assert_eq!(
+        last["changes"][0]["kind"],
+        json!({"type": "update", "move_path": null})
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "y\n");
+    // The file may be changed; where it goes is another one.
+    let shown = client.next("the move", |line| {
+        line["method"] == "item/started" && line["params"]["item"]["type"] == "fileChange"
+    });
+    let target = home.cwd().join("sub/moved");
+    let diff = format!("@@\n-y\n+z\n\nMoved to: {}", target.display());
+    assert_eq!(
+        shown["params"]["item"]["changes"],
+        json!([{"path": path, "kind": {"type": "update", "move_path": target}, "diff": diff}])
+    );
+    answer(&mut client, PATCH, json!({"decision": "decline"}));
+    assert_eq!(item(&mut client, "fileChange")["status"], "declined");
+    assert!(!target.exists());
     assert_eq!(completed(&mut client)["status"], "completed");
 }
 
@@ -199,6 +218,34 @@ fn a_tool_is_asked_about_by_elicitation() {
     let config = client.ask("config/read", json!({}))["config"].clone();
     let mode = &config["mcp_servers"]["test"]["tools"]["echo"]["approval_mode"];
     assert_eq!(mode, "approve");
+}
+
+#[test]
+fn a_tool_with_approve_when_is_allowed_for_this_thread_and_its_server_stays_on() {
+    let provider = MockResponses::start();
+    for _ in 0..2 {
+        provider.queue(calls("test", "echo", r#"{"text":"1"}"#));
+    }
+    provider.queue(says("done"));
+    let home = TestHome::with_provider(&provider, "");
+    let rule = "tools.echo.approve_when = { text = { equals = \"0\" } }\n";
+    home.write_config(&(home.config() + &FakeStdio::new().toml("test") + rule));
+    let before = home.config();
+    let mut client = Client::start(&home);
+    let thread = start(&mut client, json!({"approvalPolicy": "on-request"}));
+    say(&mut client, &thread, "go");
+    let always = json!({"action": "accept", "content": {}, "_meta": {"persist": "always"}});
+    answer(&mut client, ELICITATION, always);
+    let warning = client.notification("warning");
+    let said = warning["message"].as_str().unwrap();
+    assert!(
+        said.starts_with("`test/echo` is allowed in this thread only: its `approve_when` says"),
+        "{said}"
+    );
+    assert_eq!(item(&mut client, "mcpToolCall")["status"], "completed");
+    assert_eq!(item(&mut client, "mcpToolCall")["status"], "completed");
+    assert_eq!(completed(&mut client)["status"], "completed");
+    assert_eq!(home.config(), before);
 }
 
 #[test]
