@@ -324,7 +324,7 @@ impl ConfigFile {
             let prepared = PrivateFile::prepare(&self.path, &content)?;
             let now = read_bytes(&self.path)?;
             if now == self.original {
-                prepared.commit()?;
+                prepared.keep_mode()?.commit()?;
                 return Ok(Saved::Written);
             }
             self.text = Text::parse(&self.path, now.as_deref())?;

@@ -8,6 +8,7 @@ mod detours;
 mod identity;
 mod mcp_policy;
 mod raw;
+mod slips;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +40,9 @@ const KNOWN: &[&str] = &[
     APPROVALS,
     SANDBOXES,
 ];
+
+/// What follows from a restriction that cannot be used.
+const NO_THREAD: &str = "No thread starts until this is repaired.";
 
 /// Where requirements can stand, the higher one first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -246,14 +250,26 @@ impl Requirements {
                     let pin = (on, document.origin(item.key_at));
                     self.features.entry(row.feature).or_insert(pin);
                 }
-                (None, _) => {
-                    let text = format!("`features.{}` is no feature; it has no effect", item.key);
-                    self.problems.push(document.problem(item.key_at, text));
-                }
+                (None, _) => self.unknown_feature(document, item),
                 (Some(_), None) => {
                     let text = format!("`features.{}` is not a boolean", item.key);
                     self.refuse(document.problem(item.node.at, text));
                 }
+            }
+        }
+    }
+
+    /// A pin of something else than ours has nothing to hold; one that is only misspelt must not vanish.
+    fn unknown_feature(&mut self, document: &Document, item: &Entry) {
+        let text = format!("`features.{}` is no feature; ", item.key);
+        match slips::feature(&item.key) {
+            Some(near) => {
+                let text = format!("{text}did you mean `{near}`? {NO_THREAD}");
+                self.refuse(document.problem(item.key_at, text));
+            }
+            None => {
+                let text = format!("{text}it has no effect");
+                self.problems.push(document.problem(item.key_at, text));
             }
         }
     }
@@ -298,12 +314,17 @@ impl Requirements {
             if KNOWN.contains(&key) {
                 continue;
             }
-            let mut text = format!("`{key}` is not a requirement that this version knows");
+            let unknown = format!("`{key}` is not a requirement that this version knows");
+            let mut text = unknown.clone();
             if let Some(near) = codex_utils_fuzzy_match::nearest(key, KNOWN.iter().copied()) {
                 text.push_str(&format!("; did you mean `{near}`?"));
             }
             if is_look_alike(key) {
                 text.push_str(" MCP servers are restricted all the same, and it allows none.");
+            } else if let Some(meant) = slips::restriction(key) {
+                let text = format!("{unknown}; did you mean `{meant}`? {NO_THREAD}");
+                self.refuse(document.problem(entry.key_at, text));
+                continue;
             }
             self.problems.push(document.problem(entry.key_at, text));
         }
@@ -362,14 +383,22 @@ impl Requirements {
             .map(|(feature, (on, _))| (*feature, *on))
     }
 
-    /// Returns the words of `approval_policy` that are allowed, when they are restricted.
+    /// Returns the words of `approval_policy` that are allowed, when they are restricted: none while
+    /// nothing may start.
     pub fn allowed_approval_policies(&self) -> Option<&[AskForApproval]> {
-        Some(&self.approvals.as_ref()?.words)
+        self.words(self.approvals.as_ref())
     }
 
-    /// Returns the words of `sandbox_mode` that are allowed, when they are restricted.
+    /// Returns the words of `sandbox_mode` that are allowed, in the same way.
     pub fn allowed_sandbox_modes(&self) -> Option<&[SandboxMode]> {
-        Some(&self.sandboxes.as_ref()?.words)
+        self.words(self.sandboxes.as_ref())
+    }
+
+    fn words<'a, T>(&self, allowed: Option<&'a Allowed<T>>) -> Option<&'a [T]> {
+        match &self.refusal {
+            Some(_) => Some(&[]),
+            None => Some(&allowed?.words),
+        }
     }
 
     /// Constrains `approval_policy`; a value that is not allowed becomes the first allowed one.

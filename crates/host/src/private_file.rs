@@ -119,6 +119,36 @@ pub struct PreparedFile {
 }
 
 impl PreparedFile {
+    /// Gives the new file the permissions of the one that it replaces; without one it stays 0600.
+    ///
+    /// Another group than the old one gets none: the old permissions were not meant for it.
+    #[cfg(unix)]
+    pub fn keep_mode(self) -> Result<Self, WriteError> {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let Ok(old) = std::fs::metadata(&self.target) else {
+            return Ok(self);
+        };
+        let new = self.temporary.as_file();
+        let set = new.metadata().and_then(|made| {
+            let is_same_group = old.gid() == made.gid();
+            let mode = old.mode() & if is_same_group { 0o777 } else { 0o707 };
+            new.set_permissions(std::fs::Permissions::from_mode(mode))
+        });
+        match set {
+            Ok(()) => Ok(self),
+            Err(source) => Err(WriteError::Io {
+                path: self.target,
+                source,
+            }),
+        }
+    }
+
+    /// Elsewhere the access list of the folder is inherited.
+    #[cfg(not(unix))]
+    pub fn keep_mode(self) -> Result<Self, WriteError> {
+        Ok(self)
+    }
+
     /// Puts the new content in place, in one step.
     pub fn commit(self) -> Result<(), WriteError> {
         let target = self.target;
@@ -197,8 +227,11 @@ fn keep_owner(target: &Path, new: &File) {
     let (Ok(old), Ok(made)) = (std::fs::metadata(target), new.metadata()) else {
         return;
     };
-    if (old.uid(), old.gid()) != (made.uid(), made.gid()) {
-        let _ = fchown(new, Some(old.uid()), Some(old.gid()));
+    let is_kept = (old.uid(), old.gid()) == (made.uid(), made.gid())
+        || fchown(new, Some(old.uid()), Some(old.gid())).is_ok();
+    if !is_kept {
+        // A group of its own is something that everybody may give.
+        let _ = fchown(new, None, Some(old.gid()));
     }
 }
 
@@ -270,6 +303,23 @@ mod tests {
         assert!(matches!(error, WriteError::ReadOnly(_)), "{error}");
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(mode(&path), 0o400);
+    }
+
+    #[test]
+    fn the_mode_of_the_old_file_is_kept_where_that_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let replace = || {
+            let prepared = PrivateFile::prepare(&path, b"new").unwrap();
+            assert_eq!(mode(prepared.temporary.path()), 0o600);
+            prepared.keep_mode().unwrap().commit().unwrap();
+            mode(&path)
+        };
+        assert_eq!(replace(), 0o600);
+        for kept in [0o640, 0o644, 0o600] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(kept)).unwrap();
+            assert_eq!(replace(), kept);
+        }
     }
 
     #[test]

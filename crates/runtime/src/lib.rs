@@ -29,6 +29,7 @@ pub use load::{
 };
 pub use project::{TrustError, TrustSaved};
 pub use provider::ProviderError;
+pub use sandbox::SandboxRefusal;
 pub use servers::Servers;
 pub use start::{ModelSide, Session, StartError, StartOptions, Summary, VERSION};
 pub use threads::{FindThreadError, RecordedIn};

@@ -2,22 +2,36 @@
 
 use std::path::PathBuf;
 
-use codex_config::ConstraintError;
+use codex_config::{ConstraintError, PolicyProblem};
 use codex_protocol::{SandboxMode, SandboxPolicy, WorkspaceWrite};
 
 use crate::load::Loaded;
+
+/// Why a command gets no sandbox policy, so that it must not run.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxRefusal {
+    /// The machine's requirements cannot be used.
+    #[error("{0}")]
+    Requirements(PolicyProblem),
+    /// The typed mode is not allowed.
+    #[error(transparent)]
+    Mode(#[from] ConstraintError),
+}
 
 impl Loaded {
     /// Returns the policy of one command: a typed mode wins over the configured one, and without
     /// either it is `read-only`. `add_dirs` are writable besides the configured roots.
     ///
     /// A typed mode that the requirements do not allow is an error: the one that they allow may be
-    /// wider, and nobody asked for that.
+    /// wider, and nobody asked for that. Requirements that cannot be used allow none.
     pub fn sandbox_policy(
         &self,
         typed: Option<SandboxMode>,
         add_dirs: impl IntoIterator<Item = PathBuf>,
-    ) -> Result<SandboxPolicy, ConstraintError> {
+    ) -> Result<SandboxPolicy, SandboxRefusal> {
+        if let Some(problem) = self.config.requirements.refusal() {
+            return Err(SandboxRefusal::Requirements(problem.clone()));
+        }
         let mut mode = self.config.sandbox_mode.clone();
         if typed.is_some() {
             mode.set(typed)?;

@@ -385,6 +385,31 @@ fn a_value_that_a_higher_layer_overrides_is_written_and_told() {
 }
 
 #[test]
+fn requirements_that_cannot_be_used_do_not_look_like_none() {
+    if !private_etc() {
+        return;
+    }
+    for unusable in [
+        "not toml",
+        "allowed_sandbox_modes = []\n",
+        "sandbox_modes = []\n",
+    ] {
+        let home = TestHome::new();
+        home.write_system_file("requirements.toml", unusable);
+        let mut client = Client::start(&home);
+        let read = client.ask("configRequirements/read", json!({}));
+        let requirements = &read["requirements"];
+        assert_eq!(requirements["allowedSandboxModes"], json!([]), "{unusable}");
+        assert_eq!(
+            requirements["allowedApprovalPolicies"],
+            json!([]),
+            "{unusable}"
+        );
+        assert_ne!(requirements["problems"], json!([]), "{unusable}");
+    }
+}
+
+#[test]
 fn requirements_and_features_are_told_as_they_are() {
     if !private_etc() {
         return;

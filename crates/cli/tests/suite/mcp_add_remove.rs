@@ -11,6 +11,19 @@ fn add(home: &TestHome, args: &[&str]) -> CommandOutput {
     home.codex(["mcp", "add"].iter().chain(args)).run()
 }
 
+#[test]
+fn an_edit_keeps_the_mode_of_the_file() {
+    let home = TestHome::with_config(MINE);
+    for mode in [0o640, 0o644, 0o600] {
+        let wanted = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(home.config_file(), wanted).unwrap();
+        add(&home, &["b", "--", "prog"]).success();
+        home.codex(["mcp", "remove", "b"]).run().success();
+        let found = std::fs::metadata(home.config_file()).unwrap();
+        assert_eq!(found.permissions().mode() & 0o777, mode);
+    }
+}
+
 /// Row E1.
 #[test]
 fn a_command_is_added_and_the_neighbour_keeps_its_bytes() {
@@ -31,11 +44,6 @@ fn a_command_is_added_and_the_neighbour_keeps_its_bytes() {
         A = ""
         B = "c=d"
         "#);
-    let mode = std::fs::metadata(home.config_file())
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o600);
 }
 
 #[test]

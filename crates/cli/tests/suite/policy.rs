@@ -368,6 +368,47 @@ fn a_policy_that_cannot_be_read_stops_threads_and_nothing_else() {
     guarded.untouched("a broken policy");
 }
 
+/// Rows 10.unreadable, 10.look-alikes, 10.features.
+#[test]
+#[cfg(target_os = "linux")]
+fn requirements_that_cannot_be_used_let_no_command_run() {
+    let Some(guarded) = Guarded::with("") else {
+        return;
+    };
+    let words = ["sandbox", "-s", "danger-full-access", "--", "touch", "x"];
+    let touched = guarded.home.cwd().join("x");
+    for unusable in [
+        "not toml",
+        "allowed_sandbox_modes = []\n",
+        "allowed_sandbox_modes = [\"readonly\"]\n",
+        "allowed_sandbox_mode = [\"read-only\"]\n",
+        "Allowed_sandbox_modes = [\"read-only\"]\n",
+        "sandbox_modes = [\"read-only\"]\n",
+        "[features]\nunified_exe = false\n",
+    ] {
+        guarded.requirements(unusable);
+        guarded.user(MODEL);
+        let exec = guarded.run(&["exec", "--skip-git-repo-check", "hi"]);
+        for refused in [guarded.run(&words), exec] {
+            assert_eq!(refused.exit(), Some(1), "{unusable}\n{refused}");
+            let error = refused.stderr.rsplit("Error: ").next().unwrap();
+            let place = "/etc/codex/requirements.toml:";
+            assert!(error.starts_with(place), "{unusable}\n{refused}");
+        }
+        assert!(!touched.exists(), "{unusable}");
+    }
+    guarded.requirements("allowed_sandbox_mode = [\"read-only\"]\n");
+    assert_snapshot!(guarded.run(&words), @"
+    [stderr]
+    warning: /etc/codex/requirements.toml:1:1: `allowed_sandbox_mode` is not a requirement that this version knows; did you mean `allowed_sandbox_modes`? No thread starts until this is repaired.
+    Error: /etc/codex/requirements.toml:1:1: `allowed_sandbox_mode` is not a requirement that this version knows; did you mean `allowed_sandbox_modes`? No thread starts until this is repaired.
+    [exit 1]
+    ");
+    guarded.requirements("");
+    guarded.run(&words).success();
+    assert!(touched.exists());
+}
+
 /// Row 10.reason.
 #[test]
 fn the_policy_is_seen_in_every_view() {

@@ -476,12 +476,61 @@ fn look_alikes_make_the_policy_active_and_allow_nothing() {
         );
         assert!(machine.said().contains("it allows none"), "{key}");
     }
-    let other = Machine::new("rules = []\nfeature = 1\n").user(user);
+    let other = Machine::new("rules = []\n").user(user);
     assert_eq!(other.servers(), "docs: on\n");
-    assert_snapshot!(other.said(), @"
-    warning: /etc/requirements.toml:1:1: `rules` is not a requirement that this version knows
-    warning: /etc/requirements.toml:2:1: `feature` is not a requirement that this version knows; did you mean `features`?
-    ");
+    assert_snapshot!(other.said(), @"warning: /etc/requirements.toml:1:1: `rules` is not a requirement that this version knows");
+    assert!(other.loaded().config.requirements.refusal().is_none());
+}
+
+/// Row 10.look-alikes.
+#[test]
+fn a_misspelt_restriction_lets_no_thread_start() {
+    for (key, meant) in [
+        ("allowed_sandbox_mode", SANDBOXES),
+        ("Allowed_sandbox_modes", SANDBOXES),
+        ("allowedSandboxModes", SANDBOXES),
+        ("sandbox_modes", SANDBOXES),
+        ("sandbox_mode", SANDBOXES),
+        ("my_allowed_sandbox_modes_", SANDBOXES),
+        ("alowed-aproval-policies", APPROVALS),
+        ("approval_policies", APPROVALS),
+        ("approval_policy", APPROVALS),
+        ("feature", FEATURES),
+        ("Features", FEATURES),
+    ] {
+        let loaded = Machine::new(&format!("\n{key} = [\"read-only\"]\n")).loaded();
+        let requirements = loaded.config.requirements;
+        let refusal = requirements.refusal().expect(key).to_string();
+        let said = format!(
+            "`{key}` is not a requirement that this version knows; did you mean `{meant}`? No thread starts"
+        );
+        assert!(refusal.contains(&said), "{refusal}");
+        assert!(refusal.contains("requirements.toml:2:1: "), "{refusal}");
+        assert_eq!(requirements.allowed_sandbox_modes(), Some(&[][..]), "{key}");
+    }
+    for other in [
+        "rules",
+        "enforce_residency",
+        "ode",
+        "allowed_web_search_modes",
+    ] {
+        let loaded = Machine::new(&format!("{other} = 1\n")).loaded();
+        let refusal = loaded
+            .config
+            .requirements
+            .refusal()
+            .map(ToString::to_string);
+        assert_eq!(refusal, None, "{other}");
+    }
+}
+
+/// Row 10.features.
+#[test]
+fn a_misspelt_pin_lets_no_thread_start() {
+    let machine = Machine::new("[features]\nunified_exe = false\n");
+    let refusal = machine.loaded().config.requirements;
+    assert!(refusal.refusal().is_some());
+    assert_snapshot!(machine.said(), @"warning: /etc/requirements.toml:2:1: `features.unified_exe` is no feature; did you mean `unified_exec`? No thread starts until this is repaired.");
 }
 
 /// Row 10.unreadable.
