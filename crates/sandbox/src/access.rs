@@ -2,8 +2,8 @@
 //!
 //! The agent's own files (`.codex`) and git's (`.git`: hooks and config are programs that run
 //! outside of the sandbox later) stay read-only in every root. A name that is missing may not be
-//! created either. Where a working directory lies inside of another root, say below `/tmp`, the
-//! directories between are roots of their own, so that none of them can be moved away and replaced.
+//! created either. Where a working directory or something protected lies deeper inside of a root, say
+//! below `/tmp`, the directories between are roots too: none of them can be moved away and replaced.
 //! A root that is reached over a link inside of a root is refused (`route.rs`).
 
 use std::io;
@@ -108,7 +108,11 @@ impl Access {
             self.protect(&root.join(CODEX), is_workspace);
         }
         if let Ok(home) = CodexHome::find(env) {
-            self.protect(home.path(), false);
+            self.protect_home(home.path());
+        }
+        // A protected name is as safe as the directories that lead to it.
+        for kept in [&*self.read_only, &*self.absent].concat() {
+            self.pin_between(&kept);
         }
         Ok(())
     }
@@ -127,9 +131,9 @@ impl Access {
         Ok(())
     }
 
-    /// Makes the directories between a workspace and an outer root roots as well.
-    fn pin_between(&mut self, workspace: &Path) {
-        for above in workspace.ancestors().skip(1) {
+    /// Makes the directories between a path and an outer root roots as well.
+    fn pin_between(&mut self, path: &Path) {
+        for above in path.ancestors().skip(1) {
             let is_inside = self
                 .writable
                 .iter()
@@ -140,12 +144,24 @@ impl Access {
         }
     }
 
+    /// Keeps the home of the agent, wherever it is; of one that is missing, what must be made first.
+    fn protect_home(&mut self, home: &Path) {
+        let is_missing = |path: &&Path| path.symlink_metadata().is_err();
+        let first = home.ancestors().take_while(is_missing).last();
+        let first = first.unwrap_or(home);
+        if let (Some(parent), Some(name)) = (first.parent(), first.file_name())
+            && let Ok(parent) = parent.canonicalize()
+        {
+            self.protect(&parent.join(name), true);
+        }
+    }
+
     /// Keeps a path as it is. What is missing is kept missing when `hold` says so.
     fn protect(&mut self, path: &Path, hold: bool) {
         let facts = match path.symlink_metadata() {
             Ok(facts) => facts,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if hold {
+                if hold && self.is_in_root(path) && !self.absent.iter().any(|held| held == path) {
                     self.absent.push(path.to_owned());
                 }
                 return;
@@ -173,10 +189,13 @@ impl Access {
     }
 
     fn keep(&mut self, path: PathBuf) {
-        let is_writable = self.writable.iter().any(|root| path.starts_with(root));
-        if is_writable && !self.read_only.contains(&path) {
+        if self.is_in_root(&path) && !self.read_only.contains(&path) {
             self.read_only.push(path);
         }
+    }
+
+    fn is_in_root(&self, path: &Path) -> bool {
+        self.writable.iter().any(|root| path.starts_with(root))
     }
 }
 

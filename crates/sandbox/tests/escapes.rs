@@ -43,7 +43,7 @@ const ATTEMPTS: &[Attempt] = &[
     ("a link in the place of $TMPDIR", |stage| {
         stage.command("", &[], TURN_THE_DESK).run();
         let write = stage.command("", &[], "echo x > $TMPDIR/new");
-        write.with_tmpdir("nest/mid/desk").run();
+        write.with("TMPDIR", "nest/mid/desk").run();
         stage.is_touched()
     }),
     ("a root turned before the start", |stage| {
@@ -75,6 +75,24 @@ const ATTEMPTS: &[Attempt] = &[
         let made = stage.path("nest/mid/desk/.codex/config.toml").exists();
         stage.end_daemons();
         made
+    }),
+    ("a home that was not there", |stage| {
+        let make = "mkdir -p mid/user/.codex && echo x > mid/user/.codex/config.toml";
+        stage
+            .command("", &[], make)
+            .with("HOME", "nest/mid/user")
+            .run();
+        stage.path("nest/mid/user/.codex/config.toml").exists()
+    }),
+    ("a home in the place of the old one", |stage| {
+        let own = stage.path("nest/mid/desk/deep");
+        std::fs::create_dir(own.join(".codex")).unwrap();
+        let turn = "mv mid old; mkdir -p mid/desk/deep/.codex && echo x > mid/desk/deep/.codex/config.toml";
+        stage
+            .command("", &[], turn)
+            .with("HOME", "nest/mid/desk/deep")
+            .run();
+        own.join(".codex/config.toml").exists()
     }),
     ("a daemon of a wider command", |stage| {
         let daemon = daemon("until [ -e go ]; do sleep 0.01; done; echo x > mid/late");

@@ -194,6 +194,24 @@ fn servers_of_projects_can_need_an_approval_each_which_ends_with_a_change() {
     );
 }
 
+/// A command in the sandbox can write such a file, and Codex may be started beside it later.
+#[test]
+fn a_server_planted_deeper_in_a_trusted_project_needs_an_approval_too() {
+    let reason = |user: &str| {
+        let home = project(user, "");
+        let planted = "[mcp_servers.p]\ncommand = \"x\"\n";
+        home.write_file("sub/.codex/config.toml", planted);
+        let list = home.codex(["mcp", "list", "--json"]);
+        let listed = list.current_dir(home.cwd().join("sub")).run().success();
+        let file = home.cwd().join("sub/.codex/config.toml");
+        let reason = listed.json()[0]["disabled_reason"].to_string();
+        reason.replace(file.to_str().unwrap(), "FILE")
+    };
+    assert_eq!(reason(""), "null");
+    let entry = "project_mcp_trust = \"entry\"\n";
+    assert_eq!(reason(entry), "\"not approved (FILE)\"");
+}
+
 #[test]
 fn add_and_remove_edit_the_project_s_file_and_say_when_it_is_not_used() {
     let home = project("", "# shared\n");

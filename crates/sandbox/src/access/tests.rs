@@ -130,6 +130,41 @@ fn the_home_of_the_agent_is_kept_wherever_it_is() {
     assert_eq!(access.read_only, [disk.at("w/home")]);
 }
 
+#[test]
+fn a_home_that_is_missing_stays_missing_where_it_could_be_made() {
+    let disk = Disk::with(&["w/.git", "t/user"]);
+    let of_home = |home: &str| {
+        let env = [("TMPDIR", &*disk.at("t")), ("HOME", &disk.at(home))];
+        let access = disk.access("w", without_tmp(), &env);
+        (access.writable, access.absent)
+    };
+    let pinned = ["w", "t", "t/user"].map(|name| disk.at(name));
+    for (home, first) in [("t/user", "t/user/.codex"), ("t/user/no/such", "t/user/no")] {
+        let expected = [disk.at("w/.codex"), disk.at(first)];
+        assert_eq!(of_home(home), (pinned.to_vec(), expected.to_vec()));
+    }
+    // The first is held already, and nobody inside can make the others.
+    for home in ["w", "", "elsewhere"] {
+        let expected = (pinned[..2].to_vec(), vec![disk.at("w/.codex")]);
+        assert_eq!(of_home(home), expected, "{home}");
+    }
+}
+
+#[test]
+fn what_leads_to_something_kept_cannot_be_replaced() {
+    let disk = Disk::with(&["w", "t/deep/home"]);
+    let env = [
+        ("TMPDIR", &*disk.at("t")),
+        ("CODEX_HOME", &disk.at("t/deep/home")),
+    ];
+    let access = disk.access("w", without_tmp(), &env);
+    assert_eq!(
+        access.writable,
+        ["w", "t", "t/deep"].map(|name| disk.at(name))
+    );
+    assert_eq!(access.read_only, [disk.at("t/deep/home")]);
+}
+
 #[cfg(unix)]
 #[test]
 fn the_whole_disk_and_the_switches_of_the_kernel_are_no_roots() {

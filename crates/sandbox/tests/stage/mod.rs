@@ -113,7 +113,7 @@ impl<'a> Stage<'a> {
             cwd: self.path("nest").join(cwd),
             roots: roots.iter().map(|root| self.path(root)).collect(),
             script: script.to_owned(),
-            tmpdir: None,
+            variable: None,
             plan: None,
         };
         command.make_plan();
@@ -208,13 +208,15 @@ pub(crate) struct Command<'a> {
     cwd: PathBuf,
     roots: Vec<PathBuf>,
     script: String,
-    tmpdir: Option<PathBuf>,
+    /// One more, which names a folder.
+    variable: Option<(&'static str, PathBuf)>,
     plan: Option<Result<SpawnPlan, SandboxError>>,
 }
 
 impl Command<'_> {
-    pub(crate) fn with_tmpdir(mut self, name: &str) -> Self {
-        self.tmpdir = Some(self.stage.path(name));
+    /// Lets a variable name a folder of the stage.
+    pub(crate) fn with(mut self, variable: &'static str, name: &str) -> Self {
+        self.variable = Some((variable, self.stage.path(name)));
         self.make_plan();
         self
     }
@@ -236,8 +238,8 @@ impl Command<'_> {
 
     fn env(&self) -> Env {
         let mut pairs = vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())];
-        if let Some(folder) = &self.tmpdir {
-            pairs.push(("TMPDIR".to_owned(), folder.display().to_string()));
+        if let Some((variable, folder)) = &self.variable {
+            pairs.push(((*variable).to_owned(), folder.display().to_string()));
         }
         Env::from_pairs(pairs)
     }
