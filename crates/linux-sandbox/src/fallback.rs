@@ -20,7 +20,7 @@ use crate::failure::{Failure, Step};
 use crate::filter::Beside;
 use crate::inside::{Task, cannot_start};
 use crate::supervise::{Ending, Signals, end_orphans};
-use crate::{REFUSED, Rules};
+use crate::{REFUSED, Rules, WITHOUT_NAMESPACES};
 
 const DEVICES: &[&str] = &[
     "/dev/null",
@@ -36,10 +36,10 @@ pub(crate) const LEAST: landlock::ABI = landlock::ABI::V3;
 
 /// Runs the command to its end.
 pub(crate) fn run(task: &Task<'_>, signals: &Signals, why: &str) -> Result<Ending, Failure> {
-    if !task.rules.writable.is_empty() {
+    if task.rules.tell_ground || !task.rules.writable.is_empty() {
         let _ = writeln!(
             std::io::stderr(),
-            "codex: no namespaces here ({why}): nothing can be created directly in a folder that \
+            "codex: {WITHOUT_NAMESPACES} ({why}): nothing can be created directly in a folder that \
              may be written, only in the folders inside of it"
         );
     }
@@ -131,7 +131,7 @@ mod tests {
             writable: vec![root.into()],
             read_only: vec![root.join(".git"), root.join("a/b/.git")],
             absent: vec![root.join(".codex")],
-            network: false,
+            ..Rules::default()
         };
         let mut granted = writable(&rules).unwrap();
         granted.sort();

@@ -45,13 +45,16 @@ use std::ffi::OsString;
 
 #[cfg(target_os = "linux")]
 pub use placeholder::is_placeholder;
-pub use rules::Rules;
+pub use rules::{Rules, TELL_GROUND};
 
 /// The first word of the command line that asks for the helper.
 pub const MARK: &str = "codex-linux-sandbox";
 
 /// The exit code when the sandbox cannot be made; nothing was started then.
 pub const REFUSED: u8 = 125;
+
+/// What the helper says on its stderr where Landlock and seccomp are all that holds the command.
+pub const WITHOUT_NAMESPACES: &str = "no namespaces here";
 
 /// Runs as the helper when the command line asks for it, and returns the exit code then.
 ///

@@ -16,12 +16,17 @@ pub struct Rules {
     pub absent: Vec<PathBuf>,
     /// Whether the network can be used.
     pub network: bool,
+    /// Whether the helper says [`WITHOUT_NAMESPACES`](crate::WITHOUT_NAMESPACES) on its stderr also
+    /// where nothing may be written.
+    pub tell_ground: bool,
 }
 
 const WRITABLE: &str = "--writable";
 const READ_ONLY: &str = "--read-only";
 const ABSENT: &str = "--absent";
 const NETWORK: &str = "--network";
+/// Asks for [`Rules::tell_ground`].
+pub const TELL_GROUND: &str = "--tell-ground";
 
 impl Rules {
     /// Returns the words that stand before the program and its arguments, `--` included.
@@ -37,8 +42,8 @@ impl Rules {
                 args.extend([flag.into(), path.clone().into_os_string()]);
             }
         }
-        if self.network {
-            args.push(NETWORK.into());
+        for (flag, is_set) in [(NETWORK, self.network), (TELL_GROUND, self.tell_ground)] {
+            args.extend(is_set.then(|| flag.into()));
         }
         args.push("--".into());
         args
@@ -54,6 +59,10 @@ impl Rules {
                 Some("--") => break,
                 Some(NETWORK) => {
                     rules.network = true;
+                    continue;
+                }
+                Some(TELL_GROUND) => {
+                    rules.tell_ground = true;
                     continue;
                 }
                 Some(WRITABLE) => &mut rules.writable,
@@ -90,6 +99,7 @@ mod tests {
             read_only: vec!["/w/.git".into()],
             absent: vec!["/w/.codex".into()],
             network: true,
+            tell_ground: true,
         };
         let mut args = rules.to_args();
         args.extend(words("sh -c --network"));

@@ -68,6 +68,16 @@ impl SpawnPlan {
         self
     }
 
+    /// Lets the helper of Linux tell on its stderr that there are no namespaces, also where nothing may
+    /// be written and it would say nothing.
+    pub fn tell_ground(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(double_dash) = self.front.len().checked_sub(1) {
+            let word = codex_linux_sandbox::TELL_GROUND.into();
+            self.front.insert(double_dash, word);
+        }
+    }
+
     /// Puts a command behind the sandbox.
     ///
     /// A program that cannot be found is an error here, as it is without sandbox.
@@ -106,6 +116,7 @@ fn front(access: Access) -> Result<(SandboxType, Vec<OsString>), SandboxError> {
         read_only: access.read_only,
         absent: access.absent,
         network: access.network,
+        tell_ground: false,
     };
     // This very program, also when an update has replaced its file.
     let mut front = vec!["/proc/self/exe".into(), codex_linux_sandbox::MARK.into()];

@@ -2,8 +2,10 @@
 //!
 //! Written after the public descriptions of the profile language; it was compared as text only and
 //! has not run on a Mac yet (docs/sandbox.md says so). Paths are parameters, so that no quoting is
-//! needed. Everything is denied but what is listed. A path that may not be written is denied by
-//! name, whether or not it exists.
+//! needed. Everything is denied but what is listed; of the rules that fit the last one counts. A path
+//! that may not be written is denied by name, whether or not it exists; so a root, and with it each
+//! directory on the way to such a path (`access.rs`), can be neither moved nor removed. Of terminals a
+//! command has what it was started with, open by then, and those that it makes.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -23,8 +25,11 @@ const BASE: &str = r#"(version 1)
 (allow file-write-data file-ioctl
   (literal "/dev/null") (literal "/dev/zero") (literal "/dev/tty")
   (literal "/dev/ptmx") (literal "/dev/dtracehelper"))
-(allow file-read* file-write* file-ioctl (regex #"^/dev/ttys[0-9]+$"))
+(deny file-read-data (regex #"^/dev/ttys[0-9]+$"))
+(allow file-ioctl (regex #"^/dev/ttys[0-9]+$"))
 (allow pseudo-tty)
+(allow file-read* file-write*
+  (require-all (regex #"^/dev/ttys[0-9]+$") (extension "com.apple.sandbox.pty")))
 (allow ipc-posix-sem)
 (allow mach-lookup
   (global-name "com.apple.system.opendirectoryd.libinfo")
@@ -70,6 +75,12 @@ fn profile(access: &Access) -> (String, Vec<OsString>) {
             "(allow file-write* (require-all (subpath (param \"ROOT_{number}\")){except}))"
         );
     }
+    for number in 0..access.writable.len() {
+        let _ = writeln!(
+            text,
+            "(deny file-write-unlink (literal (param \"ROOT_{number}\")))"
+        );
+    }
     if access.network {
         text.push_str(NETWORK);
     }
@@ -90,7 +101,23 @@ mod tests {
     #[test]
     fn read_only_is_the_base_alone() {
         assert_eq!(tail(&Access::default()), "");
-        assert!(!BASE.contains("network") && !BASE.contains("file-write*  (subpath"));
+        assert!(!BASE.contains("network") && !BASE.contains("subpath"));
+    }
+
+    #[test]
+    fn no_terminal_of_others_is_opened() {
+        let allowed = BASE.split("\n(").filter(|rule| rule.starts_with("allow"));
+        let on_terminals = allowed.filter(|rule| rule.contains("ttys"));
+        let may_open =
+            on_terminals.filter(|rule| rule.contains("file-read") || rule.contains("file-write"));
+        let may_open: Vec<_> = may_open.collect();
+        assert_eq!(may_open.len(), 1, "{may_open:?}");
+        assert!(may_open[0].contains("(extension \"com.apple.sandbox.pty\")"));
+        // Everything else may be read.
+        let deny = BASE
+            .find("(deny file-read-data (regex #\"^/dev/ttys")
+            .unwrap();
+        assert!(BASE.find("(allow file-read* ").unwrap() < deny);
     }
 
     #[test]
@@ -106,6 +133,8 @@ mod tests {
         let expected = format!(
             "(allow file-write* (require-all (subpath (param \"ROOT_0\")){except}))\n\
              (allow file-write* (require-all (subpath (param \"ROOT_1\")){except}))\n\
+             (deny file-write-unlink (literal (param \"ROOT_0\")))\n\
+             (deny file-write-unlink (literal (param \"ROOT_1\")))\n\
              -DKEPT_0=/w/.git\n-DKEPT_1=/w/.codex\n-DROOT_0=/w\n-DROOT_1=/tmp\n"
         );
         assert_eq!(tail(&access), expected);

@@ -19,11 +19,15 @@ pub(crate) async fn helpers(env: &Env, cwd: &AbsPath) -> Check {
     let begin = Instant::now();
     let check = Check::new("sandbox.helpers", Category::Environment);
     let mut check = match tried(env, cwd).await {
-        Ok(kind) => check.ok(match kind {
+        Ok(Held::By(kind)) => check.ok(match kind {
             SandboxType::Linux => "namespaces, Landlock and seccomp hold a command",
             SandboxType::Seatbelt => "sandbox-exec holds a command",
             SandboxType::None => "a command is held by nothing",
         }),
+        Ok(Held::WithoutNamespaces(told)) => check
+            .status(Status::Warning, "Landlock and seccomp alone hold a command: no namespaces")
+            .detail("helper", told)
+            .remedy("let this user make user namespaces, or see in docs/sandbox.md what does not hold without them"),
         Err(why) => check
             .status(Status::Warning, format!("no command can be held: {why}"))
             .remedy("commands of the model and servers with `sandbox` do not start here; see docs/sandbox.md"),
@@ -32,18 +36,34 @@ pub(crate) async fn helpers(env: &Env, cwd: &AbsPath) -> Check {
     check
 }
 
-async fn tried(env: &Env, cwd: &AbsPath) -> Result<SandboxType, String> {
+/// What held the command.
+enum Held {
+    By(SandboxType),
+    /// The weaker ground of Linux, in the words of the helper.
+    WithoutNamespaces(String),
+}
+
+async fn tried(env: &Env, cwd: &AbsPath) -> Result<Held, String> {
     let policy = SandboxPolicy::ReadOnly {
         network_access: false,
     };
     let plan = codex_sandbox::plan(&policy, cwd.as_path(), env);
-    let plan = plan.map_err(|error| error.to_string())?;
+    let mut plan = plan.map_err(|error| error.to_string())?;
+    plan.tell_ground();
     let spec = ChildSpec::new(NOTHING, env.clone(), cwd.as_path());
     let spec = plan.wrap(spec).map_err(|error| error.to_string())?;
     let mut child = ProcessTree::spawn(&spec).map_err(|error| error.to_string())?;
     drop(child.stdin.take());
     match tokio::time::timeout(LIMIT, child.exited()).await {
-        Ok(Exit::Code(0)) => Ok(plan.sandbox()),
+        Ok(Exit::Code(0)) => {
+            let told = child.stderr_tail().text;
+            let mut lines = told.lines();
+            let weaker = lines.find(|line| line.contains(codex_linux_sandbox::WITHOUT_NAMESPACES));
+            Ok(match weaker {
+                Some(line) => Held::WithoutNamespaces(line.to_owned()),
+                None => Held::By(plan.sandbox()),
+            })
+        }
         Ok(exit) => {
             let tail = child.stderr_tail().text;
             Err(match tail.trim().lines().last() {

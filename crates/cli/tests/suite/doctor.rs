@@ -1,6 +1,8 @@
 //! `codex doctor`: each check by its id, whatever else is wrong.
 
-use codex_test_support::{CommandOutput, FakeStdio, MockResponses, TestHome, private_etc};
+use codex_test_support::{
+    CommandOutput, FakeStdio, MockResponses, TestHome, codex_program, private_etc,
+};
 use insta::assert_snapshot;
 use serde_json::Value;
 
@@ -194,6 +196,26 @@ fn a_sandbox_is_tried_and_what_it_lacks_is_said() {
     assert!(
         sandbox["summary"].as_str().unwrap().contains("`true`"),
         "{sandbox}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_sandbox_without_namespaces_is_a_warning() {
+    const WITHOUT: &str = "echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"";
+    let home = TestHome::with_config(STORE);
+    let codex = codex_program();
+    let words = ["--user", "--map-root-user", "sh", "-c", WITHOUT, "sh"];
+    let unshare = home.program("unshare", words).arg(codex);
+    let doctor = unshare.arg("doctor").arg("--json");
+    let report = doctor.env("OPENAI_BASE_URL", NOBODY).run().json();
+    let sandbox = &report["checks"]["sandbox.helpers"];
+    assert_eq!(sandbox["status"], "warning", "{sandbox}");
+    assert_snapshot!(sandbox["summary"], @r#""Landlock and seccomp alone hold a command: no namespaces""#);
+    let told = sandbox["details"]["helper"].as_str().unwrap();
+    assert!(
+        told.contains("no namespaces here (make namespaces: "),
+        "{told}"
     );
 }
 

@@ -372,6 +372,7 @@ impl<'a> Arena<'a> {
             // As codex-sandbox does for a workspace below a writable folder.
             writable: vec![work, nest],
             network: self.way.has_network,
+            tell_ground: false,
         }
     }
 
