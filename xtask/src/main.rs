@@ -45,7 +45,7 @@ enum Command {
     Fuzz(fuzz::FuzzArgs),
     /// Type-check the code for Windows and macOS, where the parts for it are installed
     CheckSystems,
-    /// Write docs/config.schema.json anew from the types that read config.toml
+    /// Write docs/config.schema.json and requirements.schema.json anew from the types that read the files
     WriteConfigSchema,
 }
 

@@ -10,7 +10,7 @@ use crate::config_raw::{RawApprovalPolicy, RawConfig, RawIdentityProvider, RawMo
 use crate::layers::{LayerSource, LayerStack};
 use crate::{
     Config, ConfigError, Constrained, IdentityProviderConfig, McpOAuthSettings, McpServerConfig,
-    ModelProviderConfig, Notice, ProviderAuthCommand, Severity,
+    ModelProviderConfig, Notice, ProviderAuthCommand, Severity, report,
 };
 
 /// Providers that are built in; their settings cannot be replaced by the file.
@@ -66,7 +66,7 @@ pub(crate) fn config(
     }
     let identity_provider = raw.mcp_enterprise_managed_auth.idp;
     let identity_provider = identity_provider
-        .map(|idp| self::identity_provider(idp, bases))
+        .map(|idp| self::identity_provider(idp, bases, notices))
         .transpose()?;
     Ok(Config {
         model: raw.model,
@@ -114,6 +114,7 @@ pub(crate) fn config(
 fn identity_provider(
     raw: RawIdentityProvider,
     bases: &Bases<'_>,
+    notices: &mut Vec<Notice>,
 ) -> Result<IdentityProviderConfig, ConfigError> {
     const TABLE: [&str; 2] = ["mcp_enterprise_managed_auth", "idp"];
     let invalid = |key: &str, what: String| {
@@ -128,6 +129,10 @@ fn identity_provider(
             hints: Vec::new(),
         }
     };
+    notices.extend(report::stored_secret(
+        bases.layers,
+        &[TABLE[0], TABLE[1], "client_secret"],
+    ));
     let missing = |key: &str| invalid(key, format!("missing field `{key}`"));
     let issuer = raw.issuer.ok_or_else(|| missing("issuer"))?;
     McpServerConfig::check_url(&issuer)

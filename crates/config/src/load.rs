@@ -134,6 +134,21 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
     }
     faults.unknown_keys(unknown)?;
     notices.extend(faults.into_notices()?);
+    let is_broken = |server: &McpServerConfig| {
+        matches!(
+            &server.enablement,
+            Enablement::Off(OffReason::Invalid { .. })
+        )
+    };
+    for server in mcp_servers.values().filter(|server| !is_broken(server)) {
+        let path = [
+            "mcp_servers",
+            server.name.as_str(),
+            "oauth",
+            "client_secret",
+        ];
+        notices.extend(report::stored_secret(&layers, &path));
+    }
 
     let bases = convert::Bases {
         home: request.home.path(),

@@ -5,7 +5,7 @@
 //! gets none of the credentials and approvals that were given to the old one, and it never loosens what
 //! holds such a server.
 
-mod project;
+pub(crate) mod project;
 
 use crate::layers::{ConfigLayer, LayerSource};
 use crate::tree::{Entry, Node, NodeValue, Place, Table};

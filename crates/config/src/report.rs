@@ -174,6 +174,21 @@ pub(crate) fn entry_warning(layers: &LayerStack, key: &UnknownKey) -> EntryWarni
     }
 }
 
+/// Tells a client's secret that stands in a file: it works, and is better kept elsewhere.
+pub(crate) fn stored_secret(layers: &LayerStack, path: &[&str]) -> Option<Notice> {
+    let origin = layers.origin(path)?;
+    if origin.layer == LayerSource::SessionFlags {
+        return None;
+    }
+    let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+    let text = format!(
+        "{origin}: the secret in `{key}` is stored in clear\n\
+         hint: move it into an environment variable and set `client_secret_env_var` to its name",
+        key = dotted(&path),
+    );
+    Some(Notice::new(Severity::Warning, text, Some(origin)))
+}
+
 /// Makes the error of a value that cannot be used.
 pub(crate) fn fatal(layers: &LayerStack, fault: &Fault) -> ConfigError {
     let origin = layers.place(fault.found.at);

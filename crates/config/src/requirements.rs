@@ -7,7 +7,7 @@
 mod detours;
 mod identity;
 mod mcp_policy;
-mod raw;
+pub(crate) mod raw;
 mod slips;
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ const MCP_TABLES: &[&str] = &["mcp_server_allowlist", "mcp_servers"];
 const FEATURES: &str = "features";
 const APPROVALS: &str = "allowed_approval_policies";
 const SANDBOXES: &str = "allowed_sandbox_modes";
-const KNOWN: &[&str] = &[
+pub(crate) const KNOWN: &[&str] = &[
     "mcp_server_allowlist",
     "mcp_servers",
     FEATURES,

@@ -1,7 +1,7 @@
 //! `docs/config.schema.json`, by which editors complete and check the file: made from the raw structs.
 //!
 //! Only tests compile this, so that the program carries no schema. `cargo xtask write-config-schema`
-//! runs the first of them with [`WRITE`] set. The dialect is draft-07, which TOML editors understand.
+//! runs the first of them with [`WRITE`] set, which writes the one of requirements too. The dialect is draft-07, which TOML editors understand.
 
 use std::borrow::Cow;
 
@@ -18,6 +18,8 @@ use crate::mcp::raw::{RawMcpServer, variant_names};
 use crate::{EnvVar, EnvVarSource, ServerSandbox};
 
 mod docs;
+mod requirements;
+mod rules;
 mod tests;
 
 /// Names the variable that lets the test of the committed file write it.

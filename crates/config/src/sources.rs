@@ -21,7 +21,7 @@ use crate::{
 const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Keys that a project may not set: they say where requests and secrets go, or who is trusted.
-const NOT_FOR_PROJECTS: &[&str] = &[
+pub(crate) const NOT_FOR_PROJECTS: &[&str] = &[
     "openai_base_url",
     "chatgpt_base_url",
     "apps_mcp_product_sku",
@@ -37,9 +37,13 @@ const NOT_FOR_PROJECTS: &[&str] = &[
     "cli_auth_credentials_store",
     "project_mcp_trust",
 ];
-const NOT_FOR_PROJECTS_PREFIX: &str = "mcp_oauth_";
+pub(crate) const NOT_FOR_PROJECTS_PREFIX: &str = "mcp_oauth_";
 /// Keys that only the file itself can mean.
-const NOT_FOR_PROFILES: &[&str] = &["profile", "profiles", "projects"];
+pub(crate) const NOT_FOR_PROFILES: &[&str] = &["profile", "profiles", "projects"];
+
+pub(crate) fn is_not_for_projects(key: &str) -> bool {
+    NOT_FOR_PROJECTS.contains(&key) || key.starts_with(NOT_FOR_PROJECTS_PREFIX)
+}
 
 /// Everything that was read.
 pub(crate) struct Sources {
@@ -305,10 +309,7 @@ fn project_layers(
         match layer {
             Ok(None) => {}
             Ok(Some(mut layer)) => {
-                let forbidden = |key: &str| {
-                    NOT_FOR_PROJECTS.contains(&key) || key.starts_with(NOT_FOR_PROJECTS_PREFIX)
-                };
-                let taken = take_keys(&mut layer.document, forbidden);
+                let taken = take_keys(&mut layer.document, is_not_for_projects);
                 if !taken.is_empty() {
                     let text = format!(
                         "Ignored unsupported project-local config keys in {file}: {}. If you want these \

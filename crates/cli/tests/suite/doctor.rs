@@ -72,6 +72,7 @@ fn a_sound_home_has_no_failure() {
     );
 }
 
+/// Row 7.views.
 #[test]
 fn the_screen_groups_the_checks_and_counts_them() {
     let config = format!(

@@ -189,21 +189,29 @@ fn a_profile_is_used_and_a_missing_one_names_both_places() {
 /// Row 15.cost.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_list_of_a_hundred_servers_opens_the_file_once() {
+fn a_list_of_a_hundred_servers_opens_each_file_once() {
     use rustix::fs::inotify;
 
     let servers = (0..100).map(|n| format!("[mcp_servers.s{n}]\ncommand = \"x\"\n"));
     let home = TestHome::with_config(&servers.collect::<String>());
     let watch = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
     let flags = inotify::WatchFlags::OPEN;
-    inotify::add_watch(&watch, home.config_file(), flags).unwrap();
+    let folder = home.config_file().parent().unwrap().to_owned();
+    home.write_file("../codex-home/managed_config.toml", "model = \"m\"\n");
+    inotify::add_watch(&watch, &folder, flags).unwrap();
     let listed = home.codex(["mcp", "list", "--json"]).run().success();
     assert_eq!(listed.json().as_array().map(Vec::len), Some(100));
     let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
     let mut events = inotify::Reader::new(&watch, &mut buffer);
-    let mut n_opened = 0;
-    while events.next().is_ok() {
-        n_opened += 1;
+    let mut opened = Vec::new();
+    while let Ok(event) = events.next() {
+        // Without a name it is the folder itself.
+        opened.extend(
+            event
+                .file_name()
+                .map(|name| name.to_str().unwrap().to_owned()),
+        );
     }
-    assert_eq!(n_opened, 1);
+    opened.sort();
+    assert_eq!(opened, ["config.toml", "managed_config.toml"]);
 }

@@ -27,6 +27,7 @@ mod exec_turn;
 mod features;
 mod first_steps;
 mod layers;
+mod login_keys;
 mod mcp_add_remove;
 mod mcp_check;
 mod mcp_import;

@@ -271,6 +271,9 @@ fn json_has_every_key_in_a_fixed_order() {
             "problems": []
           }
         ]
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         [exit 0]
         "#);
     assert_eq!(
@@ -296,6 +299,9 @@ fn get_shows_one_server_as_text() {
           tool_timeout_sec: 34
           default_tools_approval_mode: prompt
           remove: codex mcp remove docs
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         [exit 0]
         ");
     assert_snapshot!(home.codex(["mcp", "get", "figma"]).run(), @"
@@ -309,10 +315,16 @@ fn get_shows_one_server_as_text() {
           http_headers_helper: -
           startup_timeout_sec: 3
           remove: codex mcp remove figma
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         [exit 0]
         ");
     assert_snapshot!(home.codex(["mcp", "get", "alpha"]).run(), @"
         alpha (disabled)
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         [exit 0]
         ");
 }
@@ -360,6 +372,9 @@ fn get_json_has_its_own_order() {
           },
           "problems": []
         }
+        [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         [exit 0]
         "#);
 }
@@ -391,12 +406,16 @@ fn an_unknown_server_names_the_nearest() {
     let home = TestHome::with_config(SERVERS);
     assert_snapshot!(home.codex(["mcp", "get", "figam"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: No MCP server named 'figam' found.
         hint: did you mean `figma`?
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "get", "nope"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: No MCP server named 'nope' found.
         [exit 1]
         ");
@@ -481,27 +500,37 @@ fn a_login_is_judged_before_anything_else() {
     let home = TestHome::with_config(SERVERS);
     assert_snapshot!(home.codex(["mcp", "login", "web"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: MCP server `web` cannot be reached at `http://127.0.0.1:[PORT]/mcp`: connection refused
         hint: check that the server runs and that the port is right
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "login", "docs"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: OAuth login is only supported for streamable HTTP servers.
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "login", "figma"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: MCP server 'figma' uses a bearer token from `FIG`; there is nothing to log in to.
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "logout", "docs"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: OAuth logout is only supported for streamable_http transports.
         [exit 1]
         ");
     assert_snapshot!(home.codex(["mcp", "logout", "nope"]).run(), @"
         [stderr]
+        warning: [CODEX_HOME]/config.toml:26:28: the secret in `mcp_servers.figma.oauth.client_secret` is stored in clear
+        hint: move it into an environment variable and set `client_secret_env_var` to its name
         Error: No MCP server named 'nope' found in configuration.
         [exit 1]
         ");

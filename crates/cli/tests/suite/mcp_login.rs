@@ -321,10 +321,16 @@ fn an_identity_provider_decides_about_a_server_of_the_enterprise() {
     assert_eq!(status(&home)["auth_status"], "o_auth");
     assert_snapshot!(codex(&home, &["mcp", "login", "oa"]).run(), @"
     MCP server 'oa' needs no login: the grant of your identity provider was accepted.
+    [stderr]
+    warning: [CODEX_HOME]/config.toml:10:36: the secret in `mcp_servers.oa.oauth.client_secret` is stored in clear
+    hint: move it into an environment variable and set `client_secret_env_var` to its name
     [exit 0]
     ");
     assert_snapshot!(codex(&home, &["mcp", "call", "oa", "whoami"]).run(), @"
     ada
+    [stderr]
+    warning: [CODEX_HOME]/config.toml:10:36: the secret in `mcp_servers.oa.oauth.client_secret` is stored in clear
+    hint: move it into an environment variable and set `client_secret_env_var` to its name
     [exit 0]
     ");
     assert!(auth.requests("/authorize").is_empty() && idp.requests("/authorize").is_empty());

@@ -65,6 +65,7 @@ fn follow(running: &RunningCodex) {
     browser_follow(url.unwrap_or_default());
 }
 
+/// Row 8.mcp_oauth_credentials_store.
 #[test]
 fn a_login_in_the_keyring_is_used_renewed_and_ended_there() {
     let Some(world) = World::new("auto") else {

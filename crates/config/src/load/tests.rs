@@ -10,11 +10,7 @@ mod layers;
 mod root;
 
 use super::*;
-use crate::config_raw::{
-    RawEnterpriseAuth, RawIdentityProvider, RawModelProvider, RawProviderAuth,
-};
-use crate::mcp::raw::{RawMcpServer, RawOAuth, RawPeerHttp, field_names};
-use crate::{Enablement, McpTransport, SandboxWorkspaceWrite, ToolSettings};
+use crate::{Enablement, McpTransport};
 
 /// A value as a text that rows of a table can hold.
 fn shown(value: impl std::fmt::Debug) -> String {
@@ -496,34 +492,6 @@ fn no_slip_of_the_finger_shows_a_secret() {
             assert!(!said.contains("unter2"), "{broken}\n{said}");
         }
     }
-}
-
-#[test]
-fn every_key_that_is_read_stands_in_the_docs() {
-    let docs = include_str!("../../../../docs/config.md");
-    // Only what is between backticks, word by word.
-    let code = docs.split('`').skip(1).step_by(2);
-    let words: Vec<&str> = code
-        .flat_map(|code| code.split(|c: char| !c.is_alphanumeric() && c != '_'))
-        .collect();
-    let keys = [
-        field_names::<RawConfig>(),
-        field_names::<RawEnterpriseAuth>(),
-        field_names::<RawIdentityProvider>(),
-        field_names::<RawModelProvider>(),
-        field_names::<RawProviderAuth>(),
-        field_names::<SandboxWorkspaceWrite>(),
-        field_names::<RawMcpServer>(),
-        field_names::<RawOAuth>(),
-        field_names::<RawPeerHttp>(),
-        field_names::<ToolSettings>(),
-    ];
-    assert!(keys.iter().all(|names| !names.is_empty()));
-    let missing = keys
-        .into_iter()
-        .flatten()
-        .filter(|key| !words.contains(key));
-    assert_eq!(missing.collect::<Vec<_>>(), [&""; 0]);
 }
 
 /// Row 1.no-file.

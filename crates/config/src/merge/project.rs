@@ -27,6 +27,32 @@ const CREDENTIAL_KEYS: &[&str] = &[
     "oauth",
     "http",
 ];
+/// What holds a server, with the judgement whether a value holds it less than the lower one does.
+const HOLDS: &[(&str, Loosens)] = &[
+    ("sandbox", |old, new| {
+        old.is_some_and(|old| frees_process(&old.node, &laid(Some(old), new)))
+    }),
+    ("pin_tools", |old, new| {
+        old.is_some_and(|old| old.node.as_bool() != Some(false))
+            && new.node.as_bool() == Some(false)
+    }),
+    ("enabled_tools", |old, new| frees_tools(old, new, has)),
+    ("disabled_tools", |old, new| {
+        frees_tools(old, new, |old, new| has(new, old))
+    }),
+    (DEFAULT_MODE, frees),
+];
+/// The same below `tools.T`.
+const TOOL_HOLDS: &[(&str, Loosens)] = &[
+    (TOOL_MODE, frees),
+    // Whatever such a rule says, more calls run with it than without.
+    (TOOL_RULE, |old, new| {
+        old.is_none_or(|old| old.node != new.node)
+    }),
+];
+/// Says whether a value holds the server less than the lower one. A value of the wrong type does not:
+/// it turns the server off.
+type Loosens = fn(Option<&Entry>, &Entry) -> bool;
 const DEFAULT_MODE: &str = "default_tools_approval_mode";
 const TOOL_MODE: &str = "approval_mode";
 const TOOL_RULE: &str = "approve_when";
@@ -115,7 +141,7 @@ pub(super) fn refuse(low: &Table, high: &mut Table) -> Vec<String> {
         let old = low.get(&new.key);
         let is_refused = match new.key.as_str() {
             key if WAY_KEYS.contains(&key) => keeps_login && changes(old, new),
-            _ => loosens(old, new),
+            _ => loosens(HOLDS, old, new),
         };
         if is_refused {
             refused.push(new.key.clone());
@@ -128,15 +154,9 @@ pub(super) fn refuse(low: &Table, high: &mut Table) -> Vec<String> {
         let Some(settings) = tool.node.as_table_mut() else {
             continue;
         };
-        let old = |key| old.and_then(|old| old.get(key));
-        let is_freed = |new: &Entry| match new.key.as_str() {
-            TOOL_MODE => frees(old(TOOL_MODE), new),
-            // Whatever such a rule says, more calls run with it than without.
-            TOOL_RULE => old(TOOL_RULE).is_none_or(|old| old.node != new.node),
-            _ => false,
-        };
+        let old = |key: &str| old.and_then(|old| old.get(key));
         settings.0.retain(|new| {
-            let is_refused = is_freed(new);
+            let is_refused = loosens(TOOL_HOLDS, old(&new.key), new);
             if is_refused {
                 refused.push(format!("tools.{}.{}", tool.key, new.key));
             }
@@ -146,26 +166,20 @@ pub(super) fn refuse(low: &Table, high: &mut Table) -> Vec<String> {
     refused
 }
 
-/// Returns whether a value holds the server less than the lower one. A value of the wrong type does
-/// not: it turns the server off.
-fn loosens(old: Option<&Entry>, new: &Entry) -> bool {
-    let has = |list: &[Node], of: &[Node]| of.iter().all(|item| list.contains(item));
-    match (new.key.as_str(), old) {
-        (DEFAULT_MODE, old) => frees(old, new),
-        ("sandbox", Some(old)) => frees_process(&old.node, &laid(Some(old), new)),
-        ("pin_tools", Some(old)) => {
-            old.node.as_bool() != Some(false) && new.node.as_bool() == Some(false)
-        }
-        (key @ ("enabled_tools" | "disabled_tools"), Some(old)) => {
-            match (&old.node.value, &new.node.value) {
-                (NodeValue::Array(old), NodeValue::Array(new)) if key == "enabled_tools" => {
-                    !has(old, new)
-                }
-                (NodeValue::Array(old), NodeValue::Array(new)) => !has(new, old),
-                (_, NodeValue::Array(_)) => true,
-                _ => false,
-            }
-        }
+fn loosens(holds: &[(&str, Loosens)], old: Option<&Entry>, new: &Entry) -> bool {
+    let mut holds = holds.iter().filter(|(key, _)| *key == new.key);
+    holds.any(|(_, loosens)| loosens(old, new))
+}
+
+fn has(list: &[Node], of: &[Node]) -> bool {
+    of.iter().all(|item| list.contains(item))
+}
+
+fn frees_tools(old: Option<&Entry>, new: &Entry, holds: fn(&[Node], &[Node]) -> bool) -> bool {
+    let Some(old) = old else { return false };
+    match (&old.node.value, &new.node.value) {
+        (NodeValue::Array(old), NodeValue::Array(new)) => !holds(old, new),
+        (_, NodeValue::Array(_)) => true,
         _ => false,
     }
 }
@@ -192,4 +206,22 @@ fn tools_of(server: &mut Table) -> impl Iterator<Item = &mut Entry> {
     let tools = server.get_mut("tools");
     let tools = tools.and_then(|entry| entry.node.as_table_mut());
     tools.into_iter().flat_map(|tools| &mut tools.0)
+}
+
+/// What the docs say of each key of a server, in the words of their table.
+#[cfg(test)]
+pub(crate) fn rule_of(key: &str) -> String {
+    let (holds, key) = match key.strip_prefix("tools.*.") {
+        Some(key) => (TOOL_HOLDS, key),
+        None => (HOLDS, key),
+    };
+    let rules = [
+        ("new", RUN_KEYS.contains(&key) || key == "url"),
+        ("lost", CREDENTIAL_KEYS.contains(&key) || key == TOOL_RULE),
+        ("way", WAY_KEYS.contains(&key)),
+        ("tighter", holds.iter().any(|(held, _)| *held == key)),
+        ("asks", [DEFAULT_MODE, TOOL_MODE].contains(&key)),
+    ];
+    let rules = rules.iter().filter(|(_, holds)| *holds);
+    rules.map(|(word, _)| *word).collect::<Vec<_>>().join(", ")
 }

@@ -7,67 +7,78 @@ use serde::{Deserialize, Deserializer};
 
 /// `[mcp_server_allowlist.NAME]`, and `identity` of `[mcp_servers.NAME]`.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawIdentity {
+pub(crate) struct RawIdentity {
     /// The program that is started.
-    pub(super) command: Option<RawCommand>,
+    pub(crate) command: Option<RawCommand>,
     /// The address.
-    pub(super) url: Option<RawUrl>,
+    pub(crate) url: Option<RawUrl>,
     /// Hash of the program's file, beside `command`.
-    pub(super) sha256: Option<String>,
+    pub(crate) sha256: Option<String>,
     /// Keys of the entry that may lead elsewhere.
     #[serde(default)]
-    pub(super) allow: Vec<String>,
+    pub(crate) allow: Vec<String>,
 }
 
 /// `[mcp_servers.NAME]`.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawServerRule {
+pub(crate) struct RawServerRule {
     /// What a server of this name must be.
-    pub(super) identity: RawIdentity,
+    pub(crate) identity: RawIdentity,
 }
 
 /// The program alone, or with its arguments.
-pub(super) enum RawCommand {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
+pub(crate) enum RawCommand {
     Plain(String),
     Detailed(RawCommandRule),
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawCommandRule {
+pub(crate) struct RawCommandRule {
     /// The program.
-    pub(super) executable: String,
+    pub(crate) executable: String,
     /// One matcher for each argument.
     #[serde(default)]
-    pub(super) args: Vec<RawMatcher>,
+    #[cfg_attr(test, schemars(extend("default" = [])))]
+    pub(crate) args: Vec<RawMatcher>,
 }
 
 /// The address alone, or a matcher.
-pub(super) enum RawUrl {
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(untagged))]
+pub(crate) enum RawUrl {
     Plain(String),
     Matcher(RawMatcher),
 }
 
 /// `{ match = "exact", value = "x" }`.
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub(super) struct RawMatcher {
+pub(crate) struct RawMatcher {
     /// How.
     #[serde(rename = "match")]
-    pub(super) kind: RawMatch,
+    pub(crate) kind: RawMatch,
     /// Text of `exact` and `prefix`.
-    pub(super) value: Option<String>,
+    pub(crate) value: Option<String>,
     /// Text of `regex`.
-    pub(super) expression: Option<String>,
+    pub(crate) expression: Option<String>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub(super) enum RawMatch {
+pub(crate) enum RawMatch {
+    /// The whole text.
     Exact,
+    /// Its beginning.
     Prefix,
+    /// An expression that matches the whole text.
     Regex,
 }
 

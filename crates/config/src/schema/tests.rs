@@ -4,10 +4,13 @@ use codex_host::{AbsPath, CodexHome, Env};
 use codex_utils_json_schema::JsonSchema;
 use serde_json::Value;
 
+use super::requirements::requirements_schema;
 use super::{WRITE, config_schema};
+use crate::requirements::{KNOWN, Requirements};
+use crate::system::PreferenceTexts;
 use crate::{LoadRequest, SystemPaths, load};
 
-const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/config.schema.json");
+const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
 const README: &str = include_str!("../../../../README.md");
 const DOCS: [&str; 5] = [
     include_str!("../../../../docs/approvals.md"),
@@ -24,21 +27,31 @@ const DOCS: [&str; 5] = [
     reason = "the one way to ask a test to write its file"
 )]
 fn the_committed_schema_is_current() {
-    let fresh = format!("{:#}\n", config_schema());
-    if std::env::var_os(WRITE).is_some() {
-        std::fs::write(COMMITTED, &fresh).unwrap();
+    for (name, schema) in [
+        ("config.schema.json", config_schema()),
+        ("requirements.schema.json", requirements_schema()),
+    ] {
+        let file = format!("{COMMITTED}/{name}");
+        let fresh = format!("{schema:#}\n");
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(&file, &fresh).unwrap();
+        }
+        let committed = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            committed == fresh,
+            "docs/{name} is stale: run `cargo xtask write-config-schema`"
+        );
     }
-    let committed = std::fs::read_to_string(COMMITTED).unwrap_or_default();
-    assert!(
-        committed == fresh,
-        "docs/config.schema.json is stale: run `cargo xtask write-config-schema`"
-    );
 }
 
 /// What the schema says about a file; `Err` is its first complaint.
 fn by_schema(text: &str) -> Result<(), String> {
+    by(&config_schema(), text)
+}
+
+fn by(schema: &Value, text: &str) -> Result<(), String> {
     let value: Value = toml_edit::de::from_str(text).map_err(|error| error.to_string())?;
-    let schema = JsonSchema::compile(&config_schema()).expect("it is a schema");
+    let schema = JsonSchema::compile(schema).expect("it is a schema");
     schema
         .validate(&value)
         .map_err(|mismatch| mismatch.to_string())
@@ -127,6 +140,54 @@ fn the_schema_and_the_strict_loader_agree_on_bad_files() {
     }
 }
 
+/// Whether the requirements of a machine are without a fault for those who read them.
+fn is_good_policy(text: &str) -> bool {
+    let file = AbsPath::new("/etc/codex/requirements.toml").unwrap();
+    let content = Ok(Some(std::sync::Arc::from(text)));
+    let read = Requirements::read(&file, content, &PreferenceTexts::default());
+    read.problems().is_empty()
+}
+
+/// Row 13.requirements.
+#[test]
+fn the_schema_and_the_reader_of_requirements_agree() {
+    let schema = requirements_schema();
+    let keys = schema["properties"].as_object().unwrap().keys();
+    let known: std::collections::BTreeSet<&str> = KNOWN.iter().copied().collect();
+    assert_eq!(
+        keys.map(String::as_str).collect::<Vec<_>>(),
+        known.into_iter().collect::<Vec<_>>()
+    );
+    for text in [
+        "",
+        "[mcp_server_allowlist]\n",
+        "[mcp_server_allowlist.a]\ncommand = \"x\"\nallow = [\"cwd\"]\n",
+        "[mcp_servers.a.identity]\nurl = { match = \"prefix\", value = \"https://h/\" }\n",
+        "[mcp_servers.a.identity.command]\nexecutable = \"x\"\nargs = [{ match = \"regex\", expression = \"a+\" }]\n",
+        "allowed_approval_policies = [\"never\"]\nallowed_sandbox_modes = [\"read-only\"]\n",
+        "[features]\nunified_exec = false\n",
+    ] {
+        assert_eq!(by(&schema, text), Ok(()), "{text}");
+        assert!(is_good_policy(text), "{text}");
+    }
+    for text in [
+        "mcp_server_allow_list = {}\n",
+        "mcp_servers = 3\n",
+        "[mcp_server_allowlist.a]\ncommand = \"x\"\nargs = []\n",
+        "[mcp_server_allowlist.a]\ncommand = [\"x\"]\n",
+        "[mcp_servers.a]\ncommand = \"x\"\n",
+        "[mcp_servers.a.identity]\nurl = { match = \"suffix\", value = \"x\" }\n",
+        "[mcp_servers.a.identity]\ncommand = { args = [] }\n",
+        "allowed_approval_policies = []\n",
+        "allowed_sandbox_modes = [\"loose\"]\n",
+        "[features]\nno_such_feature = true\n",
+        "[features]\nunified_exec = 1\n",
+    ] {
+        assert!(by(&schema, text).is_err(), "the schema takes {text}");
+        assert!(!is_good_policy(text), "the reader takes {text}");
+    }
+}
+
 /// Row 13.keys.
 #[test]
 fn every_key_has_a_description() {
@@ -142,11 +203,12 @@ fn every_key_has_a_description() {
             walk(inner, &path, missing);
         }
     }
-    let schema = config_schema();
     let mut missing = Vec::new();
-    walk(&schema, "", &mut missing);
-    for (name, definition) in schema["definitions"].as_object().unwrap() {
-        walk(definition, name, &mut missing);
+    for schema in [config_schema(), requirements_schema()] {
+        walk(&schema, "", &mut missing);
+        for (name, definition) in schema["definitions"].as_object().unwrap() {
+            walk(definition, name, &mut missing);
+        }
     }
     assert_eq!(missing, [""; 0]);
 }

@@ -205,17 +205,42 @@ fn every_field_that_says_where_and_what_can_be_made_of_variables() {
     };
     assert_eq!(endpoint.url.as_str(), "https://v.example/mcp");
     assert_eq!(endpoint.headers["x-a"], "v-h");
-    assert!(resolved.headers_helper.is_some());
-    // The file is not there, and is named as it is after its variables were filled in.
+    let helper = resolved.headers_helper.unwrap().program;
+    assert_eq!(Path::new(&helper), dir.path().join("helper"));
+}
+
+/// Row 11.fields.
+#[test]
+fn every_key_about_the_way_to_a_server_can_be_made_of_variables() {
+    let env = Env::from_pairs([("V", "v")]);
     let shared = codex_http::HttpClient::from_env(env.clone());
-    let error = http_client(&http, &env, Path::new("/"), &shared).unwrap_err();
-    let sources = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
-    let text = sources
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
-    let file = dir.path().join("v.pem");
-    assert!(text.contains(file.to_str().unwrap()), "{text}");
+    let told = |fill: fn(&mut PeerHttp)| {
+        let mut way = PeerHttp::default();
+        fill(&mut way);
+        let mut config = McpServerConfig::http(name(), "https://a.example/mcp");
+        config.expand_env = true;
+        if let McpTransport::StreamableHttp(http) = &mut config.transport {
+            http.http = Some(way);
+        }
+        let error = http_client(&config, &env, Path::new("/"), &shared).unwrap_err();
+        let sources = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        let texts: Vec<String> = sources.map(ToString::to_string).collect();
+        texts.join(": ")
+    };
+    // The file is not there, and is named as it is after its variables were filled in.
+    let text = told(|way| way.ca_file = Some("/none/${V}.pem".into()));
+    assert!(text.contains("/none/v.pem"), "{text}");
+    let rows: [fn(&mut PeerHttp); 5] = [
+        |way| way.proxy = Some(Secret::new("http://${NOPE}:1")),
+        |way| way.no_proxy = Some("${NOPE}".to_owned()),
+        |way| way.ca_file = Some("${NOPE}".into()),
+        |way| way.client_cert = Some("${NOPE}".into()),
+        |way| way.client_key = Some("${NOPE}".into()),
+    ];
+    for fill in rows {
+        let unset = "Environment variable NOPE for MCP server 'oa' is not set";
+        assert_eq!(told(fill), unset);
+    }
 }
 
 /// Row 5.url.
@@ -267,7 +292,7 @@ fn headers_come_from_three_places() {
     ");
 }
 
-/// Rows 5.bearer_token_env_var, 5.env_http_headers, 11.unset.
+/// Row 5.http_headers_helper.
 #[test]
 fn the_program_of_a_project_gets_the_short_list_and_that_of_its_user_everything() {
     let names = |of_project: bool| {
@@ -285,6 +310,7 @@ fn the_program_of_a_project_gets_the_short_list_and_that_of_its_user_everything(
     assert_eq!(names(false), "EMPTY GITHUB_TOKEN HOME PATH TEAM TOKEN");
 }
 
+/// Rows 5.bearer_token_env_var, 5.env_http_headers, 11.unset.
 #[test]
 fn a_token_that_is_missing_or_empty_is_an_error() {
     let bearer = |variable: &str| {

@@ -15,6 +15,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use codex_config::StartupReadiness;
 use codex_host::{AbsPath, CodexHome};
 use codex_mcp::{CallContext, ElicitationPolicy, ServerState, StartError, ToolPins};
 use codex_protocol::McpOutcome;
@@ -156,6 +157,22 @@ async fn a_late_server_is_named_when_the_grace_is_over_and_joins_the_next_snapsh
     let notices = world.stop().await;
     let text = "MCP servers still starting: late; their tools join when they are ready";
     assert!(notices.contains(&text.to_owned()), "{notices:?}");
+}
+
+/// Row 5.startup_readiness.
+#[tokio::test]
+async fn ready_means_connected_or_listed_as_the_config_says() {
+    for (readiness, is_ready) in [
+        (StartupReadiness::Connection, true),
+        (StartupReadiness::Catalog, false),
+    ] {
+        let mut config = stdio("x", &FakeStdio::new().silent_on("tools/list")).required();
+        config.startup_readiness = readiness;
+        config.startup_timeout = Some(Duration::from_secs(2));
+        let mut world = World::start([config]);
+        assert_eq!(world.ready(None).await.is_ok(), is_ready, "{readiness:?}");
+        world.stop().await;
+    }
 }
 
 #[tokio::test]

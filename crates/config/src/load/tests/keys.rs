@@ -134,13 +134,6 @@ fn every_key_of_an_http_server() {
         "url = \"https://h/mcp?x=1\"",
         &[
             (
-                "Row 5.url",
-                "",
-                |s| http(s).url.clone(),
-                "https://h/mcp?x=1",
-                "https://h/mcp?x=1",
-            ),
-            (
                 "Row 5.bearer_token_env_var",
                 "bearer_token_env_var = 'T'",
                 |s| shown(&http(s).bearer_token_env_var),

@@ -75,6 +75,31 @@ fn every_key_of_the_top_level_for_mcp() {
     }
 }
 
+/// Rows 5.oauth.client_secret, 8.mcp_enterprise_managed_auth.idp.
+#[test]
+fn a_client_s_secret_in_a_file_is_used_with_a_warning_to_move_it() {
+    let text = "[mcp_servers.a]\nurl = \"https://h/mcp\"\n\
+                oauth = { client_id = \"c\", client_secret = \"hunter2\" }\n\
+                [mcp_enterprise_managed_auth.idp]\nissuer = \"https://i\"\nclient_id = \"c\"\n\
+                client_secret = \"hunter2\"\n";
+    assert_snapshot!(said(text), @"
+    warning: HOME/config.toml:3:28: the secret in `mcp_servers.a.oauth.client_secret` is stored in clear
+    hint: move it into an environment variable and set `client_secret_env_var` to its name
+    warning: HOME/config.toml:7:1: the secret in `mcp_enterprise_managed_auth.idp.client_secret` is stored in clear
+    hint: move it into an environment variable and set `client_secret_env_var` to its name
+    ");
+    assert!(case(text).strict().said().starts_with("warning: "));
+    let moved = text.replace(
+        "client_secret = \"hunter2\"",
+        "client_secret_env_var = \"S\"",
+    );
+    assert_eq!(said(&moved), "");
+    // What was typed for this run is stored nowhere.
+    let typed = case("[mcp_servers.a]\nurl = \"https://h/mcp\"\noauth = { client_id = \"c\" }\n");
+    let typed = typed.set("mcp_servers.a.oauth.client_secret=hunter2");
+    assert_eq!(typed.said(), "");
+}
+
 /// Row 8.suppress_unstable_features_warning.
 #[test]
 fn the_warning_about_features_under_development_can_be_silenced() {
