@@ -172,6 +172,7 @@ fn live(
     let cancel = CancellationToken::new();
     let context = LiveContext {
         config: &loaded.config,
+        layers: &loaded.layers,
         env: loaded.env.clone(),
         home: loaded.home.clone(),
         deputy: loaded.deputy.clone(),

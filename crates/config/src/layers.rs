@@ -239,11 +239,18 @@ pub struct DisabledLayer {
 impl DisabledLayer {
     /// Looks into its file, whether it says something about servers; nothing else of it is used.
     pub fn has_mcp_servers(&self) -> bool {
-        let text = self.source.file().map(|file| sources::read_file(file));
-        let Some(Ok(Some(text))) = text else {
-            return false;
-        };
-        ConfigLayer::parse(self.source.clone(), text).is_ok_and(|layer| layer.has_mcp_servers())
+        self.read().is_some_and(|layer| layer.has_mcp_servers())
+    }
+
+    /// The same for one server.
+    pub fn has_mcp_server(&self, name: &str) -> bool {
+        let layer = self.read();
+        layer.is_some_and(|layer| layer.document.entry(&["mcp_servers", name]).is_some())
+    }
+
+    fn read(&self) -> Option<ConfigLayer> {
+        let text = sources::read_file(self.source.file()?).ok()??;
+        ConfigLayer::parse(self.source.clone(), text).ok()
     }
 }
 

@@ -315,10 +315,13 @@ impl Loaded {
     fn turned_off(&self) -> Vec<String> {
         let servers = self.config.mcp_servers.values();
         let texts = servers.filter_map(|server| match &server.enablement {
-            Enablement::Off(
-                reason @ (OffReason::Requirements { .. } | OffReason::NotApproved { .. }),
-            ) => Some(format!(
+            Enablement::Off(reason @ OffReason::Requirements { .. }) => Some(format!(
                 "MCP server '{}' is disabled: {}",
+                server.name,
+                reason.why()
+            )),
+            Enablement::Off(reason @ OffReason::NotApproved { .. }) => Some(format!(
+                "MCP server '{0}' is disabled: {1}; `codex mcp enable {0} --scope project` approves it as it stands",
                 server.name,
                 reason.why()
             )),

@@ -72,7 +72,7 @@ pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 /// Runs the verb; returns the exit code.
 pub(crate) async fn run(args: CallArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
-    let config = find_server(context.config, &args.name)?.clone();
+    let config = find_server(context.config, context.layers, &args.name)?.clone();
     let typed = args.args.as_deref();
     let raw = arguments::read(typed, &args.argument, &context.cwd, &context.cancel).await?;
     let reads_stdin = typed == Some("-");

@@ -46,7 +46,7 @@ pub(super) async fn run(
 ) -> Result<u8, CliError> {
     let config = context.config;
     let servers: Vec<&McpServerConfig> = match &args.name {
-        Some(name) => vec![find_server(config, name)?],
+        Some(name) => vec![find_server(config, context.layers, name)?],
         None => config.mcp_servers.values().collect(),
     };
     if servers.is_empty() && !args.json {

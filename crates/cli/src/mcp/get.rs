@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use codex_config::{McpServerConfig, McpTransport};
+use codex_config::{LayerSource, McpServerConfig, McpTransport};
 use codex_mcp::KeyringPatience;
 use codex_protocol::ToolApprovalMode;
 use codex_runtime::Loaded;
@@ -35,7 +35,7 @@ pub(super) async fn run(
     loaded: &Loaded,
     context: LiveContext<'_>,
 ) -> Result<u8, CliError> {
-    let server = live::find_server(context.config, &args.name)?;
+    let server = live::find_server(context.config, context.layers, &args.name)?;
     let secrets = Secrets::from_flag(args.show_secrets);
     let report = match args.json || args.explain {
         true => {
@@ -55,7 +55,10 @@ pub(super) async fn run(
             pretty(&object)?
         }
         _ if rows.is_none() && !server.is_enabled() => one_line(server),
-        _ => text(server, secrets) + &rows.map_or(String::new(), |rows| explain::text(&rows)),
+        _ => {
+            text(server, secrets, &remove_words(server, loaded))
+                + &rows.map_or(String::new(), |rows| explain::text(&rows))
+        }
     };
     context.out.write_all(text.as_bytes())?;
     Ok(0)
@@ -67,7 +70,22 @@ fn one_line(server: &McpServerConfig) -> String {
     format!("{name} ({})\n", printable(&view::status_words(server)))
 }
 
-fn text(server: &McpServerConfig, secrets: Secrets) -> String {
+/// The command that takes the entry away where it is.
+fn remove_words(server: &McpServerConfig, loaded: &Loaded) -> String {
+    let is_of_user = |layer: &&LayerSource| matches!(layer, LayerSource::User { .. });
+    let layers = loaded.layers.server_layers(server.name.as_str());
+    let is_of_project = loaded
+        .layers
+        .project_file_of(server.name.as_str())
+        .is_some();
+    let scope = match is_of_project && !layers.iter().any(is_of_user) {
+        true => " --scope project",
+        false => "",
+    };
+    format!("codex mcp remove {}{scope}", server.name)
+}
+
+fn text(server: &McpServerConfig, secrets: Secrets, remove: &str) -> String {
     let mut text = match server.is_enabled() {
         true => format!("{}\n", printable(server.name.as_str())),
         false => one_line(server),
@@ -130,7 +148,7 @@ fn text(server: &McpServerConfig, secrets: Secrets) -> String {
     if let Some(mode) = server.default_tools_approval_mode {
         line("default_tools_approval_mode", mode_word(mode));
     }
-    line("remove", &format!("codex mcp remove {}", server.name));
+    line("remove", remove);
     text
 }
 

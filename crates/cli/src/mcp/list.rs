@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use clap::Args;
-use codex_config::{LayerStack, McpServerConfig, McpTransport};
+use codex_config::{Enablement, LayerStack, McpServerConfig, McpTransport, OffReason};
 use codex_mcp::{AuthReport, KeyringPatience};
 
 use super::call::parse_seconds;
-use super::live::LiveContext;
+use super::live::{self, LiveContext};
 use super::login::auth_of;
 use super::{scope, view};
 use crate::error::CliError;
-use crate::mask::Secrets;
+use crate::mask::{Secrets, printable};
 use crate::table::{pretty, table};
 
 const NOTHING: &str = "No MCP servers configured yet. Try `codex mcp add my-tool -- my-command`.\n";
@@ -72,6 +72,13 @@ pub(super) async fn run(
         tables(&servers, secrets)
     };
     context.out.write_all(text.as_bytes())?;
+    for (server, _) in &servers {
+        if let Enablement::Off(reason @ OffReason::NotApproved { .. }) = &server.enablement {
+            for hint in live::hints_of_off(&server.name, reason) {
+                writeln!(context.err, "hint: {}", printable(&hint))?;
+            }
+        }
+    }
     Ok(0)
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
-use codex_config::{Config, McpServerConfig, OffReason};
+use codex_config::{Config, LayerStack, McpServerConfig, OffReason};
 use codex_host::{AbsPath, CodexHome, Env};
 use codex_http::HttpClient;
 use codex_mcp::{
@@ -51,6 +51,8 @@ const EXIT_INTERRUPTED: u8 = 130;
 pub(crate) struct LiveContext<'a> {
     /// The settings.
     pub(crate) config: &'a Config,
+    /// Where they come from.
+    pub(crate) layers: &'a LayerStack,
     /// The environment of this process.
     pub(crate) env: Env,
     /// Where the logins are.
@@ -85,15 +87,23 @@ pub(crate) fn interrupted() -> CliError {
     CliError::with_code(EXIT_INTERRUPTED, "interrupted")
 }
 
-/// Finds a server by name, or says what is near.
+/// Finds a server by name, or says which unused file has it, or what is near.
 pub(crate) fn find_server<'a>(
     config: &'a Config,
+    layers: &LayerStack,
     name: &str,
 ) -> Result<&'a McpServerConfig, CliError> {
     let wanted = ServerName::from_config(name);
     config.mcp_servers.get(&wanted).ok_or_else(|| {
+        let error = CliError::new(format!("No MCP server named '{name}' found."));
+        let mut unused = layers.disabled().iter();
+        if let Some(layer) = unused.find(|layer| layer.has_mcp_server(name)) {
+            let text = format!("{} has one. {}", layer.source, layer.reason);
+            let hints = layer.hint.iter().map(|hint| printable(hint)).collect();
+            return error.hint(printable(&text)).hints(hints);
+        }
         let names = config.mcp_servers.keys().map(ServerName::as_str);
-        CliError::new(format!("No MCP server named '{name}' found.")).did_you_mean(name, names)
+        error.did_you_mean(name, names)
     })
 }
 
@@ -261,22 +271,25 @@ pub(crate) fn print_notice(err: &mut dyn Write, notice: &McpNotice) -> io::Resul
 }
 
 fn off_error(server: &ServerName, reason: &OffReason) -> CliError {
-    let error = CliError::with_code(
+    CliError::with_code(
         EXIT_POLICY,
         format!("MCP server '{server}' is disabled: {}", reason.why()),
-    );
-    if *reason == OffReason::User {
-        return error.hints(hints_of_user_off(server));
-    }
-    error
+    )
+    .hints(hints_of_off(server, reason))
 }
 
-/// Tells how a server that its user turned off is used again.
-pub(super) fn hints_of_user_off(server: &ServerName) -> Vec<String> {
-    vec![
-        format!("`codex mcp enable {server}` turns it on"),
-        format!("for this once: -c 'mcp_servers.\"{server}\".enabled=true'"),
-    ]
+/// Tells how a server that is off is used again, where its user decides that.
+pub(super) fn hints_of_off(server: &ServerName, reason: &OffReason) -> Vec<String> {
+    match reason {
+        OffReason::User => vec![
+            format!("`codex mcp enable {server}` turns it on"),
+            format!("for this once: -c 'mcp_servers.\"{server}\".enabled=true'"),
+        ],
+        OffReason::NotApproved { .. } => vec![format!(
+            "`codex mcp enable {server} --scope project` approves it as it stands"
+        )],
+        OffReason::Requirements { .. } | OffReason::Invalid { .. } => Vec::new(),
+    }
 }
 
 fn failure_error(server: &ServerName, failure: &StartFailure) -> CliError {

@@ -92,7 +92,7 @@ pub(crate) enum Frame {
 }
 
 pub(super) async fn run(args: LoginArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
-    let server = live::find_server(context.config, &args.name)?.clone();
+    let server = live::find_server(context.config, context.layers, &args.name)?.clone();
     let auth = auth_of(&context, KeyringPatience::WithUser);
     let grant = grant_of(&server);
     if let Some(unattended) = unattended(&server) {

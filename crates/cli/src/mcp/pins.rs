@@ -38,7 +38,7 @@ pub(crate) struct PinsArgs {
 
 /// Runs the verb; returns the exit code.
 pub(super) async fn run(args: PinsArgs, context: LiveContext<'_>) -> Result<u8, CliError> {
-    let server = find_server(context.config, &args.name)?.clone();
+    let server = find_server(context.config, context.layers, &args.name)?.clone();
     if !server.pin_tools {
         let name = &server.name;
         return Err(

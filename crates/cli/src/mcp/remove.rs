@@ -32,10 +32,17 @@ pub(super) async fn run(
     mut context: LiveContext<'_>,
 ) -> Result<u8, CliError> {
     let name = ServerName::from_config(&args.name);
-    let target = args.scope.file(loaded);
+    let nested = loaded.layers.project_file_of(name.as_str());
+    let target = match (args.scope, nested) {
+        (Scope::Project, Some(file)) => file.clone(),
+        (Scope::Project, None) | (Scope::User, _) => args.scope.file(loaded),
+    };
     // Nothing to remove from: no lock file appears for it.
     let (removed, entry) = if target.exists() {
-        let mut file = args.scope.open(loaded)?;
+        let mut file = match args.scope {
+            Scope::User => args.scope.open(loaded)?,
+            Scope::Project => scope::open_project(loaded, target.clone())?,
+        };
         let entry = file.mcp_server(&name);
         let removed = file.remove_mcp_server(&name)?;
         file.save()?;
@@ -76,6 +83,12 @@ pub(super) async fn run(
         return Err(match source {
             LayerSource::Project { .. } => error.hint(format!(
                 "`codex mcp remove {name} --scope project` removes it there"
+            )),
+            LayerSource::Profile {
+                name: profile,
+                file,
+            } => error.hint(format!(
+                "`codex mcp disable {name} -p {profile}` turns it off there; to remove it, edit {file}"
             )),
             LayerSource::User { .. } => {
                 error.hint(format!("`codex mcp remove {name}` removes it there"))

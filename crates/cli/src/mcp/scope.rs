@@ -68,6 +68,9 @@ pub(super) fn why_unused(layer: &DisabledLayer) -> Vec<String> {
 pub(super) fn layer_of<'l>(loaded: &'l Loaded, file: &AbsPath) -> Option<&'l LayerSource> {
     let layers = loaded.layers.layers().iter().map(|layer| &layer.source);
     // A legacy profile is a part of the user's file; its table is not what is edited.
-    let mut of_file = layers.filter(|source| !matches!(source, LayerSource::Profile { .. }));
+    let user = loaded.home.config_file();
+    let is_part =
+        |source: &LayerSource| matches!(source, LayerSource::Profile { file, .. } if *file == user);
+    let mut of_file = layers.filter(|source| !is_part(source));
     of_file.find(|source| source.file() == Some(file))
 }

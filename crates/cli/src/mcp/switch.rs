@@ -1,7 +1,8 @@
 //! `codex mcp enable` and `codex mcp disable`: one key of one entry, where the entry is.
 //!
 //! What cannot have an effect is not written: a layer above that decides, and requirements that refuse,
-//! are named instead. Enabling a server of a project's file approves it as it stands.
+//! are named instead, and so is an entry that the file to write would not have. Enabling a server of a
+//! project's file approves it as it stands.
 
 use clap::Args;
 use codex_config::{
@@ -12,7 +13,7 @@ use codex_host::AbsPath;
 use codex_protocol::ServerName;
 use codex_runtime::{Invocation, Loaded};
 
-use super::live::find_server;
+use super::live::{find_server, hints_of_off};
 use super::scope::{Scope, layer_of, open_project};
 use crate::error::CliError;
 use crate::mask::printable;
@@ -51,13 +52,14 @@ impl Switch {
 
 pub(super) fn run(args: &SwitchArgs, to: Switch, invocation: Invocation) -> Result<u8, CliError> {
     let loaded = crate::load(invocation.clone())?;
-    let server = find_server(&loaded.config, &args.name)?;
+    let server = find_server(&loaded.config, &loaded.layers, &args.name)?;
     let shown = printable(server.name.as_str());
     if to == Switch::On {
         refuse_policy(server)?;
     }
     let target = target(&loaded, server, args.scope);
     refuse_layer_above(&loaded, server, &target)?;
+    refuse_empty_entry(&loaded, server, &target)?;
     let needs_approval = to == Switch::On
         && args.scope == Some(Scope::Project)
         && matches!(
@@ -69,9 +71,7 @@ pub(super) fn run(args: &SwitchArgs, to: Switch, invocation: Invocation) -> Resu
         if let Enablement::Off(reason @ OffReason::NotApproved { .. }) = &server.enablement {
             let why = reason.text().unwrap_or_default();
             let text = format!("MCP server '{shown}' is {}.", printable(&why));
-            let hint =
-                format!("`codex mcp enable {shown} --scope project` approves it as it stands");
-            return Err(CliError::new(text).hint(hint));
+            return Err(CliError::new(text).hints(hints_of_off(&server.name, reason)));
         }
         crate::print(&format!("MCP server '{shown}' is already {}.\n", to.word()))?;
         return Ok(0);
@@ -80,9 +80,12 @@ pub(super) fn run(args: &SwitchArgs, to: Switch, invocation: Invocation) -> Resu
         write(&loaded, &server.name, &target, to)?;
     }
     if to == Switch::On && args.scope == Some(Scope::Project) {
-        approve(&server.name, invocation)?;
+        approve(&server.name, invocation.clone())?;
     }
     crate::print(&format!("{} MCP server '{shown}'.\n", to.done()))?;
+    if to == Switch::On {
+        tell_still_off(&server.name, invocation)?;
+    }
     Ok(0)
 }
 
@@ -95,6 +98,21 @@ fn refuse_policy(server: &McpServerConfig) -> Result<(), CliError> {
     Err(CliError::new(printable(&text)).hint(printable(why)))
 }
 
+/// What turned the server off besides the key turns it off still.
+fn tell_still_off(name: &ServerName, invocation: Invocation) -> Result<(), CliError> {
+    let loaded = invocation.load()?;
+    let server = loaded.config.mcp_servers.get(name);
+    let Some(Enablement::Off(reason)) = server.map(|server| &server.enablement) else {
+        return Ok(());
+    };
+    let text = format!("warning: `{name}` is still off: {}", reason.why());
+    crate::say(&printable(&text))?;
+    for hint in hints_of_off(name, reason) {
+        crate::say(&printable(&format!("hint: {hint}")))?;
+    }
+    Ok(())
+}
+
 /// The file that has the server, of those that are ours to edit; else the user's.
 fn target(loaded: &Loaded, server: &McpServerConfig, scope: Option<Scope>) -> AbsPath {
     let name = server.name.as_str();
@@ -102,8 +120,19 @@ fn target(loaded: &Loaded, server: &McpServerConfig, scope: Option<Scope>) -> Ab
     match scope {
         Some(Scope::User) => loaded.home.config_file(),
         Some(Scope::Project) => project().unwrap_or_else(|| loaded.project.config_file()),
-        None => project().unwrap_or_else(|| loaded.home.config_file()),
+        None => project()
+            .or_else(|| profile_file_of(loaded, name).cloned())
+            .unwrap_or_else(|| loaded.home.config_file()),
     }
+}
+
+/// The file of the profile, when it says something about a server.
+fn profile_file_of<'l>(loaded: &'l Loaded, name: &str) -> Option<&'l AbsPath> {
+    let mut layers = loaded.layers.server_layers(name).into_iter();
+    layers.find_map(|source| match source {
+        LayerSource::Profile { file, .. } if *file != loaded.home.config_file() => Some(file),
+        _ => None,
+    })
 }
 
 fn enabled_places(loaded: &Loaded, server: &McpServerConfig) -> Vec<Origin> {
@@ -135,6 +164,34 @@ fn refuse_layer_above(
     }
 }
 
+/// Refuses to write the one key into a file that is read without what has the server: alone it would
+/// be a broken entry.
+fn refuse_empty_entry(
+    loaded: &Loaded,
+    server: &McpServerConfig,
+    target: &AbsPath,
+) -> Result<(), CliError> {
+    let layers = loaded.layers.server_layers(server.name.as_str());
+    let comes_with_target = |source: &&LayerSource| match source {
+        LayerSource::SessionFlags => false,
+        LayerSource::Profile { .. } => layer_of(loaded, target) == Some(*source),
+        LayerSource::System { .. }
+        | LayerSource::User { .. }
+        | LayerSource::Project { .. }
+        | LayerSource::ManagedHome { .. }
+        | LayerSource::ManagedMachine { .. }
+        | LayerSource::ManagedPreferences => true,
+    };
+    let (false, Some(source)) = (layers.iter().any(comes_with_target), layers.first()) else {
+        return Ok(());
+    };
+    let name = printable(server.name.as_str());
+    let text = format!(
+        "MCP server '{name}' is configured in {source} only; an entry in {target} would be incomplete."
+    );
+    Err(CliError::new(printable(&text)))
+}
+
 /// What the layers say, whatever else turned the server off.
 fn configured(loaded: &Loaded, server: &McpServerConfig) -> bool {
     let path = ["mcp_servers", server.name.as_str(), "enabled"];
@@ -142,9 +199,12 @@ fn configured(loaded: &Loaded, server: &McpServerConfig) -> bool {
 }
 
 fn write(loaded: &Loaded, name: &ServerName, target: &AbsPath, to: Switch) -> Result<(), CliError> {
-    let mut file = match *target == loaded.home.config_file() {
-        true => ConfigFile::open(&loaded.home)?,
-        false => open_project(loaded, target.clone())?,
+    let mut file = if *target == loaded.home.config_file() {
+        ConfigFile::open(&loaded.home)?
+    } else if profile_file_of(loaded, name.as_str()) == Some(target) {
+        ConfigFile::open_project(&loaded.home, target.clone(), None)?
+    } else {
+        open_project(loaded, target.clone())?
     };
     let path = ["mcp_servers", name.as_str(), "enabled"];
     let own = layer_of(loaded, target);
@@ -158,6 +218,10 @@ fn write(loaded: &Loaded, name: &ServerName, target: &AbsPath, to: Switch) -> Re
             Switch::On => None,
         },
     )?;
+    // What is left of an entry that was made for this one key.
+    if to == Switch::On && file.mcp_server_keys(name).is_empty() {
+        file.remove_mcp_server(name)?;
+    }
     file.save()?;
     Ok(())
 }

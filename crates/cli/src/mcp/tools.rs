@@ -65,7 +65,7 @@ struct ToolRow {
 pub(crate) async fn run(args: ToolsArgs, mut context: LiveContext<'_>) -> Result<u8, CliError> {
     let config = context.config;
     let servers = match &args.name {
-        Some(name) => vec![find_server(config, name)?.clone()],
+        Some(name) => vec![find_server(config, context.layers, name)?.clone()],
         None => config
             .mcp_servers
             .values()

@@ -78,6 +78,13 @@ fn a_server_of_a_lower_layer_gets_one_key_in_the_user_s_file() {
         (&states[0]["enabled"], &states[1]["enabled"]),
         (&false.into(), &true.into())
     );
+    // What was made for the one key is gone with it.
+    assert!(
+        !home.config().contains("mcp_servers.s"),
+        "{}",
+        home.config()
+    );
+    home.codex(["mcp", "disable", "s"]).run().success();
     // remove says where it is.
     assert_snapshot!(home.codex(["mcp", "remove", "s"]).run(), @"
     Removed global MCP server 's'.
@@ -98,6 +105,104 @@ fn a_server_of_a_lower_layer_gets_one_key_in_the_user_s_file() {
     note: 's' is still configured in /etc/codex/config.toml
     [exit 0]
     ");
+}
+
+#[test]
+fn a_server_of_a_profile_is_switched_in_the_profile_s_file() {
+    let home = TestHome::with_config(ONE);
+    let profile = home.codex_home().join("w.config.toml");
+    let text = "[mcp_servers.w]\ncommand = \"x\"\n";
+    std::fs::write(&profile, text).unwrap();
+    let run = |args: &[&str]| home.codex([&["mcp", "-p", "w"], args].concat()).run();
+    let said = || std::fs::read_to_string(&profile).unwrap();
+    assert_snapshot!(run(&["disable", "w"]), @"
+    Disabled MCP server 'w'.
+    [exit 0]
+    ");
+    assert_eq!(said(), format!("{text}enabled = false\n"));
+    run(&["enable", "w"]).success();
+    assert_eq!(said(), text);
+    assert_snapshot!(run(&["disable", "w", "--scope", "user"]), @"
+    [stderr]
+    Error: MCP server 'w' is configured in [CODEX_HOME]/w.config.toml only; an entry in [CODEX_HOME]/config.toml would be incomplete.
+    [exit 1]
+    ");
+    let typed = ["mcp", "-c", "mcp_servers.t.command=x", "disable", "t"];
+    assert_eq!(home.codex(typed).run().exit(), Some(1));
+    assert_eq!(home.config(), ONE);
+    assert_snapshot!(run(&["remove", "w"]), @"
+    [stderr]
+    Error: MCP server 'w' is configured in [CODEX_HOME]/w.config.toml, which this command does not change.
+    hint: `codex mcp disable w -p w` turns it off there; to remove it, edit [CODEX_HOME]/w.config.toml
+    [exit 1]
+    ");
+}
+
+#[test]
+fn a_server_that_is_not_approved_says_everywhere_how_it_is() {
+    let home = project(
+        "project_mcp_trust = \"entry\"\n",
+        "[mcp_servers.v]\ncommand = \"x\"\nenabled = false\n",
+    );
+    let hint = "hint: `codex mcp enable v --scope project` approves it as it stands";
+    assert_snapshot!(home.codex(["mcp", "enable", "v"]).run(), @"
+    Enabled MCP server 'v'.
+    [stderr]
+    warning: `v` is still off: not approved ([CWD]/.codex/config.toml)
+    hint: `codex mcp enable v --scope project` approves it as it stands
+    [exit 0]
+    ");
+    for verb in [
+        &["tools", "v"][..],
+        &["call", "v", "t"],
+        &["list"],
+        &["list", "--json"],
+    ] {
+        let output = home.codex([&["mcp"], verb].concat()).run();
+        assert!(output.stderr.contains(hint), "{output}");
+    }
+    let check = home.codex(["mcp", "check", "v"]).run();
+    assert!(check.to_string().contains(hint), "{check}");
+}
+
+#[test]
+fn a_server_of_a_folder_below_the_root_is_removed_where_it_is() {
+    let home = project("", "# shared\n");
+    let text = "[mcp_servers.subp]\ncommand = \"x\"\n";
+    let file = home.write_file("sub/.codex/config.toml", text);
+    let sub = home.cwd().join("sub");
+    let run = |args: &[&str]| {
+        let cd = ["-C", sub.to_str().unwrap(), "mcp"];
+        home.codex([&cd, args].concat()).run()
+    };
+    let got = run(&["get", "subp"]).success();
+    assert!(
+        got.stdout
+            .contains("remove: codex mcp remove subp --scope project"),
+        "{got}"
+    );
+    assert_snapshot!(run(&["remove", "subp", "--scope", "project"]), @"
+    Removed project MCP server 'subp'.
+    [exit 0]
+    ");
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "");
+    assert_eq!(project_file(&home), "# shared\n");
+}
+
+#[test]
+fn a_server_of_a_project_that_is_not_trusted_is_not_said_to_be_missing() {
+    let home = project("", "[mcp_servers.p]\ncommand = \"x\"\n");
+    home.write_config("");
+    for verb in ["get", "check", "tools", "enable", "disable"] {
+        let output = home.codex(["mcp", verb, "p"]).run();
+        let hint = "config.toml has one. To load project-local config";
+        assert!(output.stderr.contains(hint), "{verb}: {output}");
+        assert!(output.stderr.contains("codex exec --trust"), "{output}");
+    }
+    let call = home.codex(["mcp", "call", "p", "t"]).run();
+    assert!(call.stderr.contains("has one. To load"), "{call}");
+    let other = home.codex(["mcp", "get", "q"]).run();
+    assert!(!other.stderr.contains("has one"), "{other}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::super::ground::{self, Endpoint};
-use super::super::live::{LiveContext, LiveServers, hints_of_user_off};
+use super::super::live::{LiveContext, LiveServers, hints_of_off};
 use super::super::login::auth_of;
 use super::catalog;
 use super::report::{ServerReport, Status, Step, StepId};
@@ -131,10 +131,11 @@ impl Checker<'_, '_> {
             let summary = allowed.map(|by| format!("allowed {by}"));
             return Step::ok(id, summary.unwrap_or_else(|| "no restriction".to_owned()));
         };
-        let (why, hints) = match reason {
-            OffReason::User => (reason.why(), hints_of_user_off(&server.name)),
-            reason => (format!("disabled: {}", reason.why()), Vec::new()),
+        let why = match reason {
+            OffReason::User => reason.why(),
+            reason => format!("disabled: {}", reason.why()),
         };
+        let hints = hints_of_off(&server.name, reason);
         match self.is_named {
             false => Step {
                 summary: why,
