@@ -215,6 +215,11 @@ impl ConfigLayer {
         self.document.entry(path)?.node.as_str()
     }
 
+    /// Returns the switch that a key of this layer is.
+    pub fn bool_at(&self, path: &[&str]) -> Option<bool> {
+        self.document.entry(path)?.node.as_bool()
+    }
+
     /// Returns whether it says something about a server.
     pub fn has_mcp_servers(&self) -> bool {
         let servers = self.document.entry(&["mcp_servers"]);

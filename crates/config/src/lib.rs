@@ -20,6 +20,7 @@ mod features;
 mod json;
 mod layers;
 mod load;
+mod loosened;
 pub mod mask;
 mod mcp;
 mod merge;

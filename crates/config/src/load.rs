@@ -22,6 +22,7 @@ use crate::tree::{self, Node};
 use crate::{
     Config, ConfigError, Constrained, Constraint, Enablement, Feature, McpApprovals,
     McpServerConfig, Notice, OffReason, Project, ProjectMcpTrust, Requirements, Severity, convert,
+    loosened,
 };
 
 /// What follows from a fault in an optional setting.
@@ -105,6 +106,7 @@ pub fn load(request: &LoadRequest) -> Result<Loaded, ConfigError> {
             .iter()
             .map(|oddity| report::oddity(&layers, oddity)),
     );
+    notices.extend(loosened::notice(&layers));
     let mut merged = layers.merged().clone();
     let mut faults = Faults::new(&layers, request.strict);
     let mut unknown = Vec::new();

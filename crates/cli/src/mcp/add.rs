@@ -151,14 +151,20 @@ pub(super) fn run(mut args: AddArgs, invocation: Invocation) -> Result<u8, CliEr
     let old = file.mcp_server(&name).filter(|_| !args.replace);
     let mut server = McpServerConfig::new(name.clone(), transport);
     let mut notes = Vec::new();
-    if let Some(old) = old {
-        notes = existing::keep(&mut server, old, &file.mcp_server_keys(&name));
+    let old_keys = file.mcp_server_keys(&name);
+    if let Some(old) = old.clone() {
+        notes = existing::keep(&mut server, old, &old_keys);
     }
     apply_flags(&mut server, &args);
     if args.replace {
         file.empty_mcp_server(&name)?;
     }
     file.set_mcp_server(&server)?;
+    if let Some(old) = old {
+        let new_keys = file.mcp_server_keys(&name);
+        let (old, new) = ((&old, &*old_keys), (&server, &*new_keys));
+        notes.extend(existing::dropped(old, new));
+    }
     let saved = file.save()?;
 
     let word = args.scope.word();

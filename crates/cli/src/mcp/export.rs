@@ -54,8 +54,8 @@ pub(super) fn run(args: &ExportArgs, invocation: Invocation) -> Result<u8, CliEr
     let servers: Vec<&McpServerConfig> = match args.name.is_empty() {
         true => config.mcp_servers.values().collect(),
         false => {
-            let find = |name| live::find_server(config, &loaded.layers, name);
-            let found = args.name.iter().map(|name| find(name));
+            let names = args.name.iter();
+            let found = names.map(|name| live::find_server(config, &loaded.layers, name));
             found.collect::<Result<_, _>>()?
         }
     };

@@ -9,7 +9,7 @@ mod source;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use codex_config::{ConfigFile, McpServerConfig, McpTransport};
+use codex_config::{ConfigFile, Enablement, McpServerConfig, McpTransport, OffReason};
 use codex_host::Env;
 use codex_protocol::ServerName;
 use codex_runtime::Invocation;
@@ -154,6 +154,15 @@ pub(super) fn run(args: &ImportArgs, invocation: Invocation) -> Result<u8, CliEr
         dry_run: args.dry_run,
     };
     let code = report.print(args.json, &loaded.env)?;
+    for imported in report.outcomes.iter().filter_map(Outcome::imported) {
+        let mut server = imported.server.clone();
+        let policy = loaded.config.requirements.mcp();
+        policy.apply_to(&mut server, &loaded.env);
+        if let Enablement::Off(reason @ OffReason::Requirements { .. }) = &server.enablement {
+            let text = format!("warning: `{}` is disabled: {}", server.name, reason.why());
+            crate::say(&printable(&text))?;
+        }
+    }
     if let Some(layer) = scope::unused(&loaded, &args.scope.file(&loaded)) {
         for line in scope::why_unused(layer) {
             crate::say(&line)?;

@@ -65,6 +65,12 @@ pub(super) async fn run(
                 "note: '{name}' is still configured in {source}"
             )?;
         }
+        if is_on_again(&name, loaded, &others) {
+            writeln!(
+                context.err,
+                "note: '{name}' is on again: the removed entry had turned it off; `codex mcp disable {name}` turns it off"
+            )?;
+        }
         if others.is_empty() {
             forget_pins(&name, &mut context)?;
         }
@@ -102,6 +108,18 @@ pub(super) async fn run(
         writeln!(context.err, "hint: did you mean `{near}`?")?;
     }
     Ok(0)
+}
+
+/// Returns whether a server that was off runs with the layers that are left.
+fn is_on_again(name: &ServerName, loaded: &Loaded, others: &[&LayerSource]) -> bool {
+    let merged = loaded.config.mcp_servers.get(name);
+    let was_off =
+        merged.is_some_and(|server| matches!(server.enablement, Enablement::Off(OffReason::User)));
+    let path = ["mcp_servers", name.as_str(), "enabled"];
+    let left = loaded.layers.layers().iter().rev();
+    let mut left = left.filter(|layer| others.contains(&&layer.source));
+    let is_off = left.find_map(|layer| layer.bool_at(&path)) == Some(false);
+    was_off && !others.is_empty() && !is_off
 }
 
 /// Returns whether another layer has the server at the same address, so that its login stays of use.

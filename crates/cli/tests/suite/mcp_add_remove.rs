@@ -158,6 +158,7 @@ fn a_name_that_exists_keeps_what_does_not_say_how_it_is_started() {
           user ([CODEX_HOME]/config.toml:7:1): `mcp_servers.foo.future_key` is ignored.
         note: replaced how `foo` is started; kept tool_timeout_sec, future_key (use --replace for an empty start)
         note: dropped the approval of `drop`: it was given to another command or address
+        note: dropped env
         [exit 0]
         ");
     assert_snapshot!(home.config(), @r#"
@@ -253,6 +254,20 @@ fn replace_begins_with_an_empty_entry() {
 }
 
 #[test]
+fn what_is_dropped_is_named_and_no_value_of_it() {
+    let home = TestHome::with_config(
+        "[mcp_servers.foo]\ncommand = \"old\"\nargs = [\"hush\"]\nenv_vars = [\"V\"]\ncwd = \"/\"\nenv = { A = \"hush\", B = \"hush\" }\n",
+    );
+    assert_snapshot!(add(&home, &["foo", "--env", "B=new", "--", "prog"]), @"
+        Added global MCP server 'foo'.
+        [stderr]
+        note: replaced how `foo` is started
+        note: dropped args, env_vars, cwd, env.A
+        [exit 0]
+        ");
+}
+
+#[test]
 fn another_transport_takes_the_keys_of_the_old_one_away() {
     let home = TestHome::with_config(
         "[mcp_servers.foo]\ncommand = \"old\"\ninherit_env = true\nrequired = true\n",
@@ -261,6 +276,7 @@ fn another_transport_takes_the_keys_of_the_old_one_away() {
         Added global MCP server 'foo'.
         [stderr]
         note: replaced how `foo` is started; kept required (use --replace for an empty start)
+        note: dropped inherit_env
         [exit 0]
         ");
     assert_eq!(

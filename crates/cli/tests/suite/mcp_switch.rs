@@ -85,11 +85,12 @@ fn a_server_of_a_lower_layer_gets_one_key_in_the_user_s_file() {
         home.config()
     );
     home.codex(["mcp", "disable", "s"]).run().success();
-    // remove says where it is.
+    // remove says where it is, and that it runs again.
     assert_snapshot!(home.codex(["mcp", "remove", "s"]).run(), @"
     Removed global MCP server 's'.
     [stderr]
     note: 's' is still configured in /etc/codex/config.toml
+    note: 's' is on again: the removed entry had turned it off; `codex mcp disable s` turns it off
     [exit 0]
     ");
     assert_snapshot!(home.codex(["mcp", "remove", "s"]).run(), @"

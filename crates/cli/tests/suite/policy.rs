@@ -306,6 +306,11 @@ fn nothing_that_edits_turns_a_refused_server_on() {
     warning: `evil` is disabled: requirements (/etc/codex/requirements.toml)
     [exit 0]
     ");
+    let theirs =
+        r#"{"mcpServers": {"evil2": {"command": "PROGRAM"}, "docs": {"command": "docs-mcp"}}}"#;
+    guarded.home.write_file("theirs.json", guarded.fill(theirs));
+    let imported = guarded.run(&["mcp", "import", "theirs.json", "--dry-run"]);
+    assert_snapshot!(imported.filtered_stderr(), @"warning: `evil2` is disabled: requirements (/etc/codex/requirements.toml): its name is not listed");
     let config = guarded.home.config();
     let enabled = guarded.run(&["mcp", "enable", "evil"]);
     assert_snapshot!(enabled, @"

@@ -1,7 +1,9 @@
 //! What an entry keeps when `add` names it again.
 
-use codex_config::{McpServerConfig, McpTransport, ToolSettings};
+use codex_config::{HttpTransport, McpServerConfig, McpTransport, StdioTransport, ToolSettings};
 use codex_protocol::ToolApprovalMode;
+
+use crate::mask::printable;
 
 /// Keys that say how a server is reached; `add` replaces them as a whole.
 const ENDPOINT_KEYS: &[&str] = &[
@@ -19,6 +21,9 @@ const ENDPOINT_KEYS: &[&str] = &[
     "oauth",
     "oauth_resource",
 ];
+
+/// Keys of one transport that stay with it.
+const PEER_KEYS: &[&str] = &["inherit_env", "sandbox", "http"];
 
 /// Gives the new server everything of the old one but its endpoint; returns what there is to say.
 pub(super) fn keep(
@@ -40,7 +45,7 @@ pub(super) fn keep(
 
     let own_kind = std::mem::discriminant(&new.transport) == std::mem::discriminant(&old.transport);
     let is_kept = |key: &&String| {
-        let of_other_kind = matches!(key.as_str(), "inherit_env" | "sandbox" | "http") && !own_kind;
+        let of_other_kind = PEER_KEYS.contains(&key.as_str()) && !own_kind;
         let gone = match key.as_str() {
             "default_tools_approval_mode" => new.default_tools_approval_mode.is_none(),
             "tools" => new
@@ -70,6 +75,58 @@ pub(super) fn keep(
         ));
     }
     notes
+}
+
+/// Names what was said about the old command or address and is gone, each side a server with the keys of
+/// its entry; no values.
+pub(super) fn dropped(
+    old: (&McpServerConfig, &[String]),
+    new: (&McpServerConfig, &[String]),
+) -> Option<String> {
+    let ((old, old_keys), (new, new_keys)) = (old, new);
+    let is_dropped = |key: &&String| {
+        let key = key.as_str();
+        let is_of_endpoint = ENDPOINT_KEYS.contains(&key) || PEER_KEYS.contains(&key);
+        let is_replaced = matches!(key, "command" | "url");
+        is_of_endpoint && !is_replaced && !new_keys.iter().any(|other| other == key)
+    };
+    let mut names: Vec<String> = old_keys.iter().filter(is_dropped).cloned().collect();
+    let is_left = |table: &str| new_keys.iter().any(|key| key == table);
+    for (table, old, new) in tables(&old.transport, &new.transport) {
+        let gone = old.into_iter().filter(|name| !new.contains(name));
+        names.extend(
+            gone.filter(|_| is_left(table))
+                .map(|name| format!("{table}.{name}")),
+        );
+    }
+    let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+    (!names.is_empty()).then(|| format!("note: dropped {}", names.join(", ")))
+}
+
+/// The tables of variables and headers that both have, with the names in them.
+fn tables<'t>(
+    old: &'t McpTransport,
+    new: &'t McpTransport,
+) -> Vec<(&'static str, Vec<&'t str>, Vec<&'t str>)> {
+    match (old, new) {
+        (McpTransport::Stdio(old), McpTransport::Stdio(new)) => {
+            let names = |stdio: &'t StdioTransport| stdio.env.keys().map(String::as_str).collect();
+            vec![("env", names(old), names(new))]
+        }
+        (McpTransport::StreamableHttp(old), McpTransport::StreamableHttp(new)) => {
+            let fixed =
+                |http: &'t HttpTransport| http.http_headers.keys().map(String::as_str).collect();
+            let read = |http: &'t HttpTransport| {
+                http.env_http_headers.keys().map(String::as_str).collect()
+            };
+            vec![
+                ("http_headers", fixed(old), fixed(new)),
+                ("env_http_headers", read(old), read(new)),
+            ]
+        }
+        (McpTransport::Stdio(_), McpTransport::StreamableHttp(_))
+        | (McpTransport::StreamableHttp(_), McpTransport::Stdio(_)) => Vec::new(),
+    }
 }
 
 /// A broken entry that is made whole again is on, unless its user had turned it off.

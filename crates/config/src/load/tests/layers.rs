@@ -905,3 +905,49 @@ fn features_beat_old_keys_of_their_own_group_of_layers() {
     assert!(image(&alias));
     assert!(!image(&alias.flag("features.view_image=false")));
 }
+
+/// A project may, but not without a word.
+#[test]
+fn what_a_project_loosens_is_told_with_both_values() {
+    let said = |user: &str, project: &str, flag: Option<&str>| {
+        let machine = Machine::new()
+            .file("home/config.toml", &format!("{user}{TRUSTED}"))
+            .file("project/.codex/config.toml", project);
+        let machine = match flag {
+            Some(flag) => machine.flag(flag),
+            None => machine,
+        };
+        machine.said()
+    };
+    let wide = "sandbox_mode = \"danger-full-access\"\napproval_policy = \"never\"\n\
+                [sandbox_workspace_write]\nwritable_roots = [\"/a\", \"/b\"]\nnetwork_access = true\n";
+    assert_snapshot!(said("", wide, None), @r#"
+    warning: The project loosens what holds without it:
+      /project/.codex/config.toml:1:1: `sandbox_mode` is "danger-full-access" instead of "read-only", the default
+      /project/.codex/config.toml:2:1: `approval_policy` is "never" instead of "on-request", the default
+      /project/.codex/config.toml:4:1: `writable_roots` has `/a`, `/b` besides none
+      /project/.codex/config.toml:5:1: `network_access` is true instead of false
+    "#);
+    let user = "sandbox_mode = \"workspace-write\"\napproval_policy = \"untrusted\"\n\
+                sandbox_workspace_write.writable_roots = [\"/a\"]\n";
+    assert_snapshot!(said(user, wide, None), @r#"
+    warning: The project loosens what holds without it:
+      /project/.codex/config.toml:1:1: `sandbox_mode` is "danger-full-access" instead of "workspace-write"
+      /project/.codex/config.toml:2:1: `approval_policy` is "never" instead of "untrusted"
+      /project/.codex/config.toml:4:1: `writable_roots` has `/b` besides `/a`
+      /project/.codex/config.toml:5:1: `network_access` is true instead of false
+    "#);
+    assert_eq!(
+        said(
+            wide,
+            "sandbox_mode = \"read-only\"\napproval_policy = \"untrusted\"\n",
+            None
+        ),
+        ""
+    );
+    assert_eq!(said(wide, "", None), "");
+    assert_eq!(said(user, user, None), "");
+    // What was typed for this run holds, and nobody loosened that.
+    let sandbox = "sandbox_mode = \"workspace-write\"\n";
+    assert_eq!(said("", sandbox, Some("sandbox_mode=read-only")), "");
+}
