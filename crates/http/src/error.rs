@@ -33,6 +33,10 @@ pub enum HttpErrorKind {
     ConnectTimeout,
     /// The TLS handshake failed, the certificate for instance, or the CA roots did not load.
     Tls,
+    /// The server's certificate is for another host.
+    TlsName,
+    /// The server's certificate is none to use, whoever is trusted: too old, or that of a CA.
+    TlsCertificate,
     /// What listens on an https address does not speak TLS.
     NotTls,
     /// What listens on an https address hung up in the handshake; it may not speak TLS either.
@@ -47,6 +51,8 @@ pub enum HttpErrorKind {
     Reset,
     /// What came is not HTTP, or broke its rules.
     Protocol,
+    /// What came from an http address is not HTTP; it may be TLS.
+    NotHttp,
     /// The body is larger than its limit.
     BodyTooLarge,
     /// A redirect led to another origin, nowhere, or too far.
@@ -68,12 +74,12 @@ impl HttpErrorKind {
             Self::Refused => "refused",
             Self::Unreachable => "unreachable",
             Self::ConnectTimeout => "connect_timeout",
-            Self::Tls | Self::NotTls | Self::TlsCut => "tls",
+            Self::Tls | Self::TlsName | Self::TlsCertificate | Self::NotTls | Self::TlsCut => "tls",
             Self::Proxy => "proxy",
             Self::HeadersTimeout => "headers_timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::Reset => "reset",
-            Self::Protocol => "protocol",
+            Self::Protocol | Self::NotHttp => "protocol",
             Self::BodyTooLarge => "body_too_large",
             Self::Redirect => "redirect",
             Self::NotJson => "not_json",
@@ -86,8 +92,15 @@ impl HttpErrorKind {
         match self {
             Self::Dns => vec!["check the host name in the URL"],
             Self::Refused => vec!["check that the server runs and that the port is right"],
-            Self::Tls => vec!["a CA of your own goes into a PEM file that SSL_CERT_FILE names"],
+            Self::Tls => vec![
+                "a CA of your own goes into a PEM file that `http.ca_file` of the MCP server or SSL_CERT_FILE names",
+            ],
+            Self::TlsName => vec!["write the host in the URL as the certificate names it"],
+            Self::TlsCertificate => {
+                vec!["the server needs another certificate, of its own and not expired"]
+            }
             Self::NotTls | Self::TlsCut => vec!["use http:// if a server without TLS is meant"],
+            Self::NotHttp => vec!["use https:// if the server speaks TLS"],
             _ => Vec::new(),
         }
     }
@@ -129,13 +142,17 @@ impl HttpError {
             Kind::Dns | Kind::Refused | Kind::Unreachable | Kind::ConnectTimeout | Kind::TlsCut => {
                 Retry::Safe
             }
-            Kind::HeadersTimeout | Kind::IdleTimeout | Kind::Reset | Kind::Protocol => {
-                Retry::IfIdempotent
-            }
+            Kind::HeadersTimeout
+            | Kind::IdleTimeout
+            | Kind::Reset
+            | Kind::Protocol
+            | Kind::NotHttp => Retry::IfIdempotent,
             Kind::BadUrl
             | Kind::BadRequest
             | Kind::AddressForbidden
             | Kind::Tls
+            | Kind::TlsName
+            | Kind::TlsCertificate
             | Kind::NotTls
             | Kind::Proxy
             | Kind::BodyTooLarge
@@ -151,7 +168,12 @@ impl HttpError {
 
         let is_later = matches!(
             self.kind,
-            Kind::Tls | Kind::NotTls | Kind::Proxy | Kind::AddressForbidden
+            Kind::Tls
+                | Kind::TlsName
+                | Kind::TlsCertificate
+                | Kind::NotTls
+                | Kind::Proxy
+                | Kind::AddressForbidden
         );
         self.retry() == Retry::Safe || is_later
     }
@@ -229,8 +251,7 @@ impl HttpError {
             return match cause.kind {
                 CauseKind::Dns => Self::unreachable(Kind::Dns, url, cause.text),
                 CauseKind::Forbidden => Self::unreachable(Kind::AddressForbidden, url, cause.text),
-                CauseKind::Tls => Self::unreachable(Kind::Tls, url, cause.text),
-                CauseKind::NotTls => Self::unreachable(Kind::NotTls, url, NO_TLS),
+                CauseKind::Tls(kind) => Self::unreachable(kind, url, cause.text),
                 CauseKind::Io(io::ErrorKind::UnexpectedEof) if url.scheme() == "https" => {
                     Self::unreachable(Kind::TlsCut, url, TLS_CUT)
                 }
@@ -246,11 +267,15 @@ impl HttpError {
         }
         match cause.kind {
             // In TLS 1.3 a server refuses our certificate after the handshake is done for us.
-            CauseKind::Tls | CauseKind::NotTls => Self::unreachable(Kind::Tls, url, cause.text),
+            CauseKind::Tls(_) => Self::unreachable(Kind::Tls, url, cause.text),
             CauseKind::Parse => {
+                let kind = match url.scheme() {
+                    "http" => Kind::NotHttp,
+                    _ => Kind::Protocol,
+                };
                 let url = shown_url(url);
                 let message = format!("`{url}` did not answer in HTTP: {}", cause.text);
-                Self::new(Kind::Protocol, message)
+                Self::new(kind, message)
             }
             _ => {
                 let origin = shown_origin(url);
@@ -270,8 +295,7 @@ struct Cause {
 enum CauseKind {
     Dns,
     Forbidden,
-    Tls,
-    NotTls,
+    Tls(HttpErrorKind),
     Io(io::ErrorKind),
     Parse,
     Other,
@@ -293,13 +317,9 @@ impl Cause {
                     text = plain_io_text(io_error);
                 }
             } else if let Some(tls_error) = error.downcast_ref::<rustls::Error>() {
-                kind = match tls_error {
-                    rustls::Error::InvalidMessage(_) => CauseKind::NotTls,
-                    _ => CauseKind::Tls,
-                };
-                if let Some(plain) = plain_tls_text(tls_error) {
-                    text = plain.to_owned();
-                }
+                let fault = tls_fault(tls_error);
+                (kind, text) = (CauseKind::Tls(fault.0), fault.1);
+                next = None;
             } else if error.is::<NameNotFound>() {
                 kind = CauseKind::Dns;
                 next = None;
@@ -317,10 +337,40 @@ impl Cause {
 }
 
 /// Why an https address cannot be reached that belongs to a plain http server.
-pub(crate) const NO_TLS: &str = "the server does not speak TLS there";
+const NO_TLS: &str = "the server does not speak TLS there";
 
 /// The same of a server that hangs up on what is no HTTP to it.
 pub(crate) const TLS_CUT: &str = "the server closed the connection in the TLS handshake";
+
+/// Says what kind of trouble with TLS it is, and what it is.
+pub(crate) fn tls_fault(error: &rustls::Error) -> (HttpErrorKind, String) {
+    use rustls::CertificateError as Bad;
+
+    let kind = match error {
+        rustls::Error::InvalidMessage(_) => HttpErrorKind::NotTls,
+        rustls::Error::InvalidCertificate(why) => match why {
+            Bad::NotValidForName | Bad::NotValidForNameContext { .. } => HttpErrorKind::TlsName,
+            Bad::Expired
+            | Bad::ExpiredContext { .. }
+            | Bad::NotValidYet
+            | Bad::NotValidYetContext { .. } => HttpErrorKind::TlsCertificate,
+            // The verifier's own words, which rustls does not know.
+            Bad::Other(other) => {
+                let words = other.to_string();
+                let why = match words.as_str() {
+                    "CaUsedAsEndEntity" => "it is the certificate of a CA, not of a server",
+                    other => other,
+                };
+                let text = format!("the server's certificate cannot be used: {why}");
+                return (HttpErrorKind::TlsCertificate, text);
+            }
+            _ => HttpErrorKind::Tls,
+        },
+        _ => HttpErrorKind::Tls,
+    };
+    let text = plain_tls_text(error).map_or_else(|| error.to_string(), str::to_owned);
+    (kind, text)
+}
 
 /// Says in words of users what TLS says in its own.
 fn plain_tls_text(error: &rustls::Error) -> Option<&'static str> {

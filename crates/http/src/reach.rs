@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use crate::client::HttpSettings;
-use crate::error::{HttpError, HttpErrorKind, NO_TLS, TLS_CUT};
+use crate::error::{HttpError, HttpErrorKind, TLS_CUT, tls_fault};
 use crate::peer::Peer;
 use crate::proxy::Proxies;
 use crate::{dns, tls};
@@ -106,10 +106,10 @@ impl Way<'_> {
         let connector = TlsConnector::from(Arc::new(config));
         let stream = connector.connect(name, stream).await;
         let stream = stream.map_err(|error| match tls_error(&error) {
-            Some(rustls::Error::InvalidMessage(_)) => {
-                HttpError::unreachable(HttpErrorKind::NotTls, url, NO_TLS)
+            Some(inner) => {
+                let (kind, why) = tls_fault(inner);
+                HttpError::unreachable(kind, url, why)
             }
-            Some(inner) => failed(inner.to_string()),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
                 HttpError::unreachable(HttpErrorKind::TlsCut, url, TLS_CUT)
             }

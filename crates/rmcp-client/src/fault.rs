@@ -62,6 +62,7 @@ impl HttpFault {
                     | HttpErrorKind::IdleTimeout
                     | HttpErrorKind::Reset
                     | HttpErrorKind::Protocol
+                    | HttpErrorKind::NotHttp
                     | HttpErrorKind::BodyTooLarge
                     | HttpErrorKind::EventTooLarge
             ),

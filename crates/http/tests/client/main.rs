@@ -146,7 +146,16 @@ async fn a_connection_that_closes_without_an_answer_is_a_reset() {
 async fn what_is_not_http_is_told_apart() {
     let server = Server::start([Answer::Close(b"SSH-2.0-hello\r\n\r\n".to_vec())]).await;
     let error = send(server.get("/")).await.unwrap_err();
-    assert_eq!(error.kind(), HttpErrorKind::Protocol, "{error}");
+    assert_eq!(error.kind(), HttpErrorKind::NotHttp, "{error}");
+    assert_eq!(error.hints(), ["use https:// if the server speaks TLS"]);
+}
+
+#[tokio::test]
+async fn an_http_address_of_a_server_with_tls_is_told_as_such() {
+    let directory = tempfile::tempdir().unwrap();
+    let (server, _) = tls_server(directory.path()).await;
+    let error = send(server.get("/")).await.unwrap_err();
+    assert_eq!(error.kind(), HttpErrorKind::NotHttp, "{error}");
 }
 
 #[tokio::test]
@@ -432,7 +441,17 @@ async fn a_proxy_that_is_not_there_is_named() {
 
 /// A TLS server for `localhost` and the file with its certificate.
 async fn tls_server(directory: &std::path::Path) -> (Server, String) {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+    tls_server_with(directory, parameters).await
+}
+
+async fn tls_server_with(
+    directory: &std::path::Path,
+    parameters: rcgen::CertificateParams,
+) -> (Server, String) {
+    let signing_key = rcgen::KeyPair::generate().unwrap();
+    let cert = parameters.self_signed(&signing_key).unwrap();
+    let made = rcgen::CertifiedKey { cert, signing_key };
     let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
     let provider = tokio_rustls::rustls::crypto::ring::default_provider();
     let config = ServerConfig::builder_with_provider(Arc::new(provider))
@@ -467,6 +486,38 @@ async fn only_trusted_certificates_are_accepted() {
     let trusting = client(&[("SSL_CERT_FILE", &file)]);
     let answer = limited(trusting.send(request)).await.unwrap();
     assert_eq!(text(answer).await.unwrap(), "safe");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_certificate_is_told_in_words_with_its_own_hint() {
+    let names = |name: &str| rcgen::CertificateParams::new([name.to_owned()]).unwrap();
+    let mut ca = names("localhost");
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let mut old = names("localhost");
+    old.not_after = rcgen::date_time_ymd(2000, 1, 1);
+    let other = names("other.example.com");
+    let rows = [
+        (
+            ca,
+            HttpErrorKind::TlsCertificate,
+            "it is the certificate of a CA, not of a server",
+        ),
+        (old, HttpErrorKind::TlsCertificate, "expired"),
+        (other, HttpErrorKind::TlsName, "not valid for name"),
+    ];
+    for (parameters, kind, words) in rows {
+        let directory = tempfile::tempdir().unwrap();
+        let (server, file) = tls_server_with(directory.path(), parameters).await;
+        let url = format!("https://localhost:{}/", server.port);
+        let trusting = client(&[("SSL_CERT_FILE", &file)]);
+        let sent = trusting.send(Request::get(url.parse().unwrap()));
+        let error = limited(sent).await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        assert_ne!(error.hints(), HttpErrorKind::Tls.hints());
+    }
+    let hint = HttpErrorKind::Tls.hints().concat();
+    assert!(hint.contains("`http.ca_file`"), "{hint}");
 }
 
 #[tokio::test]

@@ -290,7 +290,8 @@ fn unanswered(error: &HttpError) -> Failure {
         | HttpErrorKind::TlsCut
         | HttpErrorKind::Proxy
         | HttpErrorKind::Reset
-        | HttpErrorKind::Protocol => Fault::Unreachable,
+        | HttpErrorKind::Protocol
+        | HttpErrorKind::NotHttp => Fault::Unreachable,
         HttpErrorKind::ConnectTimeout | HttpErrorKind::HeadersTimeout => Fault::Slow,
         // Certificates, addresses, foreign redirects: the next try would end the same way.
         _ => Fault::Permanent,
