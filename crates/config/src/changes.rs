@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use codex_protocol::ServerName;
 
 use crate::tree::Node;
-use crate::{Config, LayerStack, McpServerConfig, report};
+use crate::{Config, Feature, LayerStack, McpServerConfig, McpTransport, report};
 
 /// What became of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +33,11 @@ impl ConfigChanges {
     /// Compares a configuration and its layers with newer ones.
     pub fn between(old: (&Config, &LayerStack), new: (&Config, &LayerStack)) -> Self {
         let mut changes = Self::default();
+        let around = Around::of(old.0, new.0);
         let names = old.0.mcp_servers.keys().chain(new.0.mcp_servers.keys());
         for name in names {
             let (before, after) = (old.0.mcp_servers.get(name), new.0.mcp_servers.get(name));
-            if let Some(change) = server(before, after) {
+            if let Some(change) = server(before, after, &around) {
                 changes.servers.insert(name.clone(), change);
             }
         }
@@ -55,9 +56,38 @@ impl ConfigChanges {
     }
 }
 
+/// What changed outside of the entries and is about their servers all the same.
+struct Around {
+    /// Where logins are and what they need.
+    logins: bool,
+    /// Which era of the protocol is tried first; HTTP servers negotiate.
+    era: bool,
+    /// Whether the tools of a server may change while it runs.
+    lists: bool,
+}
+
+impl Around {
+    fn of(old: &Config, new: &Config) -> Self {
+        let is_switched = |feature| old.features.enabled(feature) != new.features.enabled(feature);
+        Self {
+            logins: old.mcp_oauth != new.mcp_oauth,
+            era: is_switched(Feature::Mcp20260728),
+            lists: is_switched(Feature::McpToolListChanged),
+        }
+    }
+
+    fn needs_connecting(&self, server: &McpServerConfig) -> bool {
+        match server.transport {
+            McpTransport::Stdio(_) => self.era,
+            McpTransport::StreamableHttp(_) => self.logins,
+        }
+    }
+}
+
 fn server(
     before: Option<&McpServerConfig>,
     after: Option<&McpServerConfig>,
+    around: &Around,
 ) -> Option<ServerChange> {
     let runs = |server: &&McpServerConfig| server.is_enabled();
     match (before.filter(runs), after.filter(runs)) {
@@ -66,10 +96,11 @@ fn server(
         (Some(_), None) => Some(ServerChange::Removed),
         (Some(before), Some(after)) => {
             let endpoint = |server: &McpServerConfig| (server.transport.clone(), server.expand_env);
-            if endpoint(before) != endpoint(after) {
+            if endpoint(before) != endpoint(after) || around.needs_connecting(after) {
                 return Some(ServerChange::Endpoint);
             }
-            (without_places(before) != without_places(after)).then_some(ServerChange::Settings)
+            let is_other = around.lists || without_places(before) != without_places(after);
+            is_other.then_some(ServerChange::Settings)
         }
     }
 }
@@ -161,6 +192,28 @@ mod tests {
                 &servers.replace("http://h/\"", "http://h/\"\nenabled = false")
             ),
             "t Removed"
+        );
+    }
+
+    #[test]
+    fn what_is_said_outside_of_the_entries_reaches_the_servers_that_it_is_about() {
+        let old = "[features]\nmcp_2026_07_28 = false\nmcp_tool_list_changed = true\n[mcp_servers.s]\ncommand = \"x\"\n[mcp_servers.t]\nurl = \"http://h/\"\n[mcp_servers.off]\ncommand = \"x\"\nenabled = false\n";
+        assert_eq!(
+            between(old, &old.replace("28 = false", "28 = true")),
+            "s Endpoint, features.mcp_2026_07_28"
+        );
+        assert_eq!(
+            between(old, &old.replace("changed = true", "changed = false")),
+            "s Settings, t Settings, features.mcp_tool_list_changed"
+        );
+        let login = "[mcp_enterprise_managed_auth.idp]\nissuer = \"https://i\"\nclient_id = \"c\"\nid_token_file = \"f\"\n";
+        assert_eq!(
+            between(old, &format!("{old}{login}")),
+            "t Endpoint, mcp_enterprise_managed_auth"
+        );
+        assert_eq!(
+            between(old, &format!("mcp_oauth_callback_port = 1234\n{old}")),
+            "t Endpoint, mcp_oauth_callback_port"
         );
     }
 }

@@ -1,13 +1,11 @@
 //! The MCP servers of a program that runs for long: connected once, kept, and kept in step with the
 //! configuration.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use codex_config::{ConfigChanges, McpTransport, ServerChange};
+use codex_config::ConfigChanges;
 use codex_http::HttpClient;
-use codex_mcp::{ElicitationPolicy, McpAuth, McpHandle, McpManager, McpNotice, McpSettings};
-use codex_protocol::ServerName;
+use codex_mcp::{ElicitationPolicy, McpAuth, McpHandle, McpManager, McpNotice};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,9 +14,6 @@ use crate::Loaded;
 
 /// Notices that may wait for their reader.
 const NOTICES: usize = 64;
-
-/// Settings outside of a server's entry that decide how it is reached.
-const OF_ALL_HTTP_SERVERS: &str = "mcp_oauth_";
 
 /// The running servers of a configuration.
 #[derive(Debug)]
@@ -75,8 +70,7 @@ impl Servers {
         self.auth = new.mcp_auth(self.http.clone());
         let (elicitation, http) = (self.elicitation.clone(), self.http.clone());
         let settings = new.mcp_settings(elicitation, http, self.auth.clone());
-        let servers = changes_of(&settings, changes);
-        self.handle.apply(settings, servers).await;
+        self.handle.apply(settings, changes.servers.clone()).await;
     }
 
     /// Ends them; none is alive after `limit`.
@@ -86,26 +80,4 @@ impl Servers {
         self.tasks.close();
         let _ = tokio::time::timeout(limit, self.tasks.wait()).await;
     }
-}
-
-/// Says what becomes of each server: its own change, or that of a setting behind its login.
-pub(crate) fn changes_of(
-    settings: &McpSettings,
-    changes: &ConfigChanges,
-) -> BTreeMap<ServerName, ServerChange> {
-    let mut servers = changes.servers.clone();
-    let is_login = |key: &String| key.starts_with(OF_ALL_HTTP_SERVERS);
-    if changes.keys.iter().any(is_login) {
-        let enabled = settings
-            .servers
-            .values()
-            .filter(|server| server.is_enabled());
-        for server in enabled {
-            if let McpTransport::StreamableHttp(_) = server.transport {
-                let name = server.name.clone();
-                servers.entry(name).or_insert(ServerChange::Endpoint);
-            }
-        }
-    }
-    servers
 }

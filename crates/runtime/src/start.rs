@@ -18,7 +18,7 @@ use codex_model::{
 use codex_protocol::{AskForApproval, SandboxMode, SandboxPolicy, TurnError};
 
 use crate::provider::{self, ChosenProvider, ProviderError};
-use crate::{Loaded, identity, redaction, servers};
+use crate::{Loaded, identity, redaction};
 
 /// What a frontend decides about a thread; the rest comes from the configuration.
 #[derive(Debug, Clone, Default)]
@@ -381,7 +381,7 @@ impl Session {
         self.auth = new.mcp_auth(self.http.clone());
         let (elicitation, http) = (self.elicitation.clone(), self.http.clone());
         let settings = new.mcp_settings(elicitation, http, self.auth.clone());
-        let changes = servers::changes_of(&settings, changes);
+        let changes = changes.servers.clone();
         self.thread.apply_servers(settings, changes).await;
     }
 
