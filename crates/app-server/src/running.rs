@@ -14,7 +14,7 @@ use codex_protocol::ServerName;
 use codex_runtime::{Loaded, Servers};
 use tokio::sync::mpsc;
 
-use crate::status::{Question, short};
+use crate::status::{Question, reason};
 
 /// Why a server that asks the user gets no answer.
 const NOBODY: &str = "no thread is there to ask in";
@@ -96,7 +96,7 @@ impl Startups {
         self.told.retain(|name, _| is_there(name));
         let mut told = Vec::new();
         for ServerStatus { server, state, .. } in statuses {
-            let Some((now, error)) = startup(server, state) else {
+            let Some(now) = startup(state) else {
                 self.told.remove(server);
                 continue;
             };
@@ -106,9 +106,9 @@ impl Startups {
             }
             // A start that was over before anybody looked began all the same.
             if now != McpStartupStatus::Starting && before != Some(McpStartupStatus::Starting) {
-                told.push(self.updated(server, McpStartupStatus::Starting, None));
+                told.push(self.updated(server, &ServerState::Starting, McpStartupStatus::Starting));
             }
-            told.push(self.updated(server, now, error));
+            told.push(self.updated(server, state, now));
         }
         told
     }
@@ -125,31 +125,33 @@ impl Startups {
     fn updated(
         &self,
         server: &ServerName,
+        state: &ServerState,
         status: McpStartupStatus,
-        error: Option<String>,
     ) -> ServerNotification {
+        let has_failed = status == McpStartupStatus::Failed;
+        let wants_again = match state {
+            ServerState::Failed(failure) => failure.wants_login_again(),
+            _ => false,
+        };
         ServerNotification::McpServerStartupStatusUpdated(McpServerStartupStatusUpdated {
             thread_id: self.thread_id.clone(),
             name: server.to_string(),
             status,
-            error,
-            failure_reason: None,
+            error: reason(server, state).filter(|_| has_failed),
+            failure_reason: wants_again.then_some("reauthenticationRequired"),
         })
     }
 }
 
 /// Returns how the start of a server goes; `None` for one that is not to start.
-fn startup(server: &ServerName, state: &ServerState) -> Option<(McpStartupStatus, Option<String>)> {
+fn startup(state: &ServerState) -> Option<McpStartupStatus> {
     match state {
-        ServerState::Off(why @ OffReason::Invalid { .. }) => {
-            Some((McpStartupStatus::Failed, Some(short(&why.why()))))
+        ServerState::Off(OffReason::Invalid { .. }) | ServerState::Failed(_) => {
+            Some(McpStartupStatus::Failed)
         }
         ServerState::Off(_) => None,
-        ServerState::Starting | ServerState::Restarting => Some((McpStartupStatus::Starting, None)),
-        ServerState::Ready(_) => Some((McpStartupStatus::Ready, None)),
-        ServerState::Failed(failure) => {
-            Some((McpStartupStatus::Failed, Some(short(&failure.why(server)))))
-        }
+        ServerState::Starting | ServerState::Restarting => Some(McpStartupStatus::Starting),
+        ServerState::Ready(_) => Some(McpStartupStatus::Ready),
     }
 }
 

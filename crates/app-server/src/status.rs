@@ -191,7 +191,8 @@ fn runtime_status(state: &ServerState) -> McpRuntimeStatus {
     }
 }
 
-fn reason(server: &ServerName, state: &ServerState) -> Option<String> {
+/// Says in one line why a server does not run.
+pub(crate) fn reason(server: &ServerName, state: &ServerState) -> Option<String> {
     match state {
         ServerState::Off(OffReason::User) => None,
         ServerState::Off(why) => Some(short(&why.why())),
@@ -219,7 +220,7 @@ fn http_origin(config: &McpServerConfig) -> Option<String> {
 }
 
 /// One line, not too long.
-pub(crate) fn short(text: &str) -> String {
+fn short(text: &str) -> String {
     let line: Vec<&str> = text.split_whitespace().collect();
     let line = line.join(" ");
     match line.char_indices().nth(MAX_REASON_CHARS - 1) {

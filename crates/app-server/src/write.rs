@@ -8,10 +8,9 @@ use codex_app_server_protocol::{
     ConfigEdit, ConfigWriteErrorCode, ConfigWriteResponse, Fault, MergeStrategy,
     OverriddenMetadata, WriteStatus,
 };
-use codex_config::{ConfigFile, EditError, LayerSource, key_path, toml_of_json};
+use codex_config::{ConfigFile, EditError, LayerSource, TomlValue, key_path, toml_of_json};
 use codex_host::AbsPath;
 use codex_runtime::Loaded;
-use serde_json::Value;
 
 use crate::settings::metadata;
 use crate::warnings::sentence;
@@ -27,7 +26,8 @@ pub(crate) struct Write {
 /// What was written.
 #[derive(Debug)]
 pub(crate) struct Written {
-    keys: Vec<(Vec<String>, Value)>,
+    /// What each key says now; of one that was taken out, nothing.
+    keys: Vec<(Vec<String>, Option<TomlValue>)>,
     version: String,
     file: AbsPath,
 }
@@ -49,24 +49,26 @@ impl Write {
         let mut keys = Vec::new();
         for edit in self.edits {
             let key = key_path(&edit.key_path).map_err(|error| invalid(&sentence(&error)))?;
-            change(&mut file, &key, &edit)?;
-            keys.push((key, edit.value));
+            let value = change(&mut file, &key, &edit)?;
+            keys.push((key, value));
         }
-        file.check(&loaded.layers)
-            .map_err(|error| invalid(&sentence(&error)))?;
-        let version = file.version();
-        file.save().map_err(fault)?;
         Ok(Written {
             keys,
-            version,
+            version: file.save_checked(&loaded.layers).map_err(fault)?,
             file: user_file,
         })
     }
 }
 
-fn change(file: &mut ConfigFile, key: &[String], edit: &ConfigEdit) -> Result<(), Fault> {
+/// Makes a change and returns the value that was written, if any.
+fn change(
+    file: &mut ConfigFile,
+    key: &[String],
+    edit: &ConfigEdit,
+) -> Result<Option<TomlValue>, Fault> {
     if edit.value.is_null() {
-        return file.remove_value(key).map(drop).map_err(fault);
+        file.remove_value(key).map_err(fault)?;
+        return Ok(None);
     }
     let value = toml_of_json(&edit.value)
         .map_err(|error| invalid(&format!("`{}`: {error}", edit.key_path)))?;
@@ -74,7 +76,8 @@ fn change(file: &mut ConfigFile, key: &[String], edit: &ConfigEdit) -> Result<()
         MergeStrategy::Replace => file.set_value(key, &value),
         MergeStrategy::Upsert => file.merge_value(key, &value),
     };
-    changed.map(drop).map_err(fault)
+    changed.map_err(fault)?;
+    Ok(Some(value))
 }
 
 impl Written {
@@ -83,7 +86,7 @@ impl Written {
         let overridden = self
             .keys
             .iter()
-            .find_map(|(key, value)| overridden(loaded, &self.file, key, value));
+            .find_map(|(key, value)| overridden(loaded, &self.file, key, value.as_ref()?));
         ConfigWriteResponse {
             status: match overridden {
                 Some(_) => WriteStatus::OkOverridden,
@@ -100,32 +103,19 @@ fn overridden(
     loaded: &Loaded,
     file: &AbsPath,
     key: &[String],
-    written: &Value,
+    written: &TomlValue,
 ) -> Option<OverriddenMetadata> {
     let layer = loaded.layers.top_layer(key)?;
-    let effective = loaded.layers.json_at(key)?;
     let is_ours = matches!(&layer.source, LayerSource::User { file: user } if user == file);
     // A higher layer may say the same, or only more about other keys of the table.
-    if is_ours || written.is_null() || holds(written, &effective) {
+    if is_ours || loaded.layers.holds(key, written) {
         return None;
     }
     Some(OverriddenMetadata {
         message: format!("Overridden by {}", layer.source),
         overriding_layer: metadata(layer),
-        effective_value: effective,
+        effective_value: loaded.layers.json_at(key)?,
     })
-}
-
-/// Whether everything that was written is there.
-fn holds(written: &Value, effective: &Value) -> bool {
-    match (written, effective) {
-        (Value::Object(written), Value::Object(effective)) => written.iter().all(|(key, value)| {
-            effective
-                .get(key)
-                .is_some_and(|effective| holds(value, effective))
-        }),
-        (written, effective) => written == effective,
-    }
 }
 
 fn invalid(why: &str) -> Fault {

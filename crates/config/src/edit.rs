@@ -185,8 +185,7 @@ impl ConfigFile {
         Ok(self)
     }
 
-    /// Returns `sha256:…` of the text with the changes made so far. When a version was expected,
-    /// that is what [`Self::save`] writes.
+    /// Returns `sha256:…` of the text with the changes made so far.
     pub fn version(&self) -> String {
         self.text.version()
     }
@@ -280,7 +279,7 @@ impl ConfigFile {
 
     /// Gives a key this value and no other; a missing table on the way is made.
     ///
-    /// Nobody has looked whether the value fits: ask [`Self::check`] before saving.
+    /// Nobody has looked whether the value fits; [`Self::save_checked`] does.
     pub fn set_value(&mut self, key: &[String], value: &TomlValue) -> Result<&mut Self, EditError> {
         let value = tree::from_value(value, Place::default());
         self.change(Change::Set(key.to_vec(), value, Keep::Nothing))
@@ -306,17 +305,30 @@ impl ConfigFile {
     }
 
     /// Returns the first fault that the changes brought into the file, as loading would tell it.
-    ///
-    /// What was wrong before stays the user's: it is no reason to refuse a change elsewhere. Of a server
-    /// the loaded layers may have the command or url.
-    pub fn check(&self, loaded: &LayerStack) -> Result<(), ConfigError> {
+    fn check(&self, loaded: &LayerStack) -> Result<(), ConfigError> {
         let before = Text::parse(&self.path, self.original.as_deref());
         check::new_fault(&self.path, before.as_ref().ok(), &self.text, loaded)
     }
 
     /// Replaces the file, or leaves it alone when nothing changed.
     pub fn save(mut self) -> Result<Saved, EditError> {
+        self.replace(|_| Ok(()))
+    }
+
+    /// The same, unless the changes bring a fault into the file that is there; returns the version of
+    /// what it says now. What was wrong before stays the user's: it is no reason to refuse a change
+    /// elsewhere. Of a server the loaded layers may have the command or url.
+    pub fn save_checked(mut self, loaded: &LayerStack) -> Result<String, EditError> {
+        self.replace(|file| file.check(loaded))?;
+        Ok(self.version())
+    }
+
+    fn replace(
+        &mut self,
+        check: impl Fn(&Self) -> Result<(), ConfigError>,
+    ) -> Result<Saved, EditError> {
         for _ in 0..TRIES {
+            check(self)?;
             let content = self.text.bytes();
             if self.original.as_deref().unwrap_or_default() == content {
                 return Ok(Saved::Unchanged);
@@ -334,7 +346,7 @@ impl ConfigFile {
                 self.text.apply(&self.path, &change)?;
             }
         }
-        Err(EditError::Changed(self.path.into_path_buf()))
+        Err(EditError::Changed(self.path.to_path_buf()))
     }
 
     fn check_version(&self) -> Result<(), EditError> {

@@ -9,7 +9,7 @@ use toml_edit::{Array, InlineTable, Value as TomlValue};
 use crate::layers::{ConfigLayer, LayerStack};
 use crate::mask::{Kind, MASK, is_masked, masked_arguments};
 use crate::report;
-use crate::tree::{Node, NodeValue};
+use crate::tree::{self, Node, NodeValue, Place};
 
 /// Why a JSON value cannot stand in a file of settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,13 @@ impl LayerStack {
     pub fn json_at(&self, path: &[String]) -> Option<Value> {
         let entry = self.merged().entry(path)?;
         Some(json(&entry.node, &mut path.to_vec()))
+    }
+
+    /// Returns whether all of a value holds at a key, secrets too; more may be said there.
+    pub fn holds(&self, path: &[String], value: &TomlValue) -> bool {
+        let value = tree::from_value(value, Place::default());
+        let entry = self.merged().entry(path);
+        entry.is_some_and(|entry| entry.node.holds(&value))
     }
 
     /// Returns every key that is no table, spelled with dots, with the layer that it comes from.

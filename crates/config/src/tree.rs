@@ -100,6 +100,17 @@ impl Node {
         }
     }
 
+    /// Returns whether all that another value says is said here; a table may say more.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        let (Some(own), Some(other)) = (self.as_table(), other.as_table()) else {
+            return self == other;
+        };
+        other.0.iter().all(|entry| {
+            let own = own.get(&entry.key);
+            own.is_some_and(|own| own.node.holds(&entry.node))
+        })
+    }
+
     /// Returns the entry at a path of keys.
     pub(crate) fn entry<S: AsRef<str>>(&self, path: &[S]) -> Option<&Entry> {
         let (last, parents) = path.split_last()?;

@@ -131,6 +131,12 @@ impl StartFailure {
         }
     }
 
+    /// Returns whether there was a login, which the server no longer takes.
+    pub fn wants_login_again(&self) -> bool {
+        let wanted = self.wanted_login();
+        wanted.is_some_and(|wanted| wanted.why == WhyLogin::Expired)
+    }
+
     /// Returns the command that logs in to this server, when a login would help.
     pub fn login_command(&self, config: &McpServerConfig) -> Option<String> {
         let wanted = self.wanted_login()?;

@@ -331,8 +331,7 @@ fn write_approval(loaded: &Loaded, tool: &ToolRef) -> Result<(), String> {
         let key: Vec<String> = key.iter().map(|key| (*key).to_owned()).collect();
         file.set_value(&key, &codex_config::TomlValue::from("approve"))?;
         // The file may have been changed meanwhile.
-        file.check(&loaded.layers)?;
-        file.save()
+        file.save_checked(&loaded.layers)
     };
     write()
         .map(drop)

@@ -410,6 +410,24 @@ fn requirements_that_cannot_be_used_do_not_look_like_none() {
 }
 
 #[test]
+fn a_secret_that_holds_is_not_told_as_overridden() {
+    let home = TestHome::with_config("[mcp_servers.s]\ncommand = \"x\"\n");
+    let flag = "mcp_servers.s.required=false";
+    let mut client = Client::start_as(home.codex(["app-server", "-c", flag]));
+    let secret = json!({"command": "x", "env": {"KEY": "secret-1234567890"}});
+    let write = json!({"keyPath": "mcp_servers.s", "value": secret, "mergeStrategy": "replace"});
+    let written = client.ask("config/value/write", write);
+    assert_eq!(written["status"], "ok", "{written}");
+    let flag = "mcp_servers.s.env.KEY=\"typed\"";
+    let mut client = Client::start_as(home.codex(["app-server", "-c", flag]));
+    let write = json!({"keyPath": "mcp_servers.s", "value": secret, "mergeStrategy": "replace"});
+    let written = client.ask("config/value/write", write);
+    assert_eq!(written["status"], "okOverridden", "{written}");
+    let told = &written["overriddenMetadata"]["effectiveValue"];
+    assert_eq!(told["env"]["KEY"], "*****");
+}
+
+#[test]
 fn requirements_and_features_are_told_as_they_are() {
     if !private_etc() {
         return;

@@ -1,9 +1,12 @@
 //! The servers of a running app-server, and settings that change under it.
 
-use codex_test_support::{FakeHttp, FakeStdio, Journal, TestHome, process_lives, wait_until_gone};
+use codex_test_support::{
+    AuthSettings, FakeAuth, FakeHttp, FakeStdio, Journal, TestHome, process_lives, wait_until_gone,
+};
 use serde_json::{Value, json};
 
 use crate::app_server_support::{Client, LIMIT};
+use crate::mcp_login::log_in;
 
 fn server<'a>(list: &'a Value, name: &str) -> &'a Value {
     let rows = list["data"].as_array().unwrap();
@@ -134,6 +137,26 @@ fn servers_are_started_once_and_told_as_they_stand() {
 }
 
 #[test]
+fn a_login_that_was_refused_for_good_is_told_as_such() {
+    let auth = FakeAuth::start(AuthSettings::default());
+    let home = TestHome::with_config(&format!(
+        "mcp_oauth_credentials_store = \"file\"\n[mcp_servers.oa]\nurl = \"{}\"\n",
+        auth.mcp_url()
+    ));
+    let reason = || {
+        let mut client = Client::start(&home);
+        client.ask("mcpServerStatus/list", json!({}));
+        let failed = client.next("the failure", |line| line["params"]["status"] == "failed");
+        failed["params"]["failureReason"].clone()
+    };
+    assert_eq!(reason(), Value::Null);
+    log_in(&home, &["mcp", "login", "oa"]);
+    auth.end_access_tokens();
+    auth.end_refresh_tokens();
+    assert_eq!(reason(), "reauthenticationRequired");
+}
+
+#[test]
 fn a_reload_replaces_only_the_server_that_changed() {
     let two = Two::new();
     two.home
@@ -160,6 +183,23 @@ fn a_reload_replaces_only_the_server_that_changed() {
     assert_eq!(server(&list, "a")["runtimeStatus"], "connected");
     assert!(wait_until_gone(two.pids("b")[1], LIMIT));
     assert_eq!(two.pids("a"), a);
+}
+
+#[test]
+fn a_feature_that_is_about_connections_connects_anew() {
+    let two = Two::new();
+    two.home.write_config(&two.toml("a", &["echo"]));
+    let mut client = Client::start(&two.home);
+    wait_for(&mut client, "a", "connected");
+    let pids = two.pids("a");
+    let write = |key: &str, value: bool| json!({"keyPath": key, "value": value, "mergeStrategy": "replace"});
+    client.ask("config/value/write", write("features.view_image", false));
+    wait_for(&mut client, "a", "connected");
+    assert_eq!(two.pids("a"), pids);
+    client.ask("config/value/write", write("features.mcp_2026_07_28", true));
+    wait_for(&mut client, "a", "connected");
+    assert!(two.pids("a").len() > pids.len());
+    assert!(!process_lives(pids[0]));
 }
 
 #[test]

@@ -156,6 +156,25 @@ fn a_version_holds_until_the_file_is_replaced() {
     assert_eq!(home.text(), other);
 }
 
+/// Row E6.
+#[test]
+fn an_edit_that_is_made_again_is_checked_again_and_its_version_is_that_of_the_file() {
+    let by_an_editor = |text: &str| {
+        let home = home("");
+        let mut file = ConfigFile::open(&home.home).unwrap();
+        edit(&mut file, '=', "mcp_servers.s.url", "'http://h/'").unwrap();
+        PrivateFile::replace(&home.home.config_file(), text.as_bytes()).unwrap();
+        (file.save_checked(&LayerStack::default()), home.text())
+    };
+    let (version, text) = by_an_editor("model = \"m\"\n");
+    assert!(text.starts_with("model = \"m\"\n"), "{text}");
+    assert_eq!(version.unwrap(), version_of(text.as_bytes()));
+    let stdio = "[mcp_servers.s]\ncommand = \"x\"\n";
+    let (refused, text) = by_an_editor(stdio);
+    assert!(matches!(refused, Err(EditError::Config(_))), "{refused:?}");
+    assert_eq!(text, stdio);
+}
+
 /// Row E7.
 #[test]
 fn the_version_of_a_file_is_that_of_its_layer_and_of_no_file_that_of_an_empty_one() {
