@@ -85,5 +85,10 @@ fn placeless(mut server: McpServerConfig) -> McpServerConfig {
     server.source = None;
     // Each names its line.
     server.warnings.clear();
+    // A table of a tool in which only keys stay that nobody knows sets nothing.
+    let nothing = Default::default();
+    server
+        .tool_settings
+        .retain(|_, settings| *settings != nothing);
     server
 }
